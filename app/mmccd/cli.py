@@ -1,0 +1,202 @@
+"""The command line: strict parsing first, then Google Fire calls the command.
+
+Fire runs a command before it complains about an unknown flag, lets a boolean flag swallow the word behind it, and turns a path that looks like
+a number into one. So every word is checked against the command's signature here, and Fire gets values that can be read in one way only.
+"""
+
+from __future__ import annotations
+
+import difflib
+import inspect
+import logging
+import os
+import signal
+import sys
+import traceback
+from collections.abc import Callable
+from typing import Any, get_args, get_type_hints
+
+from mmccd import __version__, commands
+from mmccd.errors import CancelledError, MmccdError, UsageError
+
+COMMANDS: dict[str, Callable[..., int | None]] = {
+    "predict": commands.predict,
+    "demo": commands.demo,
+    "calibrate": commands.calibrate,
+    "export": commands.export,
+    "phantom": commands.phantom,
+    "datalist": commands.datalist,
+    "benchmark": commands.benchmark,
+    "doctor": commands.doctor,
+}
+GLOBAL_FLAGS = ("--debug", "--quiet")
+_TRUE, _FALSE = ("true", "1", "yes"), ("false", "0", "no")
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run one command and exit with its code (docs/command_line.md); an error is one line on stderr."""
+    sys.exit(run(sys.argv[1:] if arguments is None else arguments))
+
+
+def run(arguments: list[str]) -> int:
+    """As :func:`main`, but returns the exit code."""
+    words = [word for word in arguments if word not in GLOBAL_FLAGS]
+    debug = "--debug" in arguments
+    level = logging.DEBUG if debug else logging.WARNING if "--quiet" in arguments else logging.INFO
+    logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s", stream=sys.stderr)
+    logging.getLogger("mmccd").setLevel(level)
+    os.environ["MMCCD_QUIET"] = "1" if "--quiet" in arguments else ""
+    previous = signal.signal(signal.SIGTERM, _on_sigterm)
+    try:
+        return _dispatch(words)
+    except MmccdError as error:
+        return _complain(error, error.exit_code, debug)
+    except KeyboardInterrupt as error:
+        return _complain(error, 130, debug, "interrupted; nothing was written")
+    except MemoryError as error:
+        return _complain(error, 7, debug, "out of memory; use a machine with more memory or a smaller volume")
+    except BrokenPipeError:
+        sys.stderr.close()
+        return 0
+    except Exception as error:  # the last resort: a defect of ours, reported with its own code
+        return _complain(error, 1, debug, f"defect: {type(error).__name__}: {error}; please report it (--debug shows where)")
+    finally:
+        signal.signal(signal.SIGTERM, previous)
+
+
+def _dispatch(words: list[str]) -> int:
+    if not words or words[0] in ("--help", "-h", "help"):
+        _say(_overview())
+        return 0
+    if words[0] in ("--version", "version"):
+        _say(__version__)
+        return 0
+    name, rest = words[0], words[1:]
+    if name not in COMMANDS:
+        raise UsageError(f"unknown command {name!r}{_suggestion(name, COMMANDS)}; expected one of {', '.join(COMMANDS)}")
+    if "--help" in rest or "-h" in rest:
+        _say(_help(name))
+        return 0
+    values = parse(name, COMMANDS[name], rest)
+    import fire
+
+    call = [name, *[f"--{key}={value!r}" for key, value in values.items()]]
+    result = fire.Fire({name: COMMANDS[name]}, command=call, serialize=lambda _: None)
+    return int(result or 0)
+
+
+def parse(name: str, function: Callable[..., Any], words: list[str]) -> dict[str, Any]:
+    """Words of the command line as arguments of a command.
+
+    Args:
+        name: the command, for messages.
+        function: its parameters without default are positional, those with one are flags.
+        words: everything behind the command.
+
+    Returns:
+        Values by parameter name, of the annotated types.
+
+    Raises:
+        UsageError: an unknown or repeated flag, a flag without a value, a value of another type, too few or too many words.
+    """
+    parameters = inspect.signature(function).parameters
+    hints = get_type_hints(function)
+    flags = {f"--{key.replace('_', '-')}": key for key, p in parameters.items() if p.default is not p.empty}
+    positional = [key for key, p in parameters.items() if p.default is p.empty]
+    values: dict[str, Any] = {}
+    free: list[str] = []
+    queue = list(words)
+    while queue:
+        word = queue.pop(0)
+        if not word.startswith("-") or word == "-":
+            free.append(word)
+            continue
+        flag, equals, text = word.partition("=")
+        flag = flag.replace("_", "-")
+        if flag not in flags:
+            raise UsageError(f"{name}: unknown flag {flag}{_suggestion(flag, flags)}; see 'mmccd {name} --help'")
+        key = flags[flag]
+        if key in values:
+            raise UsageError(f"{name}: {flag} is given twice")
+        if _plain_type(hints[key]) is bool:
+            values[key] = _boolean(flag, text) if equals else True
+            continue
+        if not equals:
+            if not queue or (queue[0].startswith("--") and queue[0].partition("=")[0].replace("_", "-") in flags):
+                raise UsageError(f"{name}: {flag} needs a value")
+            text = queue.pop(0)
+        values[key] = _typed(flag, text, _plain_type(hints[key]))
+    if len(free) > len(positional):
+        raise UsageError(f"{name}: unexpected {free[len(positional)]!r}; see 'mmccd {name} --help'")
+    if len(free) < len(positional):
+        raise UsageError(f"{name}: {positional[len(free)].upper()} is missing; see 'mmccd {name} --help'")
+    pairs = zip(positional, free, strict=True)
+    return {**{key: _typed(key.upper(), text, _plain_type(hints[key])) for key, text in pairs}, **values}
+
+
+def _plain_type(hint: Any) -> type:
+    """The type of a parameter: T from T or from T | None."""
+    kinds = [kind for kind in get_args(hint) if kind is not type(None)]
+    return kinds[0] if kinds else hint
+
+
+def _typed(flag: str, text: str, kind: type) -> Any:
+    if text == "":
+        raise UsageError(f"{flag} needs a value")
+    try:
+        value = kind(text)
+    except ValueError as error:
+        words = {int: "a whole number", float: "a number"}
+        raise UsageError(f"{flag}: {text!r} is not {words.get(kind, kind.__name__)}") from error
+    if kind is float and value != value:
+        raise UsageError(f"{flag}: {text!r} is not a number")
+    return value
+
+
+def _boolean(flag: str, text: str) -> bool:
+    if text.lower() in _TRUE + _FALSE:
+        return text.lower() in _TRUE
+    raise UsageError(f"{flag}: {text!r} is neither true nor false")
+
+
+def _suggestion(word: str, known: Any) -> str:
+    close = difflib.get_close_matches(word, list(known), n=1)
+    return f" (did you mean {close[0]}?)" if close else ""
+
+
+def _overview() -> str:
+    lines = [f"mmccd {__version__}: unsupervised anomaly segmentation in brain MRI. Research use only, not a medical device.", ""]
+    lines += ["usage: mmccd COMMAND ...", ""]
+    lines += [f"  {name:<10} {inspect.getdoc(function).splitlines()[0]}" for name, function in COMMANDS.items()]  # type: ignore[union-attr]
+    lines += ["", "  mmccd COMMAND --help shows the command's arguments; --quiet, --debug and --version work everywhere."]
+    return "\n".join(lines)
+
+
+def _help(name: str) -> str:
+    function = COMMANDS[name]
+    parameters = inspect.signature(function).parameters
+    words = [key.upper() if p.default is p.empty else f"[--{key.replace('_', '-')}{_value_hint(key, p)}]" for key, p in parameters.items()]
+    text = (inspect.getdoc(function) or "").split("\nReturns:")[0].split("\nRaises:")[0].rstrip()
+    return f"usage: mmccd {name} {' '.join(words)}\n\n{text}"
+
+
+def _value_hint(key: str, parameter: inspect.Parameter) -> str:
+    if isinstance(parameter.default, bool):
+        return ""
+    return f" {key.upper()}" if parameter.default is None else f" {parameter.default}"
+
+
+def _on_sigterm(number: int, frame: Any) -> None:
+    raise CancelledError("ended by SIGTERM; nothing was written")
+
+
+def _complain(error: BaseException, code: int, debug: bool, message: str | None = None) -> int:
+    if debug:
+        traceback.print_exception(error)
+    text = " ".join((message or str(error)).split())
+    sys.stderr.write(f"mmccd: {text}\n")
+    return code
+
+
+def _say(text: str) -> None:
+    sys.stdout.write(text + "\n")

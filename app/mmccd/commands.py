@@ -1,0 +1,277 @@
+"""The commands, thin: each reads its arguments, calls the rooms, and says what it did.
+
+Heavy imports stand inside the functions, so that ``mmccd --help`` answers at once.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from mmccd.errors import InputError, UnsuitableInputError, UsageError
+
+if TYPE_CHECKING:
+    from mmccd.cycle import Progress
+    from mmccd.data.phantom import Phantom
+
+logger = logging.getLogger(__name__)
+
+
+def predict(
+    input: str,
+    output: str | None = None,
+    preset: str = "balanced",
+    target: str | None = None,
+    device: str = "auto",
+    bundles: str | None = None,
+    brain_mask: str | None = None,
+    threshold: float | None = None,
+    seed: int = 0,
+    force: bool = False,
+) -> None:
+    """Find anomalies in one FLAIR volume: map, segmentation, picture and report.
+
+    Args:
+        input: a 3-D NIfTI file (.nii or .nii.gz), skull-stripped or with --brain-mask.
+        output: folder for the results; made if it is not there.
+        preset: full, balanced or fast.
+        target: contrast that is imagined, t2 or t1; t2 where its weights are there.
+        device: auto, cpu, cuda, cuda:N or mps.
+        bundles: folder with other bundles (default: HOLOSCAN_MODEL_PATH, else those installed).
+        brain_mask: NIfTI mask of the brain on the input's grid.
+        threshold: instead of the calibrated one.
+        seed: seed of the noise.
+        force: replace the results of an earlier run.
+    """
+    if output is None:
+        raise UsageError("predict: --output is missing; give the folder for the results")
+    _check_choice("--target", target, ("t2", "t1"))
+    _check_choice("--preset", preset, ("full", "balanced", "fast"))
+    _check_seed(seed)
+    source = Path(input)
+    if source.is_dir():
+        raise InputError(
+            f"{source}: is a folder; expected a 3-D NIfTI file (.nii or .nii.gz); convert a DICOM series first (e.g. with dcm2niix)"
+        )
+    from mmccd.batch import predict_file
+    from mmccd.pipeline import AnomalyPipeline
+
+    def pipeline() -> AnomalyPipeline:
+        return AnomalyPipeline.from_bundles(bundles, target, preset, device, threshold, seed)
+
+    with _progress_bar("cycle") as progress:
+        result = predict_file(pipeline, source, output, brain_mask, force, progress)
+    volumes = result.report["volumes_ml"]
+    for warning in result.report["warnings"]:
+        logger.warning(warning)
+    _say(
+        f"{volumes['anomalous']:.1f} mL of {volumes['brain']:.0f} mL above the threshold {result.report['threshold']['value']:.4g}; see {output}"
+    )
+
+
+def demo(
+    output: str = "mmccd_demo",
+    preset: str = "fast",
+    target: str | None = None,
+    device: str = "auto",
+    bundles: str | None = None,
+    force: bool = False,
+) -> None:
+    """Make a phantom with two lesions and run predict on it.
+
+    Args:
+        output: folder for the phantom (phantom/) and the results.
+        preset: full, balanced or fast.
+        target: contrast that is imagined, t2 or t1.
+        device: auto, cpu, cuda, cuda:N or mps.
+        bundles: folder with other bundles.
+        force: replace the results of an earlier run.
+    """
+    from mmccd.bundle import find_bundles, load_pair
+    from mmccd.data.phantom import DEMO_LESIONS, DEMO_SEED, make_phantom, write_phantom
+    from mmccd.io.output import check_output
+
+    folder = Path(output)
+    check_output(folder, force)
+    load_pair(find_bundles(bundles), target)
+    case = make_phantom(DEMO_SEED, DEMO_LESIONS)
+    flair = write_phantom(case, folder / "phantom", "demo")["flair"]
+    predict(str(flair), output, preset, target, device, bundles, force=force)
+    _say(_demo_figures(folder, case))
+
+
+def calibrate(
+    data: str | None = None,
+    split_file: str | None = None,
+    split: str = "val",
+    rate: float = 0.05,
+    preset: str = "balanced",
+    target: str | None = None,
+    device: str = "auto",
+    bundles: str | None = None,
+    slices_per_case: int | None = None,
+    seed: int = 0,
+) -> None:
+    """Choose the threshold for a wanted false-positive rate on healthy slices and store it in the forward bundle.
+
+    Args:
+        data: data folder in BraTS layout, or a datalist JSON.
+        split_file: JSON with the cases of each split (default: DATA/split.json, or the datalist's own lists).
+        split: which split; not the one that is tested on.
+        rate: share of healthy brain voxels above the threshold.
+        preset: full, balanced or fast.
+        target: contrast that is imagined, t2 or t1.
+        device: auto, cpu, cuda, cuda:N or mps.
+        bundles: folder with the bundles; its cycle.json is changed.
+        slices_per_case: only so many healthy slices of each case, evenly spread (default: all).
+        seed: seed of the noise.
+    """
+    if data is None:
+        raise UsageError("calibrate: --data is missing; give a data folder or a datalist")
+    if split == "test":
+        raise UsageError("calibrate: a threshold is never chosen on the test split; use --split val")
+    if not 0 < rate < 1:
+        raise UsageError(f"calibrate: --rate {rate}: expected a share between 0 and 1, e.g. 0.05")
+    from mmccd.bundle import find_bundles, load_pair, write_calibrations
+    from mmccd.calibrate import calibrate_on_cases
+    from mmccd.calibration import replace_calibration
+    from mmccd.data.cases import split_cases
+    from mmccd.pipeline import AnomalyPipeline
+
+    pair = load_pair(find_bundles(bundles), target)
+    cases = split_cases(data, split_file).get(split, [])
+    if not cases:
+        raise UnsuitableInputError(f"{data}: the split {split!r} has no cases; expected healthy or labelled validation cases")
+    pipeline = AnomalyPipeline(pair, preset, device, seed=seed, require_threshold=False)
+    with _progress_bar("calibrate") as progress:
+        calibration = calibrate_on_cases(pipeline, cases, rate, slices_per_case, {"data": Path(data).name, "split": split}, progress)
+    path = write_calibrations(pair.root, replace_calibration(pair.calibrations, calibration))
+    _say(f"threshold {calibration.threshold:.5g} ({json.dumps(calibration.origin)}); written to {path}")
+
+
+def export(checkpoint: str, bundle: str, research: bool = False) -> None:
+    """Turn a training checkpoint into the float16 weights of a bundle, with their card.
+
+    Args:
+        checkpoint: best.pt or last.pt of a training run.
+        bundle: folder of the bundle.
+        research: write models/research/SOURCE_TARGET.pt, which is not part of the package, instead of models/model.pt.
+    """
+    from mmccd.bundle import export_weights
+
+    path = export_weights(checkpoint, bundle, research)
+    _say(f"{path} ({path.stat().st_size / 1e6:.1f} MB)")
+
+
+def phantom(output: str, subjects: int = 1, seed: int = 0, lesions: bool = False) -> None:
+    """Write phantoms in BraTS layout with a datalist.
+
+    Args:
+        output: folder to make.
+        subjects: how many.
+        seed: seed of the first; the next ones count up.
+        lesions: with the two lesions of the demo.
+    """
+    from mmccd.data.phantom import write_phantoms
+
+    path = write_phantoms(Path(output), subjects, seed, lesions)
+    _say(f"{subjects} phantoms, listed in {path}")
+
+
+def datalist(data: str, output: str | None = None, seed: int = 0) -> None:
+    """Split the cases of a BraTS-layout folder by patient (60/20/20 %) and write a datalist.
+
+    Args:
+        data: folder with one folder per case.
+        output: JSON file to write.
+        seed: the same seed gives the same split.
+    """
+    if output is None:
+        raise UsageError("datalist: --output is missing; give the JSON file to write")
+    from mmccd.data.cases import find_cases, make_split, write_datalist
+
+    cases = find_cases(data)
+    split = make_split(cases, seed=seed)
+    write_datalist(cases, split, output)
+    _say(f"{', '.join(f'{name} {len(names)}' for name, names in split.items())} cases; {output}")
+
+
+def benchmark(output: str | None = None, device: str = "auto", slices: int = 2, stride: int = 8, steps: int = 1) -> None:
+    """Measure the cycle against a plain loop over single masks, with the same network and passes.
+
+    Args:
+        output: JSON file for the figures.
+        device: auto, cpu, cuda, cuda:N or mps.
+        slices: slices of the phantom.
+        stride: distance of the strips in pixels.
+        steps: sampling steps.
+    """
+    from mmccd.benchmark import run_benchmark
+
+    _say(run_benchmark(Path(output) if output else None, device, slices, stride, steps))
+
+
+def doctor(bundles: str | None = None) -> int:
+    """Tell what this machine can do, and which bundles, weights and calibrations are found.
+
+    Args:
+        bundles: folder with other bundles.
+    """
+    from mmccd.doctor import examine
+
+    text, code = examine(bundles)
+    _say(text)
+    return code
+
+
+def _demo_figures(folder: Path, case: Phantom) -> str:
+    """AUPRC of the map and of the plain intensity inside the brain, and the segmentation's Dice, against the phantom's own mask."""
+    import numpy as np
+
+    from mmccd.io.nifti import read_nifti
+    from mmccd.metrics import auprc, dice
+
+    truth = case.lesion.data > 0
+    brain = case.images["flair"].data > 0
+    anomaly = read_nifti(folder / "anomaly_map.nii.gz").data
+    segmentation = np.asarray(read_nifti(folder / "segmentation.nii.gz").data > 0)
+    flair = case.images["flair"].data
+    return (
+        f"phantom with two lesions ({truth.sum() * case.lesion.voxel_ml:.1f} mL): AUPRC of the map {auprc(truth[brain], anomaly[brain]):.3f}, "
+        f"of the FLAIR intensity {auprc(truth[brain], flair[brain]):.3f}; Dice of the segmentation {dice(truth, segmentation):.3f}"
+    )
+
+
+@contextmanager
+def _progress_bar(name: str) -> Iterator[Progress]:
+    """A bar with the time left on a terminal; nothing where stderr is piped or --quiet is given."""
+    from tqdm import tqdm
+
+    disable = bool(os.environ.get("MMCCD_QUIET")) or not sys.stderr.isatty()
+    with tqdm(desc=name, unit="pass", disable=disable) as bar:
+
+        def show(done: int, total: int) -> None:
+            bar.total = total
+            bar.update(done - bar.n)
+
+        yield show
+
+
+def _check_choice(flag: str, value: str | None, choices: tuple[str, ...]) -> None:
+    if value is not None and value not in choices:
+        raise UsageError(f"{flag} {value}: unknown; expected one of {', '.join(choices)}")
+
+
+def _check_seed(seed: int) -> None:
+    if not 0 <= seed < 2**64:
+        raise UsageError(f"--seed {seed}: expected a whole number from 0 to 2^64 - 1")
+
+
+def _say(text: str) -> None:
+    sys.stdout.write(text + "\n")

@@ -1,0 +1,1 @@
+"""Data sets: layouts on disk, splits by patient, slices for training, the phantom."""

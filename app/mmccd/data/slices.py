@@ -1,0 +1,221 @@
+"""Pairs of slices on the model grid for training and validation, cached through MONAI."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from monai.data import CacheDataset, Dataset, PersistentDataset
+from monai.transforms import Transform
+from numpy.typing import NDArray
+from torch import Tensor
+
+from mmccd.brain import find_brain
+from mmccd.data.cases import Case, split_cases
+from mmccd.errors import InputError, UnsuitableInputError
+from mmccd.io.nifti import read_nifti
+from mmccd.preprocessing import GridTransform, Normalisation, to_model_slices
+from mmccd.volume import Volume
+
+MIN_BRAIN_PIXELS = 75
+"""A slice holds brain from 75 model pixels on (2.6 cm^2)."""
+
+
+@dataclass(frozen=True)
+class SliceRule:
+    """Which slices of a volume are used.
+
+    Attributes:
+        kind: ``"brain"``: all that hold brain; ``"range"``: indices ``first`` to ``last`` of the volume from inferior to superior, both included (the
+            paper: 70 to 89 of BraTS); ``"central"``: the central ``fraction`` of those that hold brain.
+        first: first index (``range``).
+        last: last index (``range``).
+        fraction: share of the slices (``central``), in (0, 1].
+    """
+
+    kind: str = "brain"
+    first: int = 70
+    last: int = 89
+    fraction: float = 1 / 3
+
+    def __post_init__(self) -> None:
+        if self.kind not in ("brain", "range", "central"):
+            raise ValueError(f"slice rule must be 'brain', 'range' or 'central', got {self.kind!r}")
+        if not 0 < self.fraction <= 1:
+            raise ValueError(f"fraction must be in (0, 1], got {self.fraction}")
+
+    def select(self, brain_pixels: Sequence[int]) -> list[int]:
+        """Indices of the slices to use, given the number of brain pixels of each."""
+        holding = [index for index, pixels in enumerate(brain_pixels) if pixels >= MIN_BRAIN_PIXELS]
+        if self.kind == "range":
+            return [index for index in holding if self.first <= index <= self.last]
+        if self.kind == "central":
+            count = len(holding)
+            margin = (1 - self.fraction) / 2
+            return holding[math.floor(count * margin + 1e-9) : math.ceil(count * (1 - margin) - 1e-9)]
+        return holding
+
+
+@dataclass(frozen=True)
+class CaseSlices:
+    """All slices of a case on the model grid: tensors ``(slices, 1, size, size)``.
+
+    Attributes:
+        images: normalised slices of each modality, float32.
+        brain: brain mask, bool.
+        lesion: lesion mask, bool (a pixel counts from half its area on; all False where the case has no label).
+        has_lesion: whether any native voxel of the slice is labelled, bool ``(slices,)``.
+        transform: the way back to the native grid.
+    """
+
+    images: dict[str, Tensor]
+    brain: Tensor
+    lesion: Tensor
+    has_lesion: Tensor
+    transform: GridTransform
+
+
+def load_case(case: Case, normalisations: dict[str, Normalisation]) -> CaseSlices:
+    """Read a case, find its brain in the first modality, and bring all modalities to one model grid.
+
+    Args:
+        case: files.
+        normalisations: modalities to read and how to normalise them.
+
+    Raises:
+        InputError: a modality is missing or a file cannot be read.
+        UnsuitableInputError: images of one case on different grids; a volume that is not skull-stripped.
+    """
+    missing = [name for name in normalisations if name not in case.images]
+    if missing:
+        raise InputError(f"case {case.name}: has no {', '.join(missing)}, found {sorted(case.images)}; choose another source or target")
+    volumes = {name: read_nifti(case.images[name], name) for name in normalisations}
+    reference = next(iter(volumes.values()))
+    brain = find_brain(reference).mask
+    transform = GridTransform.fit(reference, brain)
+    images = {
+        name: to_model_slices(_on_grid(volume, reference, case), brain, normalisations[name], transform).image
+        for name, volume in volumes.items()
+    }
+    mask = torch.from_numpy(transform.to_model(brain, 0.0) >= 0.5)[:, None]
+    coverage = transform.to_model(_label(case, reference), 0.0)
+    lesion = torch.from_numpy(coverage >= 0.5)[:, None] & mask
+    return CaseSlices(images, mask, lesion, torch.from_numpy(coverage.max(axis=(1, 2)) > 0), transform)
+
+
+def _label(case: Case, reference: Volume) -> NDArray[np.bool_]:
+    if case.label is None:
+        return np.zeros(reference.shape, dtype=bool)
+    return np.asarray(_on_grid(read_nifti(case.label, "mask"), reference, case).data > 0.5)
+
+
+def _on_grid(volume: Volume, reference: Volume, case: Case) -> Volume:
+    if not volume.same_grid(reference):
+        raise UnsuitableInputError(
+            f"case {case.name}: its {volume.modality} (shape {volume.shape}) lies on another grid than its {reference.modality} "
+            f"(shape {reference.shape}); register and resample them first"
+        )
+    return volume
+
+
+class LoadPairs(Transform):
+    """A case to the stacked pairs of its wanted slices: ``image``, ``label`` and ``brain``, float32 ``(slices, 1, size, size)``.
+
+    Works on plain dictionaries, so that MONAI's persistent cache can take their hash as the name of its file.
+    """
+
+    def __call__(self, item: dict[str, Any]) -> dict[str, Tensor]:
+        """Read, select and stack."""
+        case = Case(item["name"], {key: Path(path) for key, path in item["images"].items()}, _path(item["label"]), item["name"])
+        source, target = item["source"], item["target"]
+        normalisations = {name: Normalisation.for_modality(name, item["normalisation"]) for name in (source, target)}
+        slices = load_case(case, normalisations)
+        wanted = SliceRule(**item["rule"]).select(slices.brain.flatten(1).sum(1).tolist())
+        if item["healthy_only"]:
+            wanted = [index for index in wanted if not slices.has_lesion[index]]
+        return {
+            "image": slices.images[source][wanted],
+            "label": slices.images[target][wanted],
+            "brain": slices.brain[wanted].float(),
+        }
+
+
+def _path(name: str | None) -> Path | None:
+    return Path(name) if name else None
+
+
+class SlicePairDataset(Dataset):
+    """Slices of one split as pairs (source ``image``, target ``label``, ``brain``), each float32 ``(1, size, size)``.
+
+    Volumes are read once: into memory (MONAI's ``CacheDataset``), or with ``cache_dir`` onto disk (``PersistentDataset``), where later runs find them.
+
+    Args:
+        dataset_dir: data folder or datalist, see :func:`~mmccd.data.cases.find_cases`.
+        split: ``train``, ``val`` or ``test``.
+        source: modality of ``image``.
+        target: modality of ``label``.
+        transform: random transforms of each pair (augmentation), or None.
+        split_file: see :func:`~mmccd.data.cases.split_cases`.
+        normalisation: ``"paper"`` or ``"code"``.
+        rule: which slices; all that hold brain where it is None.
+        healthy_only: leave out slices with a lesion label.
+        max_cases: only the first cases (for trials); None for all.
+        cache_dir: folder for volumes that do not fit into memory.
+        progress: show a progress bar while reading.
+
+    Raises:
+        InputError, UnsuitableInputError: see :func:`load_case`; no slice left.
+    """
+
+    def __init__(
+        self,
+        dataset_dir: str | Path,
+        split: str,
+        source: str,
+        target: str,
+        transform: Callable[..., Any] | None = None,
+        split_file: str | Path | None = None,
+        normalisation: str = "paper",
+        rule: SliceRule | None = None,
+        healthy_only: bool = True,
+        max_cases: int | None = None,
+        cache_dir: str | Path | None = None,
+        progress: bool = True,
+    ) -> None:
+        shared = {
+            "source": source,
+            "target": target,
+            "normalisation": normalisation,
+            "rule": asdict(rule or SliceRule()),
+            "healthy_only": healthy_only,
+        }
+        cases = split_cases(dataset_dir, split_file)[split][:max_cases]
+        items = [{**_plain(case), **shared} for case in cases]
+        self.volumes: Dataset
+        if cache_dir is None:
+            self.volumes = CacheDataset(items, LoadPairs(), num_workers=1, progress=progress, copy_cache=False)
+        else:
+            self.volumes = PersistentDataset(items, LoadPairs(), cache_dir=cache_dir)
+        counts = [len(self.volumes[number]["image"]) for number in range(len(items))]
+        index = [(number, row) for number, count in enumerate(counts) for row in range(count)]
+        if not index:
+            raise UnsuitableInputError(
+                f"{dataset_dir}: no slice of the split {split!r} ({len(cases)} cases) is left; expected slices that hold brain"
+                f"{' and no lesion' if healthy_only else ''}; check the split file and the slice rule"
+            )
+        super().__init__(index, transform)
+
+    def _transform(self, index: int) -> Any:
+        number, row = self.data[index]
+        pair = {key: stack[row] for key, stack in self.volumes[number].items()}
+        return self.transform(pair) if self.transform is not None else pair
+
+
+def _plain(case: Case) -> dict[str, Any]:
+    images = {key: str(path) for key, path in case.images.items()}
+    return {"name": case.name, "images": images, "label": str(case.label) if case.label else None}

@@ -1,0 +1,90 @@
+"""Which device and which precision: asked for once, checked once."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from monai.inferers import Inferer
+from torch import Tensor
+
+from mmccd.errors import UsageError
+
+PRECISIONS = ("auto", "fp32", "bf16")
+
+
+def choose_device(name: str = "auto") -> torch.device:
+    """The device of a run.
+
+    Args:
+        name: ``auto`` (CUDA, else Apple's MPS, else the CPU), ``cpu``, ``cuda``, ``cuda:N`` or ``mps``.
+
+    Raises:
+        UsageError: an unknown name, or a device that this machine does not have.
+    """
+    if name == "auto":
+        name = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
+    try:
+        device = torch.device(name)
+    except RuntimeError as error:
+        raise UsageError(f"--device {name}: unknown; expected auto, cpu, cuda, cuda:N or mps") from error
+    if device.type not in ("cpu", "cuda", "mps"):
+        raise UsageError(f"--device {name}: not supported; expected auto, cpu, cuda, cuda:N or mps")
+    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
+        raise UsageError(f"--device {name}: this machine has {torch.cuda.device_count()} CUDA devices; use --device auto or cpu")
+    if device.type == "mps" and not torch.backends.mps.is_available():
+        raise UsageError("--device mps: this machine has no MPS device; use --device auto or cpu")
+    return device
+
+
+def has_fast_bf16(device: torch.device) -> bool:
+    """Whether bf16 is done in hardware: CUDA from Ampere on, CPUs with AVX-512 BF16 or AMX. Elsewhere it is emulated and slow."""
+    if device.type == "cuda":
+        return torch.cuda.get_device_capability(device) >= (8, 0)
+    if device.type == "cpu":
+        return bool(torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported())
+    return False
+
+
+def choose_precision(name: str, device: torch.device) -> str:
+    """``fp32`` or ``bf16`` from ``auto``, ``fp32`` or ``bf16``.
+
+    Raises:
+        UsageError: an unknown name.
+    """
+    if name not in PRECISIONS:
+        raise UsageError(f"precision {name!r}: unknown; expected one of {', '.join(PRECISIONS)}")
+    if name == "auto":
+        return "bf16" if has_fast_bf16(device) else "fp32"
+    return name
+
+
+def autocast(device: torch.device, precision: str) -> contextlib.AbstractContextManager[Any]:
+    """bf16 autocast on the device, or nothing for fp32."""
+    if precision == "bf16":
+        return torch.autocast(device.type, dtype=torch.bfloat16)
+    return contextlib.nullcontext()
+
+
+class AutocastInferer(Inferer):
+    """Run another inferer under autocast on any device and return float32 (MONAI's ``amp`` knows CUDA only).
+
+    Args:
+        inferer: what to run.
+        device: device of the tensors.
+        precision: ``auto``, ``fp32`` or ``bf16``.
+    """
+
+    def __init__(self, inferer: Callable[..., Tensor], device: torch.device | str, precision: str = "auto") -> None:
+        super().__init__()
+        self.inferer = inferer
+        self.device = torch.device(device)
+        self.precision = choose_precision(precision, self.device)
+
+    def __call__(self, inputs: Tensor, network: Callable[..., Tensor], *args: Any, **kwargs: Any) -> Tensor:
+        """As the inner inferer."""
+        with autocast(self.device, self.precision):
+            result = self.inferer(inputs, network, *args, **kwargs)
+        return result.float()

@@ -1,0 +1,70 @@
+"""The errors a user can meet, one class per exit code.
+
+Each message is one line that names the file, what was found, what was expected and the way out.
+"""
+
+from __future__ import annotations
+
+
+class MmccdError(Exception):
+    """Base of all errors that are reported as one line and an exit code, without a traceback."""
+
+    exit_code = 1
+
+
+class UsageError(MmccdError):
+    """The command line or an argument is wrong (exit code 2)."""
+
+    exit_code = 2
+
+
+class InputError(MmccdError):
+    """An input is missing or cannot be read (exit code 3)."""
+
+    exit_code = 3
+
+
+class UnsuitableInputError(MmccdError):
+    """An input can be read but cannot be used for this purpose (exit code 4)."""
+
+    exit_code = 4
+
+
+class OutputError(MmccdError):
+    """An output cannot be written or is already there (exit code 5)."""
+
+    exit_code = 5
+
+
+class ModelError(MmccdError):
+    """A bundle, its weights or its calibration is missing, damaged or inconsistent (exit code 6)."""
+
+    exit_code = 6
+
+
+class ResourceError(MmccdError):
+    """Memory or time ran out (exit code 7)."""
+
+    exit_code = 7
+
+
+class CancelledError(MmccdError):
+    """The run was ended from outside, by SIGTERM or a cancel callback (exit code 143 = 128 + SIGTERM)."""
+
+    exit_code = 143
+
+
+SEVERITY: tuple[int, ...] = (1, 6, 7, 5, 3, 4, 0)
+"""Exit codes from worst to best: of several inputs the worst one decides."""
+
+
+def worst_exit_code(codes: list[int]) -> int:
+    """The exit code of a run over several inputs.
+
+    Args:
+        codes: the exit code of each input, each a member of :data:`SEVERITY`.
+
+    Returns:
+        The first code of :data:`SEVERITY` that is in ``codes``; 0 for an empty list.
+    """
+    return next((code for code in SEVERITY if code in codes), 0)

@@ -1,0 +1,98 @@
+"""The output folder: staged inside itself, moved file by file, ``report.json`` last."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+from mmccd.errors import OutputError
+
+MARKER = "report.json"
+NAMES = (
+    "anomaly_map.nii.gz",
+    "segmentation.nii.gz",
+    "brain_mask.nii.gz",
+    "overview.png",
+    "report.html",
+    MARKER,
+)
+"""Files of ours; others in the folder are left alone."""
+STAGING = ".mmccd_staging"
+
+
+@contextlib.contextmanager
+def staged_output(folder: str | Path, force: bool = False) -> Iterator[Path]:
+    """A staging folder whose files become the output when the block ends without an error.
+
+    The folder is made if it is not there. A run that fails leaves it as it was; a folder that this run made is removed again.
+
+    Args:
+        folder: the output folder.
+        force: replace files of an earlier run (they stay until the new ones are complete).
+
+    Yields:
+        Folder to write into; it has to hold ``report.json`` in the end.
+
+    Raises:
+        OutputError: the folder cannot be made or written, is full, or holds an earlier run's files and ``force`` is False.
+    """
+    folder = Path(folder)
+    check_output(folder, force)
+    made = _make_folder(folder)
+    staging = folder / STAGING
+    try:
+        with _as_output_error(folder):
+            shutil.rmtree(staging, ignore_errors=True)
+            staging.mkdir()
+        yield staging
+        with _as_output_error(folder):
+            _publish(staging, folder)
+    except BaseException:
+        shutil.rmtree(staging, ignore_errors=True)
+        for path in made:
+            with contextlib.suppress(OSError):
+                path.rmdir()
+        raise
+
+
+def check_output(folder: Path, force: bool) -> None:
+    """Refuse a folder that holds an earlier run, or something that is no folder, before any work is done."""
+    if folder.exists() and not folder.is_dir():
+        raise OutputError(f"{folder}: is a file; expected a folder; choose another --output")
+    with _as_output_error(folder):
+        there = [name for name in NAMES if (folder / name).exists()] if folder.is_dir() else []
+    if there and not force:
+        raise OutputError(f"{folder}: already holds {', '.join(there)}; choose another --output, or replace them with --force")
+
+
+def _make_folder(folder: Path) -> list[Path]:
+    """Make the folder; the folders that were made, innermost first."""
+    missing = [path for path in (folder, *folder.parents) if not path.exists()]
+    with _as_output_error(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+    if not os.access(folder, os.W_OK):
+        raise OutputError(f"{folder}: is not writable; expected a folder that this user may write to; choose another --output")
+    return missing
+
+
+def _publish(staging: Path, folder: Path) -> None:
+    staged = sorted(path.name for path in staging.iterdir())
+    if MARKER not in staged:
+        raise RuntimeError(f"a run without {MARKER} is not complete")
+    (folder / MARKER).unlink(missing_ok=True)
+    for name in [name for name in staged if name != MARKER] + [MARKER]:
+        (staging / name).replace(folder / name)
+    for name in set(NAMES) - set(staged):
+        (folder / name).unlink(missing_ok=True)
+    staging.rmdir()
+
+
+@contextlib.contextmanager
+def _as_output_error(folder: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise OutputError(f"{folder}: cannot be written ({error.strerror or error}); choose another --output or free some space") from error

@@ -1,0 +1,98 @@
+"""The networks of f and g: MONAI's ``DiffusionModelUNet`` behind a thin adapter."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch.nn.functional as F
+from monai.networks.nets import DiffusionModelUNet
+from torch import Tensor, nn
+
+
+class TranslationUNet(nn.Module):
+    """A diffusion U-Net that also runs without a timestep, optionally between space-to-depth and depth-to-space.
+
+    With ``factor`` 1 it is MONAI's network as it is. With ``factor`` k the image's k x k blocks become channels before the network and
+    blocks again behind it (Shi et al., CVPR 2016): the network works at 1/k of the resolution, where a CPU spends far less time on
+    normalisations and copies per FLOP.
+
+    f is called as ``network(cat(y_t, x_r), timesteps)``, g as ``network(y)``. Without timesteps the embedding is that of t = 0.
+
+    Args:
+        in_channels: channels of the input image (2 for f: noisy target and masked condition; 1 for g).
+        out_channels: channels of the output image.
+        factor: edge of the space-to-depth blocks in pixels.
+        channels: channels of each level.
+        num_res_blocks: residual blocks of each level.
+        attention_levels: which levels have self-attention.
+        num_head_channels: channels of an attention head at each level (0 where there is none).
+        norm_num_groups: groups of the group normalisation; divides each of ``channels``.
+        resblock_updown: residual blocks instead of strided convolutions between levels.
+        use_flash_attention: PyTorch's fused attention.
+    """
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int = 1,
+        factor: int = 1,
+        channels: Sequence[int] = (32, 32, 64, 96, 128),
+        num_res_blocks: int = 2,
+        attention_levels: Sequence[bool] = (False, False, True, True, True),
+        num_head_channels: Sequence[int] = (0, 0, 64, 96, 128),
+        norm_num_groups: int = 32,
+        resblock_updown: bool = False,
+        use_flash_attention: bool = True,
+    ) -> None:
+        super().__init__()
+        if factor < 1:
+            raise ValueError(f"factor must be 1 or more, got {factor}")
+        self.settings: dict[str, Any] = {
+            "in_channels": in_channels,
+            "out_channels": out_channels,
+            "factor": factor,
+            "channels": list(channels),
+            "num_res_blocks": num_res_blocks,
+            "attention_levels": list(attention_levels),
+            "num_head_channels": list(num_head_channels),
+            "norm_num_groups": norm_num_groups,
+            "resblock_updown": resblock_updown,
+        }
+        self.factor = factor
+        self.multiple = factor * 2 ** (len(channels) - 1)
+        self.unet = DiffusionModelUNet(
+            spatial_dims=2,
+            in_channels=in_channels * factor**2,
+            out_channels=out_channels * factor**2,
+            channels=tuple(channels),
+            num_res_blocks=num_res_blocks,
+            attention_levels=tuple(attention_levels),
+            num_head_channels=tuple(num_head_channels),
+            norm_num_groups=norm_num_groups,
+            resblock_updown=resblock_updown,
+            use_flash_attention=use_flash_attention,
+        )
+
+    def forward(self, x: Tensor, timesteps: Tensor | None = None, context: Tensor | None = None) -> Tensor:
+        """Translate a batch.
+
+        Args:
+            x: ``(batch, in_channels, height, width)``; height and width are multiples of ``factor * 2^(levels - 1)``.
+            timesteps: ``(batch,)``, int64; zeros where it is None.
+            context: not used; MONAI's ``DiffusionInferer`` passes it.
+
+        Returns:
+            ``(batch, out_channels, height, width)``.
+
+        Raises:
+            ValueError: a height or width that the levels cannot halve.
+        """
+        if x.shape[-1] % self.multiple or x.shape[-2] % self.multiple:
+            raise ValueError(f"height and width must be multiples of {self.multiple}, got {tuple(x.shape[-2:])}")
+        if timesteps is None:
+            timesteps = x.new_zeros(x.shape[0]).long()
+        if self.factor == 1:
+            output: Tensor = self.unet(x, timesteps, context)
+            return output
+        return F.pixel_shuffle(self.unet(F.pixel_unshuffle(x, self.factor), timesteps, context), self.factor)

@@ -1,0 +1,267 @@
+"""Volume in, Result out: the one Python API behind the command line, the application and the evaluation."""
+
+from __future__ import annotations
+
+import logging
+import platform
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import monai
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+import mmccd
+from mmccd.brain import Brain, find_brain
+from mmccd.bundle import BundlePair, Preset, find_bundles, load_pair, to_device
+from mmccd.calibration import Calibration
+from mmccd.cycle import MaskedCycleInferer, Progress
+from mmccd.device import choose_device
+from mmccd.errors import ModelError, ResourceError
+from mmccd.preprocessing import ModelSlices, Normalisation, to_model_slices
+from mmccd.result import CycleResult, Result
+from mmccd.scorer import CycleScorer, Scorer
+from mmccd.volume import Volume
+
+logger = logging.getLogger(__name__)
+
+NOTICE = "Research use only. Not a medical device. Not for diagnosis."
+REPORT_VERSION = 1
+
+
+@dataclass(frozen=True)
+class Maps:
+    """The cycle's maps of one volume, before a threshold.
+
+    Attributes:
+        anomaly: a on the native grid, 0 outside the brain.
+        smoothed: the same after the preset's median filter.
+        brain: native brain mask, where the map holds.
+        slices: what the scorer saw.
+        cycle: maps on the model grid.
+    """
+
+    anomaly: NDArray[np.float32]
+    smoothed: NDArray[np.float32]
+    brain: NDArray[np.bool_]
+    slices: ModelSlices
+    cycle: CycleResult
+
+
+class AnomalyPipeline:
+    """Find anomalies in FLAIR volumes.
+
+    Args:
+        pair: the bundles.
+        preset: name of a preset.
+        device: device name, see :func:`~mmccd.device.choose_device`.
+        threshold: h; None for the calibrated one.
+        seed: seed of all noise.
+        require_threshold: whether a missing calibration is an error (it is not where only maps are wanted).
+
+    Raises:
+        ModelError: weights that cannot be loaded; no calibration for these settings and no threshold.
+        UsageError: unknown preset or device.
+    """
+
+    def __init__(
+        self,
+        pair: BundlePair,
+        preset: str = "balanced",
+        device: str = "auto",
+        threshold: float | None = None,
+        seed: int = 0,
+        require_threshold: bool = True,
+    ) -> None:
+        self.pair = pair
+        self.preset: Preset = pair.preset(preset)
+        self.device = choose_device(device)
+        self.precision = pair.choose_precision(self.preset, self.device)
+        self.seed = seed
+        self.calibration: Calibration | None = pair.calibration(self.preset, self.precision) if threshold is None else None
+        if threshold is None and self.calibration is None and require_threshold:
+            raise ModelError(
+                f"{pair.root}: no calibration for target {pair.target}, preset {preset}, {self.precision} and these weights "
+                f"(found {len(pair.calibrations)} for other settings); give --threshold, or run 'mmccd calibrate'"
+            )
+        self.threshold = self.calibration.threshold if self.calibration else threshold
+        self.source: str = pair.forward.direction[0]
+        self.normalisation: Normalisation = pair.forward.normalisation(self.source)
+        self.scorer: Scorer = self._scorer()
+
+    @classmethod
+    def from_bundles(
+        cls,
+        bundles: str | Path | None = None,
+        target: str | None = None,
+        preset: str = "balanced",
+        device: str = "auto",
+        threshold: float | None = None,
+        seed: int = 0,
+    ) -> AnomalyPipeline:
+        """From the folder that holds both bundles (see :func:`~mmccd.bundle.find_bundles`); raises as the class and :func:`~mmccd.bundle.load_pair`."""
+        return cls(load_pair(find_bundles(bundles), target), preset, device, threshold, seed)
+
+    def maps(
+        self,
+        volume: Volume,
+        brain: Brain,
+        wanted: NDArray[np.bool_] | None = None,
+        progress: Progress | None = None,
+        cancelled: Callable[[], bool] | None = None,
+    ) -> Maps:
+        """Run the scorer over a volume.
+
+        Args:
+            volume: FLAIR.
+            brain: its brain.
+            wanted: which model slices to run, bool ``(slices,)``; all where it is None.
+            progress: called with (passes done, in all).
+            cancelled: True ends the run.
+
+        Raises:
+            UnsuitableInputError: see :func:`~mmccd.preprocessing.to_model_slices`; a slice too thin to hold a brain.
+            ResourceError: out of memory.
+        """
+        slices = to_model_slices(volume, brain.mask, self.normalisation)
+        if wanted is not None:
+            kept = slices.brain & torch.from_numpy(wanted)[:, None, None, None]
+            slices = replace(slices, brain=kept)
+        try:
+            cycle = self.scorer.score(slices.image, slices.brain, progress, cancelled)
+        except (MemoryError, torch.cuda.OutOfMemoryError) as error:
+            raise ResourceError(
+                f"out of memory on {self.device} ({str(error).splitlines()[0]}); use --device cpu or a machine with more memory"
+            ) from error
+        inside = slices.brain[:, 0].numpy()
+        covered = brain.mask & slices.transform.slices_to_native(np.asarray(inside.any(axis=(1, 2))))
+        anomaly = np.where(inside, np.nan_to_num(cycle.anomaly[:, 0].numpy()), 0.0)
+        native, smoothed = (
+            np.where(covered, slices.transform.to_native(layer, inside), 0.0).astype(np.float32)
+            for layer in (anomaly, self.preset.postprocessing.smooth(anomaly))
+        )
+        return Maps(native, smoothed, covered, slices, cycle)
+
+    def run(
+        self,
+        volume: Volume,
+        brain_mask: Volume | None = None,
+        progress: Progress | None = None,
+        cancelled: Callable[[], bool] | None = None,
+    ) -> Result:
+        """Find the brain, run the cycle, threshold the map.
+
+        Args:
+            volume: FLAIR on any grid.
+            brain_mask: the brain's mask on the same grid, where it is known.
+            progress: called with (passes done, in all).
+            cancelled: asked between batches; True ends the run with a CancelledError.
+
+        Raises:
+            UnsuitableInputError: see :func:`~mmccd.brain.find_brain` and :meth:`maps`.
+            ResourceError: out of memory.
+        """
+        if self.threshold is None:
+            raise ModelError("no threshold: give one, or calibrate these settings")
+        clock = _Clock()
+        brain = find_brain(volume, brain_mask)
+        clock.lap("brain")
+        maps = self.maps(volume, brain, None, progress, cancelled)
+        clock.lap("cycle")
+        segmentation = self.preset.postprocessing.segment(maps.smoothed, maps.brain, self.threshold, volume.voxel_ml)
+        clock.lap("segmentation")
+        report = self._report(volume, brain, maps, segmentation, clock.seconds)
+        return Result(
+            image=volume,
+            anomaly_map=volume.with_data(maps.anomaly, "anomaly"),
+            smoothed_map=volume.with_data(maps.smoothed, "anomaly"),
+            segmentation=volume.with_data(segmentation, "mask"),
+            brain_mask=volume.with_data(brain.mask.astype(np.uint8), "mask"),
+            cycle=maps.cycle,
+            report=report,
+        )
+
+    def _scorer(self) -> Scorer:
+        networks = [to_device(weights.load_network(), self.device, self.precision) for weights in (self.pair.forward, self.pair.backward)]
+        scheduler = self.pair.forward.load_scheduler()
+        inferer = MaskedCycleInferer(scheduler, self.preset.cycle, self.preset.batch_size, self.precision, self.seed)
+        return CycleScorer(inferer, networks[0], networks[1], self.device)
+
+    def _report(
+        self, volume: Volume, brain: Brain, maps: Maps, segmentation: NDArray[np.uint8], seconds: dict[str, float]
+    ) -> dict[str, Any]:
+        values = maps.anomaly[maps.brain]
+        voxels = int(segmentation.sum())
+        warnings = [*self.pair.warnings, *([str(volume.provenance["warning"])] if "warning" in volume.provenance else [])]
+        return {
+            "report_version": REPORT_VERSION,
+            "notice": NOTICE,
+            "status": "done",
+            "anomaly_found": voxels > 0,
+            "volumes_ml": {
+                "brain": round(int(brain.mask.sum()) * volume.voxel_ml, 3),
+                "anomalous": round(voxels * volume.voxel_ml, 3),
+            },
+            "map": {"mean": float(values.mean()), "p99": float(np.quantile(values, 0.99)), "max": float(values.max())},
+            "threshold": {
+                "value": self.threshold,
+                "source": "calibration" if self.calibration else "given",
+                "calibration": self.calibration.as_dict() if self.calibration else None,
+            },
+            "input": {
+                **volume.provenance,
+                "shape": list(volume.shape),
+                "spacing_mm": [round(value, 4) for value in volume.spacing],
+                "brain_found_by": brain.method,
+                "slices_with_brain": int(maps.slices.brain.flatten(1).any(1).sum()),
+            },
+            "settings": {
+                "preset": self.preset.name,
+                **self.preset.settings(),
+                "target": self.pair.target,
+                "precision": self.precision,
+                "batch_size": self.preset.batch_size,
+                "device": str(self.device),
+                "seed": self.seed,
+            },
+            "weights": {
+                "forward": _weights_entry(self.pair.forward.card),
+                "backward": _weights_entry(self.pair.backward.card),
+            },
+            "versions": versions(),
+            "timings_s": {name: round(value, 3) for name, value in seconds.items()},
+            "warnings": warnings,
+        }
+
+
+class _Clock:
+    """Seconds of each stage."""
+
+    def __init__(self) -> None:
+        self.seconds: dict[str, float] = {}
+        self._last = time.monotonic()
+
+    def lap(self, name: str) -> None:
+        now = time.monotonic()
+        self.seconds[name] = now - self._last
+        self._last = now
+
+
+def versions() -> dict[str, str]:
+    """Versions of what decides the numbers."""
+    return {
+        "mmccd": mmccd.__version__,
+        "python": platform.python_version(),
+        "torch": torch.__version__,
+        "monai": monai.__version__,
+        "numpy": np.__version__,
+    }
+
+
+def _weights_entry(card: dict[str, Any]) -> dict[str, Any]:
+    names = ("source", "target", "sha256", "research_only", "licence", "data", "normalisation")
+    return {name: card[name] for name in names if name in card}

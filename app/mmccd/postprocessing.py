@@ -1,0 +1,61 @@
+"""From the map to the segmentation: median filter, threshold, small components; each a switch."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+
+
+@dataclass(frozen=True)
+class Postprocessing:
+    """What happens to the map before and after the threshold.
+
+    Attributes:
+        median_size: edge of the in-plane median filter in model pixels, odd; 1 = off. It works on the model grid, because the map has no finer
+            detail; the smoothed map then goes to the native grid, where the threshold is applied.
+        min_component_ml: components smaller than this many mL are removed from the segmentation; 0 = off.
+    """
+
+    median_size: int = 1
+    min_component_ml: float = 0.0
+
+    def __post_init__(self) -> None:
+        if self.median_size < 1 or self.median_size % 2 == 0:
+            raise ValueError(f"median_size must be odd and at least 1, got {self.median_size}")
+        if self.min_component_ml < 0:
+            raise ValueError(f"min_component_ml must not be negative, got {self.min_component_ml}")
+
+    def smooth(self, anomaly: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Median-filter each slice.
+
+        Args:
+            anomaly: map on the model grid ``(slices, size, size)``, 0 outside the brain.
+        """
+        if self.median_size == 1:
+            return anomaly
+        return np.asarray(ndimage.median_filter(anomaly, size=(1, self.median_size, self.median_size), mode="constant"))
+
+    def segment(self, smoothed: NDArray[np.float32], brain: NDArray[np.bool_], threshold: float, voxel_ml: float) -> NDArray[np.uint8]:
+        """``map > threshold`` inside the brain, without small components (26-neighbourhood).
+
+        Args:
+            smoothed: native-grid map.
+            brain: native brain mask.
+            threshold: h.
+            voxel_ml: volume of a voxel in mL.
+        """
+        segmentation = (smoothed > threshold) & brain
+        if self.min_component_ml > 0 and segmentation.any():
+            labels, _ = ndimage.label(segmentation, structure=np.ones((3, 3, 3)))
+            large = np.bincount(labels.ravel()) * voxel_ml >= self.min_component_ml
+            large[0] = False
+            segmentation = large[labels]
+        return np.asarray(segmentation, dtype=np.uint8)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain values for JSON."""
+        return asdict(self)

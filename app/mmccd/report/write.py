@@ -1,0 +1,33 @@
+"""All files of a run into a folder."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from mmccd.errors import OutputError
+from mmccd.io.nifti import write_nifti
+from mmccd.report.overview import write_overview
+from mmccd.result import Result
+
+
+def write_result(result: Result, folder: Path) -> None:
+    """Write maps, masks, picture and report; ``report.json`` last.
+
+    Args:
+        result: a finished run.
+        folder: an existing folder (the staging one).
+
+    Raises:
+        OutputError: a file cannot be written.
+    """
+    write_nifti(result.anomaly_map, folder / "anomaly_map.nii.gz", "float32")
+    write_nifti(result.segmentation, folder / "segmentation.nii.gz", "uint8")
+    write_nifti(result.brain_mask, folder / "brain_mask.nii.gz", "uint8")
+    try:
+        write_overview(result, folder / "overview.png")
+        (folder / "report.json").write_text(json.dumps(result.report, indent=2) + "\n")
+    except OSError as error:
+        raise OutputError(
+            f"{folder.parent}: cannot be written ({error.strerror or error}); choose another --output or free some space"
+        ) from error

@@ -1,0 +1,86 @@
+"""Shared fixtures: real data where it is, and a complete pair of bundles with tiny random networks."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+import torch
+
+from mmccd.bundle import BACKWARD, FORWARD, file_sha256
+from mmccd.diffusion import MaskedDiffusionScheduler
+from mmccd.networks import TranslationUNet
+from mmccd.preprocessing import Normalisation
+
+PROJECT = Path(__file__).resolve().parents[1]
+TINY = {
+    "factor": 8,
+    "channels": [8, 8],
+    "num_res_blocks": 1,
+    "attention_levels": [False, False],
+    "num_head_channels": [0, 8],
+    "norm_num_groups": 4,
+}
+
+
+@pytest.fixture(scope="session")
+def project() -> Path:
+    """Root of the checkout."""
+    return PROJECT
+
+
+@pytest.fixture(scope="session")
+def real_data() -> Path:
+    """Folder with real brain MRI; the test is skipped where there is none."""
+    folder = os.environ.get("MMCCD_DATA")
+    if not folder:
+        pytest.skip("MMCCD_DATA is not set: no real data here")
+    return Path(folder)
+
+
+@pytest.fixture(scope="session")
+def tiny_networks() -> dict[str, TranslationUNet]:
+    """f and g with random weights, all layers awake (MONAI starts the last one at zero)."""
+    torch.manual_seed(0)
+    networks = {name: TranslationUNet(channels, **TINY).eval() for name, channels in ((FORWARD, 2), (BACKWARD, 1))}
+    for network in networks.values():
+        for parameter in network.parameters():
+            torch.nn.init.normal_(parameter, std=0.1)
+    return networks
+
+
+@pytest.fixture
+def tiny_bundles(tmp_path: Path, tiny_networks: dict[str, TranslationUNet]) -> Path:
+    """A writable copy of both bundles with tiny flair-t2 weights, quick presets and no calibration."""
+    root = tmp_path / "bundles"
+    for name, source, target in ((FORWARD, "flair", "t2"), (BACKWARD, "t2", "flair")):
+        shutil.copytree(PROJECT / "bundles" / name / "configs", root / name / "configs")
+        write_weights(root / name, tiny_networks[name], source, target)
+    path = root / FORWARD / "configs" / "cycle.json"
+    content = json.loads(path.read_text())
+    content["calibrations"] = []
+    for preset in content["presets"].values():
+        preset["cycle"] |= {"steps": 1, "stride": 16}
+    path.write_text(json.dumps(content))
+    return root
+
+
+def write_weights(bundle: Path, network: TranslationUNet, source: str, target: str, name: str = "model") -> Path:
+    """A float16 weight file with its card, as ``mmccd export`` writes them."""
+    path = bundle / "models" / f"{name}.pt"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    torch.save({key: value.half() for key, value in network.state_dict().items()}, path)
+    card = {
+        "source": source,
+        "target": target,
+        "network": network.settings,
+        "scheduler": MaskedDiffusionScheduler(beta_start=1e-4, beta_end=0.02).settings,
+        "normalisation": {modality: Normalisation.for_modality(modality).as_dict() for modality in (source, target)},
+        "licence": "random numbers",
+        "sha256": file_sha256(path),
+    }
+    path.with_suffix(".json").write_text(json.dumps(card))
+    return path
