@@ -11,6 +11,7 @@ import pytest
 import torch
 
 from mmccd.bundle import BACKWARD, FORWARD, file_sha256
+from mmccd.data.phantom import DEMO_LESIONS, Phantom, make_phantom, write_phantom
 from mmccd.diffusion import MaskedDiffusionScheduler
 from mmccd.networks import TranslationUNet
 from mmccd.preprocessing import Normalisation
@@ -55,10 +56,44 @@ def tiny_networks() -> dict[str, TranslationUNet]:
 @pytest.fixture
 def tiny_bundles(tmp_path: Path, tiny_networks: dict[str, TranslationUNet]) -> Path:
     """A writable copy of both bundles with tiny flair-t2 weights, quick presets and no calibration."""
-    root = tmp_path / "bundles"
+    return make_tiny_bundles(tmp_path / "bundles", tiny_networks)
+
+
+@pytest.fixture(scope="session")
+def shared_bundles(tmp_path_factory: pytest.TempPathFactory, tiny_networks: dict[str, TranslationUNet]) -> Path:
+    """The same for fixtures that live longer than one test. Not to be changed."""
+    return make_tiny_bundles(tmp_path_factory.mktemp("shared") / "bundles", tiny_networks)
+
+
+@pytest.fixture(scope="session")
+def healthy_phantom() -> Phantom:
+    """A healthy head of 98 x 116 x 16 voxels of 2 x 2 x 12 mm, 13 slices with brain; made once, because that takes seconds. Not to be changed."""
+    return make_phantom(1, slice_mm=12.0, pixel_mm=2.0)
+
+
+@pytest.fixture(scope="session")
+def lesion_phantom() -> Phantom:
+    """Another head on the same grid, with the two lesions of the demo. Not to be changed."""
+    return make_phantom(2, DEMO_LESIONS, slice_mm=12.0, pixel_mm=2.0)
+
+
+@pytest.fixture(scope="session")
+def phantom_data(tmp_path_factory: pytest.TempPathFactory, healthy_phantom: Phantom, lesion_phantom: Phantom) -> Path:
+    """Three cases in BraTS layout: train ``healthy`` and ``lesion``, val ``mirrored`` (healthy from the other side). Not to be changed."""
+    folder = tmp_path_factory.mktemp("phantoms")
+    images = {name: image.with_data(image.data[::-1].copy()) for name, image in healthy_phantom.images.items()}
+    mirrored = Phantom(images, healthy_phantom.lesion)
+    for name, phantom in (("healthy", healthy_phantom), ("lesion", lesion_phantom), ("mirrored", mirrored)):
+        write_phantom(phantom, folder, name)
+    (folder / "split.json").write_text(json.dumps({"train": ["healthy", "lesion"], "val": ["mirrored"], "test": []}))
+    return folder
+
+
+def make_tiny_bundles(root: Path, networks: dict[str, TranslationUNet]) -> Path:
+    """Both bundles' configs with tiny flair-t2 weights, quick presets and no calibration."""
     for name, source, target in ((FORWARD, "flair", "t2"), (BACKWARD, "t2", "flair")):
         shutil.copytree(PROJECT / "bundles" / name / "configs", root / name / "configs")
-        write_weights(root / name, tiny_networks[name], source, target)
+        write_weights(root / name, networks[name], source, target)
     path = root / FORWARD / "configs" / "cycle.json"
     content = json.loads(path.read_text())
     content["calibrations"] = []

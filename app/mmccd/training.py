@@ -234,8 +234,7 @@ class TrainingRecord:
             "versions": {"mmccd": mmccd.__version__, "torch": torch.__version__, "monai": monai.__version__},
         }
         self.evaluator = evaluator
-        self._minutes_before = 0.0
-        self._start = 0.0
+        self._last = 0.0
 
     def attach(self, engine: Engine) -> None:
         """Start the clock with the run, write after each epoch."""
@@ -243,17 +242,23 @@ class TrainingRecord:
         engine.add_event_handler(Events.EPOCH_COMPLETED, self)
 
     def _begin(self, engine: Engine) -> None:
-        self._start = time.monotonic()
-        if engine.state.epoch > 0 and self.path.is_file():
-            self._minutes_before = float(json.loads(self.path.read_text())["minutes"])
+        self._last = time.monotonic()
 
     def __call__(self, engine: Engine) -> None:
-        """Write what is known after this epoch."""
-        minutes = self._minutes_before + (time.monotonic() - self._start) / 60
+        """Write what is known after this epoch; its minutes are added to those of the epochs before, resumed runs included."""
+        now = time.monotonic()
+        minutes = self._recorded_minutes(engine.state.epoch - 1) + (now - self._last) / 60
+        self._last = now
         metrics = {name: float(value) for name, value in self.evaluator.state.metrics.items()}
         progress = {"epochs": engine.state.epoch, "iterations": engine.state.iteration, "minutes": round(minutes, 2)}
         known = {**self.content, **progress, "key_metric": self.evaluator.state.key_metric_name, "last_validation": metrics}
         self.path.write_text(json.dumps(known, indent=2) + "\n")
+
+    def _recorded_minutes(self, epoch: int) -> float:
+        if epoch == 0 or not self.path.is_file():
+            return 0.0
+        record = json.loads(self.path.read_text())
+        return float(record["minutes"]) if record.get("epochs") == epoch else 0.0
 
 
 class StripPrepareBatch(PrepareBatch):

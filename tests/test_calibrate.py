@@ -1,0 +1,136 @@
+"""mmccd.calibrate and its command: a threshold from healthy slices, stored where predict finds it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from mmccd import cli
+from mmccd.bundle import load_pair, read_cycle_config
+from mmccd.calibrate import calibrate_on_cases
+from mmccd.data.cases import Case, find_cases, split_cases
+from mmccd.data.phantom import Phantom, write_phantom
+from mmccd.errors import InputError, UnsuitableInputError
+from mmccd.io.nifti import read_nifti
+from mmccd.pipeline import AnomalyPipeline
+
+
+@pytest.fixture(scope="module")
+def pipeline(shared_bundles: Path) -> AnomalyPipeline:
+    return AnomalyPipeline(load_pair(shared_bundles), "fast", "cpu", require_threshold=False)
+
+
+@pytest.fixture(scope="module")
+def cases(phantom_data: Path) -> list[Case]:
+    """A case with lesions, and a healthy one."""
+    return [case for case in find_cases(phantom_data) if case.name in ("lesion", "mirrored")]
+
+
+@pytest.mark.parametrize("rate", [0.02, 0.3])
+def test_wanted_rate_is_reached(pipeline: AnomalyPipeline, cases: list[Case], rate: float) -> None:
+    found = calibrate_on_cases(pipeline, cases, rate, slices_per_case=4, origin={"data": "phantoms"})
+    origin = found.origin
+    assert origin["reached_rate"] <= rate
+    assert origin["reached_rate"] == pytest.approx(rate, abs=2e-3)
+    assert (origin["wanted_rate"], origin["cases"], origin["slices"], origin["data"]) == (rate, 2, 8, "phantoms")
+    assert found.key == pipeline.pair.key(pipeline.preset, "fp32")
+    assert found.healthy_error["q50"] < found.healthy_error["q90"] < found.healthy_error["q99"]
+    assert json.loads(json.dumps(found.as_dict(), allow_nan=False)) == found.as_dict()
+
+
+def test_smaller_rate_higher_threshold(pipeline: AnomalyPipeline, cases: list[Case]) -> None:
+    low, high = (calibrate_on_cases(pipeline, cases, rate, slices_per_case=2).threshold for rate in (0.2, 0.01))
+    assert low < high
+
+
+def test_slices_with_lesions_are_left_out(pipeline: AnomalyPipeline, cases: list[Case], lesion_phantom: Phantom) -> None:
+    """All healthy slices of the case with lesions, and none of the others."""
+    ill = lesion_phantom.lesion.data.any(axis=(0, 1))
+    brain = lesion_phantom.images["flair"].data > 0
+    found = calibrate_on_cases(pipeline, cases[:1], 0.1)
+    assert found.origin["slices"] <= int((brain.any(axis=(0, 1)) & ~ill).sum())
+    assert found.origin["voxels"] == pytest.approx(brain[:, :, ~ill].sum(), rel=0.02)
+
+
+def test_threshold_holds_on_the_smoothed_native_map(pipeline: AnomalyPipeline, cases: list[Case], shared_bundles: Path) -> None:
+    """What is calibrated is what predict thresholds: on the same healthy case the same share lies above."""
+    found = calibrate_on_cases(pipeline, cases[1:], 0.1)
+    run = AnomalyPipeline(load_pair(shared_bundles), "fast", "cpu", threshold=found.threshold)
+    result = run.run(read_nifti(cases[1].images["flair"], "flair"))
+    assert result.segmentation.data.sum() / result.brain_mask.data.sum() == pytest.approx(0.1, abs=0.005)
+
+
+def test_progress(pipeline: AnomalyPipeline, cases: list[Case]) -> None:
+    seen: list[tuple[int, int]] = []
+    calibrate_on_cases(pipeline, cases, 0.1, 1, progress=lambda done, total: seen.append((done, total)))
+    assert seen == [(1, 2), (2, 2)]
+
+
+def test_no_healthy_slice(pipeline: AnomalyPipeline, lesion_phantom: Phantom, tmp_path: Path) -> None:
+    everywhere = lesion_phantom.lesion.with_data(np.ones(lesion_phantom.lesion.shape, dtype=np.uint8))
+    write_phantom(Phantom(lesion_phantom.images, everywhere), tmp_path, "ill")
+    with pytest.raises(UnsuitableInputError, match="without a lesion"):
+        calibrate_on_cases(pipeline, find_cases(tmp_path), 0.1)
+
+
+def test_case_without_source(pipeline: AnomalyPipeline, cases: list[Case]) -> None:
+    without = Case("case9", {"t2": cases[0].images["t2"]}, None, "case9")
+    with pytest.raises(InputError, match="case9.*flair"):
+        calibrate_on_cases(pipeline, [without], 0.1)
+
+
+class TestCommand:
+    def test_stored_and_found_again(
+        self, tiny_bundles: Path, phantom_data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        flair = split_cases(phantom_data)["val"][0].images["flair"]
+        predict = ["predict", str(flair), "--preset", "fast", "--device", "cpu", "--bundles", str(tiny_bundles)]
+        assert cli.run([*predict, "--output", str(tmp_path / "before")]) == 6
+        calibrate = ["calibrate", "--data", str(phantom_data), "--preset", "fast", "--device", "cpu", "--bundles", str(tiny_bundles)]
+        assert cli.run([*calibrate, "--rate", "0.1", "--slices-per-case", "3"]) == 0
+        (stored,) = read_cycle_config(tiny_bundles)[1]
+        assert (stored.origin["split"], stored.origin["slices"], stored.origin["data"]) == ("val", 3, phantom_data.name)
+        assert cli.run([*predict, "--output", str(tmp_path / "after")]) == 0
+        threshold = json.loads((tmp_path / "after" / "report.json").read_text())["threshold"]
+        assert (threshold["source"], threshold["value"]) == ("calibration", stored.threshold)
+        assert cli.run([*calibrate, "--rate", "0.3", "--slices-per-case", "3"]) == 0
+        (again,) = read_cycle_config(tiny_bundles)[1]
+        assert again.threshold < stored.threshold, "the old one of the same settings is replaced"
+
+    @pytest.mark.parametrize(
+        ("words", "code", "named"),
+        [
+            (["--split", "test"], 2, "test"),
+            (["--rate", "0"], 2, "--rate"),
+            (["--rate", "1"], 2, "--rate"),
+            (["--rate", "5"], 2, "--rate"),
+            (["--preset", "slow"], 2, "slow"),
+            (["--target", "t1"], 6, "t1"),
+            (["--split-file", "{tmp}/nowhere.json"], 3, "nowhere.json"),
+            (["--split-file", "{tmp}/empty.json"], 4, "val"),
+        ],
+    )
+    def test_refused(
+        self,
+        tiny_bundles: Path,
+        phantom_data: Path,
+        tmp_path: Path,
+        capsys: pytest.CaptureFixture[str],
+        words: list[str],
+        code: int,
+        named: str,
+    ) -> None:
+        (tmp_path / "empty.json").write_text('{"train": ["mirrored"], "val": []}')
+        before = [path.read_bytes() for path in sorted(tiny_bundles.rglob("*.json"))]
+        filled = [word.replace("{tmp}", str(tmp_path)) for word in words]
+        assert cli.run(["calibrate", "--data", str(phantom_data), "--bundles", str(tiny_bundles), *filled]) == code
+        (line,) = capsys.readouterr().err.splitlines()
+        assert named in line
+        assert [path.read_bytes() for path in sorted(tiny_bundles.rglob("*.json"))] == before
+
+    def test_data_is_missing(self, capsys: pytest.CaptureFixture[str]) -> None:
+        assert cli.run(["calibrate"]) == 2
+        assert "--data" in capsys.readouterr().err

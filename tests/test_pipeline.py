@@ -1,0 +1,327 @@
+"""mmccd.pipeline: from a volume to map, segmentation and report."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import nibabel as nib
+import numpy as np
+import pytest
+import torch
+from nibabel import orientations
+from numpy.typing import NDArray
+from scipy.spatial.transform import Rotation
+from torch import Tensor
+
+from mmccd.brain import Brain, find_brain
+from mmccd.bundle import load_pair, write_calibrations
+from mmccd.calibration import Calibration, CalibrationKey
+from mmccd.data.phantom import Phantom
+from mmccd.errors import CancelledError, ModelError, ResourceError, UnsuitableInputError, UsageError
+from mmccd.pipeline import NOTICE, AnomalyPipeline
+from mmccd.result import CycleResult, Result
+from mmccd.volume import Volume
+
+THRESHOLD = 0.7
+
+
+def make_pipeline(bundles: Path, **options: Any) -> AnomalyPipeline:
+    """The quick preset on the CPU."""
+    return AnomalyPipeline(load_pair(bundles), **{"preset": "fast", "device": "cpu", **options})
+
+
+@pytest.fixture(scope="module")
+def flair(lesion_phantom: Phantom) -> Volume:
+    return lesion_phantom.images["flair"]
+
+
+@pytest.fixture(scope="module")
+def pipeline(shared_bundles: Path) -> AnomalyPipeline:
+    return make_pipeline(shared_bundles, threshold=THRESHOLD)
+
+
+@pytest.fixture(scope="module")
+def result(pipeline: AnomalyPipeline, flair: Volume) -> Result:
+    return pipeline.run(flair)
+
+
+def test_map(result: Result, flair: Volume) -> None:
+    anomaly = result.anomaly_map
+    assert anomaly.same_grid(flair)
+    assert np.array_equal(anomaly.affine, flair.affine)
+    assert anomaly.data.dtype == np.float32
+    assert np.isfinite(anomaly.data).all()
+    inside = result.brain_mask.data > 0
+    assert (anomaly.data[~inside] == 0).all()
+    assert (anomaly.data[inside] > 0).mean() > 0.98
+    assert anomaly.data.std() > 0.1
+
+
+def test_brain_mask(result: Result, flair: Volume) -> None:
+    mask = result.brain_mask
+    assert mask.data.dtype == np.uint8
+    assert set(np.unique(mask.data)) == {0, 1}
+    assert (mask.data >= (flair.data > 0)).all()
+
+
+def test_segmentation_is_the_smoothed_map_above_the_threshold(result: Result) -> None:
+    segmentation = result.segmentation
+    assert segmentation.data.dtype == np.uint8
+    assert segmentation.same_grid(result.image)
+    assert np.array_equal(segmentation.data, (result.smoothed_map.data > THRESHOLD).astype(np.uint8))
+    assert 0.02 < segmentation.data.sum() / result.brain_mask.data.sum() < 0.98, "a threshold that tests something"
+    assert not np.array_equal(segmentation.data, (result.anomaly_map.data > THRESHOLD).astype(np.uint8)), "the filter does something"
+    assert (result.smoothed_map.data[result.brain_mask.data == 0] == 0).all()
+
+
+def test_report(result: Result, flair: Volume) -> None:
+    report = result.report
+    assert json.loads(json.dumps(report, allow_nan=False)) == report
+    assert (report["status"], report["notice"], report["anomaly_found"]) == ("done", NOTICE, True)
+    assert report["threshold"] == {"value": THRESHOLD, "source": "given", "calibration": None}
+    assert report["volumes_ml"]["brain"] == pytest.approx(result.brain_mask.data.sum() * flair.voxel_ml, abs=1e-3)
+    assert report["volumes_ml"]["anomalous"] == pytest.approx(result.segmentation.data.sum() * flair.voxel_ml, abs=1e-3)
+    values = result.anomaly_map.data[result.brain_mask.data > 0]
+    assert report["map"]["mean"] == pytest.approx(values.mean(), rel=0.02)
+    assert report["map"]["max"] == pytest.approx(values.max())
+    assert report["input"]["shape"] == list(flair.shape)
+    assert report["input"]["brain_found_by"] == "already stripped"
+    assert report["input"]["slices_with_brain"] == int(result.brain_mask.data.any(axis=(0, 1)).sum())
+    settings = report["settings"]
+    assert {key: settings[key] for key in ("preset", "target", "precision", "device", "seed")} == {
+        "preset": "fast",
+        "target": "t2",
+        "precision": "fp32",
+        "device": "cpu",
+        "seed": 0,
+    }
+    assert settings["cycle"]["stride"] == 16
+    assert all(len(report["weights"][name]["sha256"]) == 64 for name in ("forward", "backward"))
+    assert {"mmccd", "torch", "monai", "numpy", "python"} <= set(report["versions"])
+    assert {"brain", "cycle", "segmentation"} <= set(report["timings_s"])
+
+
+def test_warnings_of_the_reader_and_of_the_weights_are_passed_on(shared_bundles: Path, flair: Volume) -> None:
+    pair = replace(load_pair(shared_bundles), warnings=("research weights",))
+    volume = replace(flair, provenance={"warning": "no orientation"})
+    found = AnomalyPipeline(pair, "fast", "cpu", THRESHOLD).run(volume).report["warnings"]
+    assert "research weights" in found
+    assert "no orientation" in found
+
+
+def test_same_seed_same_bytes(pipeline: AnomalyPipeline, result: Result, shared_bundles: Path, flair: Volume) -> None:
+    again = make_pipeline(shared_bundles, threshold=THRESHOLD, seed=0).run(flair)
+    assert again.anomaly_map.data.tobytes() == result.anomaly_map.data.tobytes()
+    other = make_pipeline(shared_bundles, threshold=THRESHOLD, seed=1).run(flair)
+    assert other.report["settings"]["seed"] == 1
+    inside = result.brain_mask.data > 0
+    assert np.mean(other.anomaly_map.data[inside] != result.anomaly_map.data[inside]) > 0.9
+
+
+def turned(volume: Volume, codes: str) -> Volume:
+    """The same head stored in another axis order."""
+    image = nib.Nifti1Image(volume.data, volume.affine)
+    transform = orientations.ornt_transform(nib.io_orientation(volume.affine), orientations.axcodes2ornt(codes))
+    new = image.as_reoriented(transform)
+    return Volume(np.ascontiguousarray(new.get_fdata(dtype=np.float32)), new.affine, volume.modality)
+
+
+def stored_as(volume: Volume, like: Volume) -> NDArray[np.float32]:
+    """Voxels of ``volume`` in the axis order of ``like``."""
+    codes = "".join(nib.aff2axcodes(like.affine))
+    return np.asarray(turned(volume.with_data(volume.data.astype(np.float32)), codes).data)
+
+
+@pytest.mark.parametrize("codes", ["LPS", "ASR", "SLP", "IPR"])
+def test_axis_order_does_not_matter(pipeline: AnomalyPipeline, result: Result, flair: Volume, codes: str) -> None:
+    other = pipeline.run(turned(flair, codes))
+    assert other.anomaly_map.shape == turned(flair, codes).shape
+    assert np.abs(stored_as(other.anomaly_map, flair) - result.anomaly_map.data).max() < 1e-5 * result.anomaly_map.data.max()
+    assert np.mean(stored_as(other.segmentation, flair) != result.segmentation.data) < 1e-4
+
+
+def test_oblique_affine(pipeline: AnomalyPipeline, result: Result, flair: Volume) -> None:
+    affine = np.eye(4)
+    affine[:3, :3] = Rotation.from_euler("xyz", (8, -6, 11), degrees=True).as_matrix()
+    oblique = Volume(flair.data, affine @ flair.affine, "flair")
+    other = pipeline.run(oblique)
+    assert np.array_equal(other.anomaly_map.affine, oblique.affine)
+    assert np.abs(other.anomaly_map.data - result.anomaly_map.data).max() < 1e-4 * result.anomaly_map.data.max()
+
+
+def test_intensity_scale_does_not_matter(pipeline: AnomalyPipeline, result: Result, flair: Volume) -> None:
+    other = pipeline.run(flair.with_data(flair.data * 37.5))
+    assert np.abs(other.anomaly_map.data - result.anomaly_map.data).max() < 1e-3 * result.anomaly_map.data.max()
+
+
+def test_given_mask(pipeline: AnomalyPipeline, flair: Volume) -> None:
+    mask = flair.data > 0
+    mask[: mask.shape[0] // 2] = False
+    found = pipeline.run(flair, flair.with_data(mask.astype(np.float32), "mask"))
+    assert found.report["input"]["brain_found_by"] == "given mask"
+    assert np.array_equal(found.brain_mask.data > 0, mask)
+    assert (found.anomaly_map.data[~mask] == 0).all()
+    assert (found.anomaly_map.data[mask] > 0).mean() > 0.95
+
+
+def test_wanted_slices_only(pipeline: AnomalyPipeline, result: Result, flair: Volume) -> None:
+    wanted = np.zeros(flair.shape[2], dtype=bool)
+    wanted[[5, 8]] = True
+    maps = pipeline.maps(flair, find_brain(flair), wanted)
+    assert maps.brain.any(axis=(0, 1)).nonzero()[0].tolist() == [5, 8]
+    assert (maps.anomaly[:, :, ~wanted] == 0).all()
+    assert np.allclose(maps.anomaly[:, :, wanted], result.anomaly_map.data[:, :, wanted], rtol=0, atol=1e-5)
+    assert np.allclose(maps.smoothed[:, :, wanted], result.smoothed_map.data[:, :, wanted], rtol=0, atol=1e-5)
+
+
+def test_wanted_slices_are_counted_from_below(pipeline: AnomalyPipeline, flair: Volume) -> None:
+    """Whatever the axis order: slice 4 is the fifth from the neck."""
+    wanted = np.zeros(flair.shape[2], dtype=bool)
+    wanted[4] = True
+    upside_down = turned(flair, "LPI")
+    maps = pipeline.maps(upside_down, find_brain(upside_down), wanted)
+    assert maps.brain.any(axis=(0, 1)).nonzero()[0].tolist() == [flair.shape[2] - 1 - 4]
+
+
+def test_progress(pipeline: AnomalyPipeline, flair: Volume) -> None:
+    seen: list[tuple[int, int]] = []
+    pipeline.run(flair, progress=lambda done, total: seen.append((done, total)))
+    totals = {total for _, total in seen}
+    assert len(totals) == 1
+    assert [done for done, _ in seen] == sorted(done for done, _ in seen)
+    assert seen[-1][0] == seen[-1][1]
+
+
+def test_cancel(pipeline: AnomalyPipeline, flair: Volume) -> None:
+    with pytest.raises(CancelledError):
+        pipeline.run(flair, cancelled=lambda: True)
+
+
+class BrokenScorer:
+    """Runs out of memory."""
+
+    def __init__(self, fail: Callable[[], object]) -> None:
+        self.fail = fail
+
+    def score(self, image: Tensor, brain: Tensor, progress: object = None, cancelled: object = None) -> CycleResult:
+        self.fail()
+        raise AssertionError("did not fail")
+
+
+def raise_memory_error(*message: str) -> Callable[[], object]:
+    def fail() -> None:
+        raise MemoryError(*message)
+
+    return fail
+
+
+@pytest.mark.parametrize(
+    "fail",
+    [raise_memory_error("Unable to allocate 12 GiB"), raise_memory_error(), lambda: torch.empty(2**60)],
+    ids=["numpy", "without a message", "torch on a CPU"],
+)
+def test_out_of_memory(shared_bundles: Path, flair: Volume, fail: Callable[[], object]) -> None:
+    pipeline = make_pipeline(shared_bundles, threshold=THRESHOLD)
+    pipeline.scorer = BrokenScorer(fail)
+    with pytest.raises(ResourceError) as error:
+        pipeline.run(flair)
+    assert error.value.exit_code == 7
+    assert "\n" not in str(error.value)
+
+
+def test_no_calibration(shared_bundles: Path) -> None:
+    with pytest.raises(ModelError) as error:
+        make_pipeline(shared_bundles)
+    assert error.value.exit_code == 6
+    for part in (str(shared_bundles), "t2", "fast", "--threshold"):
+        assert part in str(error.value)
+
+
+def test_maps_need_no_threshold_but_a_run_does(shared_bundles: Path, flair: Volume) -> None:
+    pipeline = make_pipeline(shared_bundles, require_threshold=False)
+    wanted = np.arange(flair.shape[2]) == 7
+    assert pipeline.maps(flair, find_brain(flair), wanted).anomaly.any()
+    with pytest.raises(ModelError, match="threshold"):
+        pipeline.run(flair)
+
+
+def test_calibration_is_used(tiny_bundles: Path, flair: Volume) -> None:
+    pair = load_pair(tiny_bundles)
+    key = pair.key(pair.preset("fast"), "fp32")
+    write_calibrations(tiny_bundles, [Calibration(key, 0.625, {"data": "healthy", "wanted_rate": 0.05}, {"mean": 0.1})])
+    pipeline = make_pipeline(tiny_bundles)
+    assert pipeline.threshold == 0.625
+    wanted = pipeline.run(flair).report["threshold"]
+    assert (wanted["value"], wanted["source"]) == (0.625, "calibration")
+    assert wanted["calibration"]["origin"]["data"] == "healthy"
+    assert make_pipeline(tiny_bundles, threshold=0.3).threshold == 0.3, "a given threshold wins"
+    assert make_pipeline(tiny_bundles, seed=5).threshold == 0.625, "the seed is not part of the key"
+
+
+def with_settings(key: CalibrationKey, room: str, **changes: Any) -> CalibrationKey:
+    return replace(key, settings={**key.settings, room: {**key.settings[room], **changes}})
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        pytest.param(lambda key: replace(key, target="t1"), id="target"),
+        pytest.param(lambda key: replace(key, precision="bf16"), id="precision"),
+        pytest.param(lambda key: replace(key, forward_sha256="0" * 64), id="weights of f"),
+        pytest.param(lambda key: replace(key, backward_sha256="0" * 64), id="weights of g"),
+        pytest.param(lambda key: with_settings(key, "cycle", stride=8), id="stride"),
+        pytest.param(lambda key: with_settings(key, "cycle", steps=2), id="steps"),
+        pytest.param(lambda key: with_settings(key, "cycle", reading="code"), id="reading"),
+        pytest.param(lambda key: with_settings(key, "postprocessing", median_size=5), id="median filter"),
+    ],
+)
+def test_calibration_of_something_else_is_not_used(
+    tiny_bundles: Path, monkeypatch: pytest.MonkeyPatch, other: Callable[[CalibrationKey], CalibrationKey]
+) -> None:
+    monkeypatch.setattr("mmccd.bundle.has_fast_bf16", lambda device: False)
+    pair = load_pair(tiny_bundles)
+    key = pair.key(pair.preset("fast"), "fp32")
+    write_calibrations(tiny_bundles, [Calibration(other(key), 0.625, {})])
+    with pytest.raises(ModelError, match="no calibration"):
+        make_pipeline(tiny_bundles)
+
+
+@pytest.mark.parametrize("options", [{"preset": "slow"}, {"device": "tpu"}, {"device": "cuda:99"}])
+def test_unknown_preset_or_device(shared_bundles: Path, options: dict[str, str]) -> None:
+    with pytest.raises(UsageError, match=next(iter(options.values()))):
+        make_pipeline(shared_bundles, threshold=THRESHOLD, **options)
+
+
+def test_from_bundles(shared_bundles: Path, result: Result, flair: Volume) -> None:
+    pipeline = AnomalyPipeline.from_bundles(shared_bundles, "t2", "fast", "cpu", THRESHOLD)
+    assert np.array_equal(pipeline.run(flair).anomaly_map.data, result.anomaly_map.data)
+    with pytest.raises(ModelError, match="t1"):
+        AnomalyPipeline.from_bundles(shared_bundles, "t1", "fast", "cpu", THRESHOLD)
+
+
+def test_nan_in_the_brain_is_refused(pipeline: AnomalyPipeline, flair: Volume) -> None:
+    data = flair.data.copy()
+    data[50, 60, 8] = np.nan
+    with pytest.raises(UnsuitableInputError, match="NaN"):
+        pipeline.run(flair.with_data(data))
+    with pytest.raises(UnsuitableInputError, match="NaN"):
+        pipeline.maps(flair.with_data(data), Brain(flair.data > 0, "given mask"))
+
+
+def test_nothing_found_is_a_result(shared_bundles: Path, flair: Volume) -> None:
+    report = make_pipeline(shared_bundles, threshold=1e9).run(flair).report
+    assert (report["status"], report["anomaly_found"], report["volumes_ml"]["anomalous"]) == ("done", False, 0.0)
+
+
+def test_real_volume(shared_bundles: Path, real_data: Path) -> None:
+    """A thin slab of a real FLAIR volume keeps its grid; the map ends where the brain ends."""
+    image = nib.load(real_data / "ms" / "OPENMS_26" / "OPENMS_26_flair.nii.gz").slicer[:, :, 80:92]
+    volume = Volume(np.asarray(image.get_fdata(dtype=np.float32)), np.asarray(image.affine), "flair")
+    found = make_pipeline(shared_bundles, threshold=THRESHOLD).run(volume)
+    assert np.array_equal(found.anomaly_map.affine, volume.affine)
+    assert (found.anomaly_map.data[volume.data == 0] == 0).mean() > 0.99
+    assert (found.anomaly_map.data[volume.data > 0] > 0).mean() > 0.97

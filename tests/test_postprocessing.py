@@ -1,0 +1,94 @@
+"""mmccd.postprocessing: median filter, threshold, small components."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+from numpy.typing import NDArray
+
+from mmccd.postprocessing import Postprocessing
+
+maps = hnp.arrays(np.float32, (2, 7, 6), elements=st.integers(0, 9).map(float))
+
+
+def slow_median(anomaly: NDArray[np.float32], size: int) -> NDArray[np.float32]:
+    """Pixel by pixel; what lies beyond the border counts as 0."""
+    reach = size // 2
+    padded = np.pad(anomaly, ((0, 0), (reach, reach), (reach, reach)))
+    result = np.zeros_like(anomaly)
+    for index in np.ndindex(*anomaly.shape):
+        s, r, c = index
+        result[index] = np.median(padded[s, r : r + size, c : c + size])
+    return result
+
+
+@settings(deadline=None, max_examples=30)
+@given(maps, st.sampled_from([3, 5]))
+def test_median_within_each_slice(anomaly: NDArray[np.float32], size: int) -> None:
+    smoothed = Postprocessing(median_size=size).smooth(anomaly)
+    np.testing.assert_array_equal(smoothed, slow_median(anomaly, size))
+    assert smoothed.dtype == np.float32
+
+
+def test_off_means_unchanged() -> None:
+    anomaly = np.random.default_rng(0).random((3, 8, 8)).astype(np.float32)
+    np.testing.assert_array_equal(Postprocessing().smooth(anomaly), anomaly)
+
+
+def test_median_removes_a_speck_and_keeps_an_edge() -> None:
+    anomaly = np.zeros((3, 15, 15), dtype=np.float32)
+    anomaly[1, 3, 3] = 100
+    anomaly[1, 6:, :] = 5
+    smoothed = Postprocessing(median_size=5).smooth(anomaly)
+    assert smoothed[1, 3, 3] == 0
+    np.testing.assert_array_equal(smoothed[1, 6:12, 4:11], 5)
+    assert not smoothed[[0, 2]].any(), "no slice sees another"
+
+
+def test_the_threshold_is_exclusive_and_inside_the_brain() -> None:
+    smoothed = np.array([[[0.4, 0.5, 0.6, 0.6]]], dtype=np.float32)
+    brain = np.array([[[True, True, True, False]]])
+    segmentation = Postprocessing().segment(smoothed, brain, 0.5, 1.0)
+    assert segmentation.dtype == np.uint8
+    np.testing.assert_array_equal(segmentation, [[[0, 0, 1, 0]]])
+
+
+@pytest.mark.parametrize(("minimum", "kept"), [(0.0, {1, 2, 3}), (0.002, {2, 3}), (0.003, {3}), (0.0031, set())])
+def test_small_components_are_removed(minimum: float, kept: set[int]) -> None:
+    """Components of 1, 2 and 3 voxels of 0.001 mL; one of exactly the smallest volume stays."""
+    smoothed = np.zeros((1, 9, 9), dtype=np.float32)
+    smoothed[0, 0, 0] = smoothed[0, 4, 4] = smoothed[0, 5, 5] = smoothed[0, 8, 0] = smoothed[0, 8, 1] = smoothed[0, 8, 2] = 1
+    segmentation = Postprocessing(min_component_ml=minimum).segment(smoothed, np.ones(smoothed.shape, dtype=bool), 0.5, 0.001)
+    expected = np.zeros_like(segmentation)
+    expected[0, 0, 0] = 1 in kept
+    expected[0, [4, 5], [4, 5]] = 2 in kept
+    expected[0, 8, :3] = 3 in kept
+    np.testing.assert_array_equal(segmentation, expected)
+
+
+def test_components_touch_at_corners_across_slices() -> None:
+    smoothed = np.zeros((2, 3, 3), dtype=np.float32)
+    smoothed[0, 0, 0] = smoothed[1, 1, 1] = 1
+    brain = np.ones(smoothed.shape, dtype=bool)
+    assert Postprocessing(min_component_ml=2.0).segment(smoothed, brain, 0.5, 1.0).sum() == 2
+    brain[1, 1, 1] = False
+    assert Postprocessing(min_component_ml=2.0).segment(smoothed, brain, 0.5, 1.0).sum() == 0, "only what is in the brain counts"
+
+
+def test_nothing_found_is_no_error() -> None:
+    smoothed = np.zeros((2, 3, 3), dtype=np.float32)
+    assert not Postprocessing(3, 1.0).segment(smoothed, smoothed == 0, 0.5, 1.0).any()
+
+
+def test_settings_survive_json() -> None:
+    chosen = Postprocessing(5, 0.1)
+    assert Postprocessing(**chosen.as_dict()) == chosen
+
+
+@pytest.mark.parametrize("arguments", [{"median_size": 0}, {"median_size": 4}, {"median_size": -3}, {"min_component_ml": -1.0}])
+def test_refuses(arguments: dict[str, float]) -> None:
+    with pytest.raises(ValueError, match=next(iter(arguments))):
+        Postprocessing(**arguments)  # type: ignore[arg-type]
