@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 import torch
 from monai.bundle import ConfigParser
+from tests.conftest import write_weights
 
 import mmccd.bundle as bundle_module
 from mmccd.bundle import (
@@ -32,7 +33,6 @@ from mmccd.calibration import Calibration, CalibrationKey
 from mmccd.errors import InputError, MmccdError, ModelError, OutputError, UsageError
 from mmccd.networks import TranslationUNet
 from mmccd.preprocessing import Normalisation
-from tests.conftest import write_weights
 
 Networks = dict[str, TranslationUNet]
 
@@ -414,7 +414,9 @@ class TestExport:
 
 
 class TestCalibrations:
-    CALIBRATION = Calibration(CalibrationKey("t2", {"cycle": {"steps": 1}}, "fp32", "f" * 64, "0" * 64), 0.75, {"rate": 0.05}, {"mean": 0.2})
+    CALIBRATION = Calibration(
+        CalibrationKey("t2", {"cycle": {"steps": 1}}, "fp32", "f" * 64, "0" * 64), 0.75, {"rate": 0.05}, {"mean": 0.2}
+    )
 
     def test_everything_else_stays(self, tiny_bundles: Path) -> None:
         before = json.loads((tiny_bundles / CYCLE).read_text())

@@ -12,8 +12,11 @@ from mmccd.errors import UnsuitableInputError
 from mmccd.volume import Volume
 
 MIN_SHELL_TISSUE = 0.6
-"""Share of tissue in the outer 6 mm of what is not background: at least .73 in 182 skull-stripped FLAIR, T1 and T2 volumes, at most .48 in 27 whole and
-partial heads, where scalp and the dark skull fill the shell."""
+"""Share of tissue in the outer 6 mm of what is not background: at least .73 in 182 skull-stripped volumes (FLAIR, T1, T2), at most .59 in 9 heads as
+scanned, where scalp and the dark skull fill the shell."""
+MAX_BRAIN_ML, MAX_SHELL_BRIGHTNESS = 2300.0, 1.6
+"""A head whose air was set to zero can have a shell as full as a brain's, but it is larger than a brain *and* its scalp (95th percentile of the shell) is far
+brighter than its middle (median): 1.8 to 3.6 in such heads. Either alone occurs in stripped brains (wrong spacing in the header; a dark centre)."""
 MAX_FOREGROUND_SHARE = 0.8
 _WORKING_SPACING_MM = 2.0
 _TISSUE_SHARE_OF_MEDIAN = 0.35
@@ -53,7 +56,7 @@ def find_brain(volume: Volume, given: Volume | None = None) -> Brain:
             f"{volume.provenance.get('file', 'the volume')}: is not skull-stripped (expected zeros outside the brain); "
             "strip it first (e.g. with HD-BET or SynthStrip), or give the brain's mask with --brain-mask"
         )
-    return Brain(fill_slices(foreground, _slice_axis(volume)), "already stripped")
+    return Brain(fill_slices(foreground, volume.superior_axis), "already stripped")
 
 
 def fill_slices(mask: NDArray[np.bool_], axis: int) -> NDArray[np.bool_]:
@@ -91,17 +94,11 @@ def _foreground(data: NDArray[np.float32]) -> NDArray[np.bool_]:
     return np.asarray(np.isfinite(data) & (data != background))
 
 
-def _slice_axis(volume: Volume) -> int:
-    """The voxel axis that is closest to the patient's superior direction."""
-    direction = np.abs(volume.affine[2, :3]) / np.asarray(volume.spacing)
-    return int(np.argmax(direction))
-
-
 def _is_stripped(volume: Volume, foreground: NDArray[np.bool_]) -> bool:
     """Whether tissue, rather than scalp and skull, lies right below the surface of what is not background."""
     if not 0 < foreground.mean() <= MAX_FOREGROUND_SHARE:
         return False
-    axis = _slice_axis(volume)
+    axis = volume.superior_axis
     steps = [max(1, round(_WORKING_SPACING_MM / s)) if a != axis else 1 for a, s in enumerate(volume.spacing)]
     coarse = tuple(slice(None, None, step) for step in steps)
     mask = np.moveaxis(foreground[coarse], axis, 0)
@@ -112,4 +109,9 @@ def _is_stripped(volume: Volume, foreground: NDArray[np.bool_]) -> bool:
     tissue = mask & (values > _TISSUE_SHARE_OF_MEDIAN * np.median(bright)) if bright.size else mask
     inner = ndimage.binary_erosion(mask, structure=_SQUARE[None], iterations=3)
     shell = mask & ~inner
-    return bool(tissue[shell].mean() >= MIN_SHELL_TISSUE)
+    if tissue[shell].mean() < MIN_SHELL_TISSUE:
+        return False
+    core = ndimage.binary_erosion(mask, structure=_SQUARE[None], iterations=10)
+    middle = float(np.median(values[core if core.any() else mask]))
+    bright_shell = float(np.percentile(values[shell], 95)) > MAX_SHELL_BRIGHTNESS * middle
+    return not (bright_shell and foreground.sum() * volume.voxel_ml > MAX_BRAIN_ML)

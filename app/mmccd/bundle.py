@@ -16,7 +16,7 @@ from torch import nn
 
 from mmccd.calibration import Calibration, CalibrationKey, find_calibration
 from mmccd.cycle import CycleSettings
-from mmccd.device import has_fast_bf16
+from mmccd.device import PRECISIONS, has_fast_bf16
 from mmccd.diffusion import MaskedDiffusionScheduler
 from mmccd.errors import InputError, ModelError, OutputError, UsageError
 from mmccd.networks import TranslationUNet
@@ -48,6 +48,10 @@ class Preset:
     postprocessing: Postprocessing
     batch_size: int
     precision: str
+
+    def __post_init__(self) -> None:
+        if self.precision not in PRECISIONS:
+            raise ValueError(f"precision of preset {self.name} must be one of {PRECISIONS}, got {self.precision!r}")
 
     def settings(self) -> dict[str, Any]:
         """What a calibration depends on."""

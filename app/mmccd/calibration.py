@@ -93,7 +93,7 @@ def threshold_for_rate(healthy: NDArray[Any], rate: float) -> float:
         raise ValueError(f"the false-positive rate must be between 0 and 1, got {rate}")
     if healthy.size * rate < 1:
         raise UnsuitableInputError(f"{healthy.size} healthy voxels are too few for a false-positive rate of {rate}; give more data")
-    return float(np.quantile(healthy, 1 - rate, method="higher"))
+    return float(np.quantile(healthy, 1 - rate, method="inverted_cdf"))
 
 
 def describe(healthy: NDArray[Any]) -> dict[str, float]:

@@ -95,6 +95,8 @@ class MaskedCycleInferer(Inferer):
         super().__init__()
         if batch_size < 1:
             raise ValueError(f"batch_size must be 1 or more, got {batch_size}")
+        if precision not in ("fp32", "bf16"):
+            raise ValueError(f"precision must be 'fp32' or 'bf16', got {precision!r}")
         self.settings = settings or CycleSettings()
         self.scheduler = self.settings.sampling(scheduler)
         self.batch_size = batch_size
@@ -133,6 +135,7 @@ class MaskedCycleInferer(Inferer):
         """
         if inputs.ndim != 4 or inputs.shape[1] != 1:
             raise ValueError(f"expected inputs of shape (slices, 1, height, width), got {tuple(inputs.shape)}")
+        _check_companions(inputs, brain, slices)
         device = inputs.device
         size = (inputs.shape[-2], inputs.shape[-1])
         masks = self.settings.masks(size)
@@ -184,6 +187,13 @@ class MaskedCycleInferer(Inferer):
         if self.settings.reading == "code":
             error = error.square()
         return torch.cat([error, signed, target, returned], dim=1)
+
+
+def _check_companions(inputs: Tensor, brain: Tensor | None, slices: Sequence[int] | None) -> None:
+    if brain is not None and brain.shape != inputs.shape:
+        raise ValueError(f"expected a brain mask of shape {tuple(inputs.shape)}, got {tuple(brain.shape)}")
+    if slices is not None and len(slices) != inputs.shape[0]:
+        raise ValueError(f"expected {inputs.shape[0]} slice numbers, got {len(slices)}")
 
 
 def _touched(masks: Tensor, brain: Tensor | None, count: int) -> Tensor:

@@ -65,6 +65,6 @@ def worst_exit_code(codes: list[int]) -> int:
         codes: the exit code of each input, each a member of :data:`SEVERITY`.
 
     Returns:
-        The first code of :data:`SEVERITY` that is in ``codes``; 0 for an empty list.
+        The first code of :data:`SEVERITY` that is in ``codes``; 0 for an empty list; the largest where none is (2 and 143 end a run at once).
     """
-    return next((code for code in SEVERITY if code in codes), 0)
+    return next((code for code in SEVERITY if code in codes), max(codes, default=0))

@@ -44,6 +44,8 @@ def best_dice(truth: NDArray[Any], score: NDArray[Any]) -> tuple[float, float]:
     Only a description of the data it is computed on: a threshold that is to be reported comes from other data.
     """
     flat_truth, flat_score = _checked(truth, score)
+    if not flat_truth.any():
+        return 1.0, float(flat_score.max())
     order = np.argsort(-flat_score, kind="stable")
     ranked, values = flat_truth[order], flat_score[order]
     hits = np.cumsum(ranked)

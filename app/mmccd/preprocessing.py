@@ -113,7 +113,7 @@ class GridTransform:
     def fit(cls, volume: Volume, brain: NDArray[np.bool_], grid: Grid | None = None) -> GridTransform:
         """Put the centre of the brain's bounding box into the middle of the model grid.
 
-        The centre is moved to the nearest voxel edge, so that pixels of half the model's size are averaged two by two, exactly.
+        Where there is room, the centre is moved to the nearest voxel edge, so that pixels of half the model's size are averaged two by two, exactly.
 
         Args:
             volume: the native volume (only its grid counts).
@@ -139,7 +139,9 @@ class GridTransform:
                     f"the brain is {extent:.0f} mm wide, the model's field of view {grid.extent_mm:.0f} mm; check the voxel spacing "
                     "in the header and the brain mask"
                 )
-            centre.append(float(np.round((inside[0] + inside[-1]) / 2 + 0.5) - 0.5))
+            middle = (inside[0] + inside[-1]) / 2
+            room = extent + spacing <= grid.extent_mm
+            centre.append(float(np.round(middle + 0.5) - 0.5) if room else float(middle))
         return cls(volume.shape, to_lps, (x, y, z), (centre[0], centre[1]), grid)
 
     def to_model(self, data: NDArray[Any], fill: float) -> NDArray[np.float32]:

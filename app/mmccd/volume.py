@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+import nibabel.orientations as orientations
 import numpy as np
 from numpy.typing import NDArray
 
@@ -45,6 +46,11 @@ class Volume:
         """Distance of neighbouring voxel centres along each axis, in mm."""
         x, y, z = np.linalg.norm(self.affine[:3, :3], axis=0)
         return float(x), float(y), float(z)
+
+    @property
+    def superior_axis(self) -> int:
+        """The voxel axis along which the model's axial slices are stacked: the one nibabel takes for superior-inferior."""
+        return int(np.flatnonzero(orientations.io_orientation(self.affine)[:, 0] == 2)[0])
 
     @property
     def voxel_ml(self) -> float:

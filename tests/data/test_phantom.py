@@ -223,9 +223,7 @@ def test_folder_that_cannot_be_made(healthy_phantom: Phantom, tmp_path: Path) ->
         write_phantom(healthy_phantom, tmp_path / "file", "subject")
 
 
-def test_write_phantoms(
-    healthy_phantom: Phantom, lesion_phantom: Phantom, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_write_phantoms(healthy_phantom: Phantom, lesion_phantom: Phantom, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The datalist names all subjects, 60/20/20 (the subjects themselves come from elsewhere: making one takes seconds)."""
     made: list[tuple[int, int]] = []
 

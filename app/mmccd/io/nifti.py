@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import logging
 import zlib
 from pathlib import Path
 
@@ -17,6 +18,9 @@ from mmccd.errors import InputError, OutputError, UnsuitableInputError
 from mmccd.volume import Volume
 
 MIN_SLICES = 3
+_CHUNK = 1 << 24
+# nibabel reports what it repairs in a header on stderr; what cannot be repaired is our error.
+logging.getLogger("nibabel.global").setLevel(logging.CRITICAL)
 _READ_ERRORS = (ImageFileError, HeaderDataError, WrapStructError, EOFError, OSError, ValueError, zlib.error, OverflowError)
 
 
@@ -79,6 +83,7 @@ def write_nifti(volume: Volume, path: str | Path, dtype: DTypeLike) -> None:
 
 def _open(path: Path) -> nib.Nifti1Image:
     try:
+        _check_whole(path)
         image = nib.load(path)
     except PermissionError as error:
         raise InputError(f"{path}: not readable (permission denied); expected a readable NIfTI file") from error
@@ -87,6 +92,14 @@ def _open(path: Path) -> nib.Nifti1Image:
     if not isinstance(image, nib.Nifti1Image):
         raise InputError(f"{path}: is {type(image).__name__}, expected a single-file NIfTI image; convert it to .nii.gz first")
     return image
+
+
+def _check_whole(path: Path) -> None:
+    """Read a compressed file to its end, where the checksum stands: nibabel stops before it and would pass on damaged voxels."""
+    if path.name.lower().endswith(".gz"):
+        with gzip.open(path) as file:
+            while file.read(_CHUNK):
+                pass
 
 
 def _check_data_type(path: Path, image: nib.Nifti1Image) -> None:
@@ -118,6 +131,9 @@ def _checked_affine(path: Path, image: nib.Nifti1Image) -> NDArray[np.float64]:
 
 
 def _voxels(path: Path, image: nib.Nifti1Image) -> NDArray[np.float32]:
+    stored = image.get_data_dtype().itemsize * int(np.prod(image.shape, dtype=np.int64))
+    if not path.name.lower().endswith(".gz") and stored > path.stat().st_size:
+        raise InputError(f"{path}: is cut off, it has {path.stat().st_size} bytes, its header promises {stored}; copy it again")
     try:
         return np.asarray(image.get_fdata(dtype=np.float32, caching="unchanged"))
     except gzip.BadGzipFile as error:

@@ -41,9 +41,10 @@ def staged_output(folder: str | Path, force: bool = False) -> Iterator[Path]:
     """
     folder = Path(folder)
     check_output(folder, force)
-    made = _make_folder(folder)
+    made: list[Path] = []
     staging = folder / STAGING
     try:
+        _make_folder(folder, made)
         with _as_output_error(folder):
             shutil.rmtree(staging, ignore_errors=True)
             staging.mkdir()
@@ -60,22 +61,25 @@ def staged_output(folder: str | Path, force: bool = False) -> Iterator[Path]:
 
 def check_output(folder: Path, force: bool) -> None:
     """Refuse a folder that holds an earlier run, or something that is no folder, before any work is done."""
-    if folder.exists() and not folder.is_dir():
-        raise OutputError(f"{folder}: is a file; expected a folder; choose another --output")
     with _as_output_error(folder):
+        if folder.exists() and not folder.is_dir():
+            raise OutputError(f"{folder}: is a file; expected a folder; choose another --output")
         there = [name for name in NAMES if (folder / name).exists()] if folder.is_dir() else []
+        folders = [name for name in there if (folder / name).is_dir()]
+    if folders:
+        raise OutputError(f"{folder}: holds a folder {folders[0]} where a file of ours belongs; remove it or choose another --output")
     if there and not force:
         raise OutputError(f"{folder}: already holds {', '.join(there)}; choose another --output, or replace them with --force")
 
 
-def _make_folder(folder: Path) -> list[Path]:
-    """Make the folder; the folders that were made, innermost first."""
-    missing = [path for path in (folder, *folder.parents) if not path.exists()]
+def _make_folder(folder: Path, made: list[Path]) -> None:
+    """Make the folder and those above it; each that was made is put at the front of ``made``."""
     with _as_output_error(folder):
-        folder.mkdir(parents=True, exist_ok=True)
+        for path in reversed([path for path in (folder, *folder.parents) if not path.exists()]):
+            path.mkdir(exist_ok=True)
+            made.insert(0, path)
     if not os.access(folder, os.W_OK):
         raise OutputError(f"{folder}: is not writable; expected a folder that this user may write to; choose another --output")
-    return missing
 
 
 def _publish(staging: Path, folder: Path) -> None:
