@@ -17,12 +17,13 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.ndimage import median_filter
 
 from mmccd.brain import find_brain
 from mmccd.bundle import find_bundles, load_pair
 from mmccd.data.cases import Case, split_cases
 from mmccd.io.nifti import read_nifti
-from mmccd.metrics import auprc, auroc, best_dice
+from mmccd.metrics import auprc, auroc, best_dice, dice
 from mmccd.pipeline import AnomalyPipeline
 
 BOOTSTRAPS = 1000
@@ -57,7 +58,9 @@ def score_patient(pipeline: AnomalyPipeline, case: Case) -> Patient:
         "map": maps.anomaly,
         "smoothed map": maps.smoothed,
     }
-    scores = {name: halve(layer[:, :, index])[inside] for name, layer in layers.items()}
+    planes = {name: halve(layer[:, :, index]) for name, layer in layers.items()}
+    planes["smoothed intensity"] = median_filter(np.where(inside, planes["intensity"], 0), pipeline.preset.postprocessing.median_size)
+    scores = {name: plane[inside] for name, plane in planes.items()}
     return Patient(case.name, index, (halve(lesion[:, :, index]) >= 0.5)[inside], scores)
 
 
@@ -88,6 +91,16 @@ def pooled_auprc(patients: list[Patient], name: str) -> float:
     return auprc(truth, np.concatenate([patient.scores[name] for patient in patients]))
 
 
+def dice_at_quantiles(pipeline: AnomalyPipeline, patients: list[Patient]) -> dict[str, float]:
+    """Pooled Dice of the smoothed map at quantiles of the error on the calibration's healthy data; empty without a calibration."""
+    if pipeline.calibration is None:
+        return {}
+    truth = np.concatenate([patient.truth for patient in patients])
+    score = np.concatenate([patient.scores["smoothed map"] for patient in patients])
+    quantiles = {name: value for name, value in pipeline.calibration.healthy_error.items() if name.startswith("q")}
+    return {name: round(dice(truth, score > value), 3) for name, value in quantiles.items()}
+
+
 def main() -> None:
     """Score the patients of a split and print the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -114,6 +127,7 @@ def main() -> None:
         "prevalence": float(np.concatenate([patient.truth for patient in patients]).mean()),
         "seconds_per_slice": round(seconds / len(patients), 2),
         "scores": rows,
+        "dice_at_healthy_quantile": dice_at_quantiles(pipeline, patients),
         "auprc_per_patient": {p.name: {name: round(auprc(p.truth, score), 3) for name, score in p.scores.items()} for p in patients},
     }
     text = json.dumps(figures, indent=2)

@@ -159,7 +159,9 @@ def real_files(*patterns: str, every: int = 1) -> list[Path]:
 
 
 @needs_data
-@pytest.mark.parametrize("path", [*real_files("ms/*/*.nii.gz"), *real_files("lgg/*/*_flair.nii.gz", "lgg/*/*_t1.nii.gz", every=3)], ids=lambda path: path.name)
+@pytest.mark.parametrize(
+    "path", [*real_files("ms/*/*.nii.gz"), *real_files("lgg/*/*_flair.nii.gz", "lgg/*/*_t1.nii.gz", every=3)], ids=lambda path: path.name
+)
 def test_real_stripped_volumes_are_accepted(path: Path) -> None:
     found = find_brain(read_nifti(path))
     assert found.method == "already stripped"

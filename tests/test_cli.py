@@ -209,7 +209,7 @@ class TestHelp:
         assert "predict" in found.stdout
 
 
-class Failing(MmccdError):
+class FailingError(MmccdError):
     exit_code = 7
 
 
@@ -217,7 +217,7 @@ class Failing(MmccdError):
     ("error", "code", "text"),
     [
         (InputError("a.nii: no such file"), 3, "a.nii: no such file"),
-        (Failing("two\nlines"), 7, "two lines"),
+        (FailingError("two\nlines"), 7, "two lines"),
         (MemoryError(), 7, "memory"),
         (ZeroDivisionError("division by zero"), 1, "ZeroDivisionError"),
         (KeyboardInterrupt(), 130, "interrupted"),

@@ -110,7 +110,7 @@ def calibrate(
     data: str | None = None,
     split_file: str | None = None,
     split: str = "val",
-    rate: float = 0.05,
+    rate: float = 0.02,
     preset: str = "balanced",
     target: str | None = None,
     device: str = "auto",
@@ -137,7 +137,7 @@ def calibrate(
     if split == "test":
         raise UsageError("calibrate: a threshold is never chosen on the test split; use --split val")
     if not 0 < rate < 1:
-        raise UsageError(f"calibrate: --rate {rate}: expected a share between 0 and 1, e.g. 0.05")
+        raise UsageError(f"calibrate: --rate {rate}: expected a share between 0 and 1, e.g. 0.02")
     from mmccd.bundle import find_bundles, load_pair, write_calibrations
     from mmccd.calibrate import calibrate_on_cases
     from mmccd.calibration import replace_calibration

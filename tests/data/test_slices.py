@@ -87,7 +87,9 @@ def test_healthy_slices_only(phantom_data: Path, healthy_phantom: Phantom, lesio
 def test_pairs(phantom_data: Path) -> None:
     pairs = dataset(phantom_data, healthy_only=False)
     for pair in pairs:
-        assert {key: (tuple(value.shape), value.dtype) for key, value in pair.items()} == dict.fromkeys(("image", "label", "brain"), ((1, 128, 128), torch.float32))
+        assert {key: (tuple(value.shape), value.dtype) for key, value in pair.items()} == dict.fromkeys(
+            ("image", "label", "brain"), ((1, 128, 128), torch.float32)
+        )
         inside = pair["brain"] > 0.5
         assert set(pair["brain"].unique().tolist()) <= {0.0, 1.0}
         assert inside.sum() >= MIN_BRAIN_PIXELS

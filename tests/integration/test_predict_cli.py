@@ -168,8 +168,14 @@ def oblique(setup: Setup) -> Path:
     return setup.save(setup.flair.data, turn @ setup.flair.affine)
 
 
+def outside(setup: Setup, value: float) -> Path:
+    """Another background, but not in holes of the brain, which count as brain."""
+    brain = np.stack([ndimage.binary_fill_holes(layer) for layer in setup.flair.data.transpose(2, 0, 1) > 0], axis=-1)
+    return setup.save(np.where(brain, setup.flair.data, value).astype(np.float32))
+
+
 def nan_outside(setup: Setup) -> Path:
-    return setup.save(np.where(setup.flair.data > 0, setup.flair.data, np.nan).astype(np.float32))
+    return outside(setup, np.nan)
 
 
 def single_nan_outside(setup: Setup) -> Path:
@@ -179,7 +185,7 @@ def single_nan_outside(setup: Setup) -> Path:
 
 
 def negative_background(setup: Setup) -> Path:
-    return setup.save(np.where(setup.flair.data > 0, setup.flair.data, -1000).astype(np.float32))
+    return outside(setup, -1000.0)
 
 
 def blank_in_its_name(setup: Setup) -> Path:
@@ -336,10 +342,10 @@ def with_affine(*diagonal: float) -> Callable[[Setup], Path]:
 
 
 def whole_head(setup: Setup) -> Path:
-    """The brain within 8 mm of dark skull and 6 mm of bright scalp, in air that is exactly 0."""
+    """The brain within 8 mm of dark skull and 2 mm of bright scalp, in air that is exactly 0."""
     ball = np.ones((3, 3, 1), dtype=bool)
     brain = ndimage.binary_fill_holes(setup.flair.data > 0)
-    skull, head = (ndimage.binary_dilation(brain, ball, iterations=steps) for steps in (4, 7))
+    skull, head = (ndimage.binary_dilation(brain, ball, iterations=steps) for steps in (4, 5))
     values = np.where(head, 600, 0)
     values = np.where(skull, 25, values)
     return setup.save(np.where(brain, np.maximum(setup.flair.data, 1), values).astype(np.int16))
