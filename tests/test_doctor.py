@@ -1,39 +1,83 @@
-"""What the doctor finds, and its exit code."""
+"""mmccd.doctor: what is there, and an exit code that says whether it is enough."""
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
+import pytest
+from tests.conftest import write_weights
+
+from mmccd import __version__, cli
+from mmccd.bundle import BACKWARD, FORWARD, load_pair, write_calibrations
+from mmccd.calibration import Calibration
 from mmccd.doctor import examine
+from mmccd.networks import TranslationUNet
 
 
-def test_usable_weights(tiny_bundles: Path) -> None:
-    text, code = examine(str(tiny_bundles))
+def line_with(text: str, start: str) -> str:
+    (line,) = [line for line in text.splitlines() if line.startswith(start)]
+    return line
+
+
+def test_machine_and_versions(shared_bundles: Path) -> None:
+    text, code = examine(str(shared_bundles))
     assert code == 0
-    assert str(tiny_bundles) in text
-    assert "flair to t2" in text
-    assert "no calibration" in text
-    assert "not usable" in text, "there is no t1 pair"
+    assert "cores" in line_with(text, "machine")
+    assert line_with(text, "device auto")
+    assert f"mmccd {__version__}" in line_with(text, "versions")
+    assert "torch" in line_with(text, "versions")
+    assert str(shared_bundles) in line_with(text, "bundles")
     assert "Research use only" in text
 
 
-def test_no_weights(tiny_bundles: Path) -> None:
-    for path in tiny_bundles.glob("*/models/model.*"):
-        path.unlink()
-    text, code = examine(str(tiny_bundles))
-    assert code == 6
-    assert "no weights" in text
+def test_weights(shared_bundles: Path) -> None:
+    text, _ = examine(str(shared_bundles))
+    pair = load_pair(shared_bundles)
+    assert pair.forward.sha256[:12] in line_with(text, "flair to t2")
+    assert pair.backward.sha256[:12] in line_with(text, "flair to t2")
+    assert "random numbers" in line_with(text, "flair to t2"), "the licence"
+    assert "not usable" in line_with(text, "flair to t1")
+    assert text.count("no calibration") == 3
 
 
-def test_damaged_weights(tiny_bundles: Path) -> None:
-    path = next(tiny_bundles.glob("*/models/model.pt"))
-    path.write_bytes(path.read_bytes()[:-10])
+def test_calibrations(tiny_bundles: Path) -> None:
+    pair = load_pair(tiny_bundles)
+    write_calibrations(tiny_bundles, [Calibration(pair.key(pair.preset("fast"), "fp32"), 0.625, {})])
+    text, _ = examine(str(tiny_bundles))
+    assert "0.625" in text
+    assert "fp32" in text
+
+
+def test_one_pair_is_enough(tiny_bundles: Path, tiny_networks: dict[str, TranslationUNet]) -> None:
+    write_weights(tiny_bundles / FORWARD, tiny_networks[FORWARD], "flair", "t1")
+    write_weights(tiny_bundles / BACKWARD, tiny_networks[BACKWARD], "t1", "flair")
+    text, code = examine(str(tiny_bundles))
+    assert code == 0
+    assert "not usable" in line_with(text, "flair to t2")
+    assert "not usable" not in line_with(text, "flair to t1")
+
+
+def test_damaged_weights_are_told(tiny_bundles: Path) -> None:
+    path = tiny_bundles / BACKWARD / "models" / "model.pt"
+    path.write_bytes(path.read_bytes()[:-1])
     text, code = examine(str(tiny_bundles))
     assert code == 6
-    assert "damaged" in text
+    assert str(path) in line_with(text, "flair to t2")
 
 
 def test_no_bundles(tmp_path: Path) -> None:
     text, code = examine(str(tmp_path))
     assert code == 6
-    assert "no such bundle" in text
+    assert str(tmp_path / FORWARD) in line_with(text, "bundles")
+    assert line_with(text, "machine"), "the rest is told all the same"
+
+
+@pytest.mark.parametrize(("damage", "code"), [(False, 0), (True, 6)])
+def test_command(tiny_bundles: Path, capsys: pytest.CaptureFixture[str], damage: bool, code: int) -> None:
+    if damage:
+        shutil.rmtree(tiny_bundles / BACKWARD / "models")
+    assert cli.run(["doctor", "--bundles", str(tiny_bundles)]) == code
+    captured = capsys.readouterr()
+    assert "flair to t2" in captured.out
+    assert captured.err == ""

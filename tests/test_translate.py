@@ -1,74 +1,98 @@
-"""Whole volumes through one bundle, on their own grid."""
+"""mmccd.translate: whole volumes through one bundle."""
 
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
-from ignite.engine import Engine
-from torch import Tensor
 
-from mmccd.brain import find_brain
 from mmccd.bundle import BACKWARD, FORWARD
-from mmccd.data.phantom import make_phantom, write_phantom
 from mmccd.diffusion import MaskedDiffusionScheduler
-from mmccd.errors import InputError, ModelError
+from mmccd.errors import InputError, ModelError, OutputError
 from mmccd.io.nifti import read_nifti
+from mmccd.networks import TranslationUNet
 from mmccd.translate import BatchedInferer, VisibleTranslationInferer, VolumeSlicesDataset, WriteTranslation, find_weights
+
+Networks = dict[str, TranslationUNet]
 
 
 @pytest.fixture(scope="module")
-def cases(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """One phantom in BraTS layout."""
-    folder = tmp_path_factory.mktemp("cases")
-    write_phantom(make_phantom(slice_mm=20.0, pixel_mm=2.0), folder, "one")
-    return folder
+def volumes(shared_bundles: Path, phantom_data: Path) -> VolumeSlicesDataset:
+    return VolumeSlicesDataset(phantom_data, "flair", find_weights(shared_bundles / FORWARD, "flair", "t2"))
 
 
-def test_find_weights(tiny_bundles: Path) -> None:
-    assert find_weights(tiny_bundles / BACKWARD, "t2", "flair").direction == ("t2", "flair")
-    with pytest.raises(ModelError, match="no weights from t1 to flair"):
-        find_weights(tiny_bundles / BACKWARD, "t1", "flair")
+def test_find_weights(shared_bundles: Path) -> None:
+    assert find_weights(shared_bundles / BACKWARD, "t2", "flair").direction == ("t2", "flair")
+    with pytest.raises(ModelError) as error:
+        find_weights(shared_bundles / BACKWARD, "t1", "flair")
+    assert str(shared_bundles / BACKWARD) in str(error.value)
+    assert "t1" in str(error.value)
 
 
-def test_the_dataset_needs_the_source(cases: Path, tmp_path: Path, tiny_bundles: Path) -> None:
-    weights = find_weights(tiny_bundles / FORWARD, "flair", "t2")
-    assert len(VolumeSlicesDataset(cases, "flair", weights)) == 1
-    (cases / "one" / "one_flair.nii.gz").rename(tmp_path / "away")
-    with pytest.raises(InputError, match="no case has flair"):
-        VolumeSlicesDataset(cases, "flair", weights)
-    (tmp_path / "away").rename(cases / "one" / "one_flair.nii.gz")
+def test_dataset(volumes: VolumeSlicesDataset) -> None:
+    assert [case.name for case in volumes.cases] == ["healthy", "lesion", "mirrored"]
+    item = volumes[1]
+    assert item["number"] == 1
+    assert tuple(item["image"].shape) == (16, 1, 128, 128)
+    name, volume, _, brain = volumes.place(1)
+    assert (name, volume.shape) == ("lesion", (98, 116, 16))
+    assert (item["image"][~brain] == 0).all()
 
 
-def test_batched_equals_at_once() -> None:
-    network = torch.nn.Conv2d(1, 1, 3, padding=1)
-    images = torch.randn(7, 1, 8, 8)
-    assert torch.allclose(BatchedInferer(3)(images, network), network(images), atol=1e-6)
+def test_dataset_without_the_source(shared_bundles: Path, phantom_data: Path) -> None:
+    weights = find_weights(shared_bundles / FORWARD, "flair", "t2")
+    with pytest.raises(InputError, match="no case has pd"):
+        VolumeSlicesDataset(phantom_data, "pd", weights)
 
 
-def test_a_perfect_denoiser_translates_in_one_step_and_in_many() -> None:
-    """A network that returns twice the visible source must end in twice the source, whatever the number of steps and the batch size."""
-
-    def network(x: Tensor, timesteps: Tensor) -> Tensor:
-        assert timesteps.shape == x.shape[:1]
-        return 2 * x[:, 1:]
-
-    images = torch.randn(5, 1, 8, 8)
-    for steps, batch_size in ((1, 16), (4, 2)):
-        result = VisibleTranslationInferer(MaskedDiffusionScheduler(), steps, seed=3, batch_size=batch_size)(images, network)
-        assert torch.allclose(result, 2 * images, atol=1e-4)
+def test_batches_change_nothing(tiny_networks: Networks) -> None:
+    slices = torch.randn(7, 1, 32, 32, generator=torch.Generator().manual_seed(0))
+    with torch.inference_mode():
+        whole = tiny_networks[BACKWARD](slices)
+        parts = BatchedInferer(batch_size=3)(slices, tiny_networks[BACKWARD])
+    assert torch.allclose(parts, whole, atol=1e-5)
 
 
-def test_the_translation_is_written_on_the_source_grid(cases: Path, tmp_path: Path, tiny_bundles: Path) -> None:
-    dataset = VolumeSlicesDataset(cases, "flair", find_weights(tiny_bundles / FORWARD, "flair", "t2"))
-    engine = Engine(lambda engine, batch: {"pred": batch["image"]})
-    WriteTranslation(dataset, tmp_path / "out", "t2").attach(engine)
-    engine.run([dataset[0]])
-    source, written = (read_nifti(path) for path in (cases / "one" / "one_flair.nii.gz", tmp_path / "out" / "one_t2.nii.gz"))
-    assert written.same_grid(source)
-    brain = find_brain(source).mask
-    assert not written.data[~brain].any()
-    # The identity as network: what is written is the normalised source, smoothed by the way there and back.
-    assert np.corrcoef(written.data[brain], source.data[brain])[0, 1] > 0.95
+def test_visible_translation(tiny_networks: Networks) -> None:
+    """Every slice has its own noise, from the seed; the batch size changes nothing."""
+    slices = torch.randn(1, 1, 32, 32, generator=torch.Generator().manual_seed(0)).expand(5, 1, 32, 32)
+    network = tiny_networks[FORWARD]
+    with torch.inference_mode():
+        all_at_once, in_parts, other = (
+            VisibleTranslationInferer(MaskedDiffusionScheduler(), steps=2, seed=seed, batch_size=size)(slices, network)
+            for seed, size in ((0, 16), (0, 2), (1, 16))
+        )
+    assert all_at_once.shape == slices.shape
+    assert torch.allclose(all_at_once, in_parts, atol=1e-5)
+    assert not torch.allclose(all_at_once, other, atol=1e-2)
+    assert not torch.allclose(all_at_once[0], all_at_once[1], atol=1e-2)
+
+
+def test_visible_translation_with_a_perfect_network() -> None:
+    """A network that predicts y_0 = the condition leads there in any number of steps."""
+    slices = torch.randn(3, 1, 16, 16, generator=torch.Generator().manual_seed(0))
+    for steps in (1, 4, 10):
+        inferer = VisibleTranslationInferer(MaskedDiffusionScheduler(), steps=steps)
+        assert torch.allclose(inferer(slices, lambda inputs, times: inputs[:, 1:]), slices, atol=1e-5)
+
+
+def test_written_volume_lies_where_the_source_does(volumes: VolumeSlicesDataset, tmp_path: Path) -> None:
+    """The normalised source itself as prediction comes back as the normalised source."""
+    engine = SimpleNamespace(state=SimpleNamespace(batch=volumes[1], output={"pred": volumes[1]["image"]}))
+    WriteTranslation(volumes, tmp_path / "new", "t2")(engine)
+    found = read_nifti(tmp_path / "new" / "lesion_t2.nii.gz")
+    _, source, _, _ = volumes.place(1)
+    assert found.same_grid(source)
+    inside = source.data > 0
+    assert (found.data[0] == 0).all()
+    assert np.corrcoef(found.data[inside], source.data[inside])[0, 1] > 0.95
+
+
+def test_folder_that_cannot_be_made(volumes: VolumeSlicesDataset, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    engine = SimpleNamespace(state=SimpleNamespace(batch={"number": 0}, output={"pred": volumes[0]["image"]}))
+    with pytest.raises(OutputError, match="file"):
+        WriteTranslation(volumes, tmp_path / "file" / "out", "t2")(engine)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import difflib
 import inspect
 import logging
+import math
 import os
 import signal
 import sys
@@ -148,8 +149,8 @@ def _typed(flag: str, text: str, kind: type) -> Any:
     except ValueError as error:
         words = {int: "a whole number", float: "a number"}
         raise UsageError(f"{flag}: {text!r} is not {words.get(kind, kind.__name__)}") from error
-    if kind is float and value != value:
-        raise UsageError(f"{flag}: {text!r} is not a number")
+    if kind is float and not math.isfinite(value):
+        raise UsageError(f"{flag}: {text!r} is not a finite number")
     return value
 
 

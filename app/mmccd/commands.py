@@ -12,7 +12,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from mmccd.errors import InputError, UnsuitableInputError, UsageError
 
@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     from mmccd.data.phantom import Phantom
 
 logger = logging.getLogger(__name__)
+
+TARGETS = ("t2", "t1")
+PRESETS = ("full", "balanced", "fast")
 
 
 def predict(
@@ -51,8 +54,8 @@ def predict(
     """
     if output is None:
         raise UsageError("predict: --output is missing; give the folder for the results")
-    _check_choice("--target", target, ("t2", "t1"))
-    _check_choice("--preset", preset, ("full", "balanced", "fast"))
+    _check_choice("--target", target, TARGETS)
+    _check_choice("--preset", preset, PRESETS)
     _check_seed(seed)
     source = Path(input)
     if source.is_dir():
@@ -67,12 +70,7 @@ def predict(
 
     with _progress_bar("cycle") as progress:
         result = predict_file(pipeline, source, output, brain_mask, force, progress)
-    volumes = result.report["volumes_ml"]
-    for warning in result.report["warnings"]:
-        logger.warning(warning)
-    _say(
-        f"{volumes['anomalous']:.1f} mL of {volumes['brain']:.0f} mL above the threshold {result.report['threshold']['value']:.4g}; see {output}"
-    )
+    _say_result(result.report, output)
 
 
 def demo(
@@ -93,16 +91,21 @@ def demo(
         bundles: folder with other bundles.
         force: replace the results of an earlier run.
     """
-    from mmccd.bundle import find_bundles, load_pair
+    _check_choice("--target", target, TARGETS)
+    _check_choice("--preset", preset, PRESETS)
+    from mmccd.batch import predict_file
     from mmccd.data.phantom import DEMO_LESIONS, DEMO_SEED, make_phantom, write_phantom
     from mmccd.io.output import check_output
+    from mmccd.pipeline import AnomalyPipeline
 
     folder = Path(output)
     check_output(folder, force)
-    load_pair(find_bundles(bundles), target)
+    pipeline = AnomalyPipeline.from_bundles(bundles, target, preset, device)
     case = make_phantom(DEMO_SEED, DEMO_LESIONS)
     flair = write_phantom(case, folder / "phantom", "demo")["flair"]
-    predict(str(flair), output, preset, target, device, bundles, force=force)
+    with _progress_bar("cycle") as progress:
+        result = predict_file(lambda: pipeline, flair, output, None, force, progress)
+    _say_result(result.report, output)
     _say(_demo_figures(folder, case))
 
 
@@ -261,6 +264,13 @@ def _progress_bar(name: str) -> Iterator[Progress]:
             bar.update(done - bar.n)
 
         yield show
+
+
+def _say_result(report: dict[str, Any], output: str) -> None:
+    for warning in report["warnings"]:
+        logger.warning(warning)
+    volumes, threshold = report["volumes_ml"], report["threshold"]["value"]
+    _say(f"{volumes['anomalous']:.1f} mL of {volumes['brain']:.0f} mL above the threshold {threshold:.4g}; see {output}")
 
 
 def _check_choice(flag: str, value: str | None, choices: tuple[str, ...]) -> None:

@@ -272,6 +272,15 @@ def to_model_slices(
         UnsuitableInputError: see :meth:`GridTransform.fit` and :meth:`Normalisation.fit`; NaN or Inf inside the brain; a brain of fewer
             than 100 voxels.
     """
+    try:
+        return _to_model_slices(volume, brain, normalisation, transform)
+    except UnsuitableInputError as error:
+        raise UnsuitableInputError(f"{volume.provenance.get('file', 'the volume')}: {error}") from error
+
+
+def _to_model_slices(
+    volume: Volume, brain: NDArray[np.bool_], normalisation: Normalisation, transform: GridTransform | None
+) -> ModelSlices:
     if np.count_nonzero(brain) < MIN_BRAIN_VOXELS:
         raise UnsuitableInputError(
             f"the brain has {np.count_nonzero(brain)} voxels; expected at least {MIN_BRAIN_VOXELS}; check the input and its brain mask"

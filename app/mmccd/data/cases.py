@@ -180,7 +180,17 @@ def _read_json(path: Path, expected: str) -> dict[str, Any]:
 
 def _read_split(path: Path) -> dict[str, list[str]]:
     content = _read_json(path, 'a split {"train": [...], "val": [...], "test": [...]}')
-    return {split: list(content.get(split, [])) for split in SPLITS}
+    return {split: _list_of(path, content, split, str) for split in SPLITS}
+
+
+def _list_of(path: Path, content: dict[str, Any], key: str, kind: type) -> list[Any]:
+    """The list at a key of a JSON object, empty where there is none; all of its members are of one type."""
+    value = content.get(key, [])
+    if not isinstance(value, list) or not all(isinstance(item, kind) for item in value):
+        raise InputError(
+            f"{path}: {key!r} is not a list of {'names' if kind is str else 'objects'}; found {str(value)[:60]}; make the file again"
+        )
+    return value
 
 
 def _named(by_name: dict[str, Case], name: str, path: Path) -> Case:
@@ -191,10 +201,13 @@ def _named(by_name: dict[str, Case], name: str, path: Path) -> Case:
 
 def _read_datalist(path: Path) -> dict[str, list[Case]]:
     content = _read_json(path, 'a datalist {"training": [{"flair": ..., "t1": ...}], ...}')
-    return {split: [_datalist_case(path, item) for item in content.get(key, [])] for split, key in _DATALIST_KEYS.items()}
+    return {split: [_datalist_case(path, item) for item in _list_of(path, content, key, dict)] for split, key in _DATALIST_KEYS.items()}
 
 
-def _datalist_case(path: Path, item: dict[str, str]) -> Case:
+def _datalist_case(path: Path, item: dict[str, Any]) -> Case:
+    wrong = [key for key in (*_MODALITIES, "label", "name", "patient") if not isinstance(item.get(key, ""), str)]
+    if wrong:
+        raise InputError(f"{path}: {wrong[0]!r} of an entry is {item[wrong[0]]!r}, expected text; make the file again")
     images = {key: path.parent / item[key] for key in _MODALITIES if key in item}
     if not images:
         raise InputError(f"{path}: an entry has none of the keys {_MODALITIES}, found {sorted(item)}")
