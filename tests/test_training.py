@@ -15,6 +15,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from ignite.engine import Engine, Events
+from monai.transforms import RandFlip
 from torch import Tensor, nn
 
 import mmccd.training as training
@@ -93,6 +94,16 @@ class TestEpochSeed:
 
     def test_resumed_run_draws_what_the_whole_one_would_have_drawn(self) -> None:
         assert self.drawn(3, 4, start=2) == self.drawn(3, 4)[2:]
+
+    def test_random_transforms(self) -> None:
+        flip = RandFlip(prob=0.5)
+
+        def drawn(epoch: int) -> list[float]:
+            EpochSeed(1, flip)(SimpleNamespace(state=SimpleNamespace(epoch=epoch)))  # type: ignore[arg-type]
+            return list(flip.R.rand(4))
+
+        assert drawn(2) == drawn(2)
+        assert drawn(2) != drawn(3)
 
     def test_transform_and_sampler(self) -> None:
         seeds: list[int] = []

@@ -16,6 +16,7 @@ import ignite.handlers
 import monai
 import numpy as np
 import torch
+import torch.distributed as dist
 from ignite.engine import Engine, Events
 from ignite.handlers import EMAHandler
 from ignite.metrics import Metric
@@ -115,7 +116,7 @@ class Resume:
         try:
             content = torch.load(self.path, map_location="cpu", weights_only=True)
             for name, item in self.objects.items():
-                item.load_state_dict(content[name])
+                _bare(item).load_state_dict(content[name])
         except (RuntimeError, KeyError, ValueError, EOFError, OSError) as error:
             raise InputError(
                 f"{self.path}: does not fit to this training ({str(error).splitlines()[0]}); remove it or choose another output_dir"
@@ -125,10 +126,17 @@ class Resume:
         logger.info("resumed %s after epoch %d", self.path, engine.state.epoch)
 
     def save(self, engine: Engine) -> None:
-        """Replace the checkpoint."""
-        content: dict[str, Any] = {name: item.state_dict() for name, item in self.objects.items()}
+        """Replace the checkpoint (the first process of a distributed run does)."""
+        if dist.is_initialized() and dist.get_rank() != 0:
+            return
+        content: dict[str, Any] = {name: _bare(item).state_dict() for name, item in self.objects.items()}
         content |= {"epoch": engine.state.epoch, "iteration": engine.state.iteration}
         save_atomically(content, self.path)
+
+
+def _bare(item: Any) -> Any:
+    """A network without its distributed wrapper, so that one process can go on where several stopped."""
+    return item.module if isinstance(item, nn.parallel.DistributedDataParallel) else item
 
 
 def save_atomically(content: Any, path: Path) -> None:
@@ -249,7 +257,7 @@ class TrainingRecord:
         now = time.monotonic()
         minutes = self._recorded_minutes(engine.state.epoch - 1) + (now - self._last) / 60
         self._last = now
-        metrics = {name: float(value) for name, value in self.evaluator.state.metrics.items()}
+        metrics = {name: float(value) for name, value in self.evaluator.state.metrics.items() if math.isfinite(value)}
         progress = {"epochs": engine.state.epoch, "iterations": engine.state.iteration, "minutes": round(minutes, 2)}
         known = {**self.content, **progress, "key_metric": self.evaluator.state.key_metric_name, "last_validation": metrics}
         self.path.write_text(json.dumps(known, indent=2) + "\n")
