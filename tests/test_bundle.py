@@ -231,9 +231,9 @@ def set_preset(**entries: Any) -> Damage:
         pytest.param(set_network(F_CARD, channels=[10, 10]), F_WEIGHTS, id="card of a network that MONAI refuses"),
         pytest.param(set_entries(F_CARD, network="large"), F_WEIGHTS, id="card with a name for the network"),
         pytest.param(other_normalisation, G_WEIGHTS, id="f and g normalised differently"),
-        pytest.param(set_entries(F_CARD, normalisation={}), "models/model", id="card without normalisation of a contrast"),
+        pytest.param(set_entries(F_CARD, normalisation={}), F_CARD, id="card without normalisation of a contrast"),
         pytest.param(
-            set_entries(F_CARD, normalisation={"flair": {"kind": "new"}, "t2": {}}), "models/model", id="card with an unknown normalisation"
+            set_entries(F_CARD, normalisation={"flair": {"kind": "new"}, "t2": {}}), F_CARD, id="card with an unknown normalisation"
         ),
         pytest.param(set_entries(F_CARD, scheduler=None), F_CARD, id="card without schedule"),
         pytest.param(set_entries(F_CARD, scheduler={"schedule": "cubic"}), F_CARD, id="card with an unknown schedule"),

@@ -6,7 +6,6 @@ import hashlib
 import importlib.resources
 import json
 import os
-import pickle
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,7 +17,8 @@ from mmccd.calibration import Calibration, CalibrationKey, find_calibration
 from mmccd.cycle import CycleSettings
 from mmccd.device import PRECISIONS, has_fast_bf16
 from mmccd.diffusion import MaskedDiffusionScheduler
-from mmccd.errors import InputError, ModelError, OutputError, UsageError
+from mmccd.errors import InputError, ModelError, OutputError, UsageError, first_line
+from mmccd.io.checkpoint import load_tensors
 from mmccd.networks import TranslationUNet
 from mmccd.postprocessing import Postprocessing
 from mmccd.preprocessing import Normalisation
@@ -29,6 +29,7 @@ CYCLE_CONFIG = Path("configs") / "cycle.json"
 MODEL_PATH_VARIABLE = "HOLOSCAN_MODEL_PATH"
 SOURCE = "flair"
 FALLBACK_TARGETS = ("t2", "t1")
+CARD_KEYS = ("source", "target", "normalisation", "network")
 
 
 @dataclass(frozen=True)
@@ -81,8 +82,16 @@ class Weights:
         return str(self.card["source"]), str(self.card["target"])
 
     def normalisation(self, modality: str) -> Normalisation:
-        """How images of a modality were normalised in training."""
-        return Normalisation(**self.card["normalisation"][modality])
+        """How images of a modality were normalised in training.
+
+        Raises:
+            ModelError: the card does not say, or says what does not exist.
+        """
+        try:
+            return Normalisation(**self.card["normalisation"][modality])
+        except (LookupError, TypeError, ValueError) as error:
+            card = self.path.with_suffix(".json")
+            raise ModelError(f"{card}: has no usable normalisation of {modality} ({first_line(error)}); restore it") from error
 
     def load_network(self) -> TranslationUNet:
         """The network in evaluation mode, float32, on the CPU.
@@ -99,9 +108,9 @@ class Weights:
             )
         try:
             network = TranslationUNet(**self.card["network"])
-            network.load_state_dict(torch.load(self.path, map_location="cpu", weights_only=True))
-        except (RuntimeError, TypeError, KeyError, EOFError, pickle.UnpicklingError) as error:
-            raise ModelError(f"{self.path}: does not fit to its card ({str(error).splitlines()[0]}); restore both files") from error
+            network.load_state_dict(load_tensors(self.path))
+        except (RuntimeError, TypeError, ValueError, LookupError, AttributeError, ArithmeticError, InputError) as error:
+            raise ModelError(f"{self.path}: does not fit to its card ({first_line(error)}); restore both files") from error
         return network.float().eval()
 
     def load_scheduler(self) -> MaskedDiffusionScheduler:
@@ -294,11 +303,10 @@ def export_weights(checkpoint: str | Path, bundle: str | Path, research: bool = 
     """
     checkpoint = Path(checkpoint)
     record = _training_record(checkpoint.with_name("training.json"))
-    try:
-        content = torch.load(checkpoint, map_location="cpu", weights_only=True)
-        state = content["network"] if "value" in content else content["averaged"]
-    except (OSError, RuntimeError, KeyError, EOFError, pickle.UnpicklingError) as error:
-        raise InputError(f"{checkpoint}: is no training checkpoint ({str(error).splitlines()[0]}); expected best.pt or last.pt") from error
+    content = load_tensors(checkpoint)
+    state = content.get("network" if "value" in content else "averaged")
+    if not isinstance(state, dict) or "epoch" not in content:
+        raise InputError(f"{checkpoint}: is no training checkpoint (found {sorted(content)[:5]}); expected best.pt or last.pt")
     name = f"research/{record['source']}_{record['target']}" if research else "model"
     path = Path(bundle) / "models" / f"{name}.pt"
     try:
@@ -328,11 +336,15 @@ def to_device(network: nn.Module, device: torch.device, precision: str) -> nn.Mo
 
 
 def _training_record(path: Path) -> dict[str, Any]:
+    expected = "expected the record that training writes beside its checkpoints"
     try:
-        record: dict[str, Any] = json.loads(path.read_text())
-        return record
-    except (OSError, json.JSONDecodeError) as error:
-        raise InputError(f"{path}: cannot be read ({error}); expected the record that training writes beside its checkpoints") from error
+        record = json.loads(path.read_text())
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path}: cannot be read ({first_line(error)}); {expected}") from error
+    missing = [key for key in (*CARD_KEYS, "key_metric") if not isinstance(record, dict) or key not in record]
+    if missing:
+        raise InputError(f"{path}: has no {', '.join(missing)}; {expected}")
+    return dict(record)
 
 
 def _pick(candidates: list[Weights], source: str, target: str, bundle: Path, there: list[str]) -> Weights:
@@ -353,7 +365,7 @@ def _preset(name: str, entry: dict[str, Any]) -> Preset:
 
 def _read_card(path: Path) -> dict[str, Any]:
     card = _read_json(path)
-    missing = [key for key in ("source", "target", "normalisation", "network", "sha256") if key not in card]
+    missing = [key for key in (*CARD_KEYS, "sha256") if key not in card]
     if missing:
         raise ModelError(f"{path}: the card has no {', '.join(missing)}; restore it or run 'mmccd export' again")
     return card
@@ -361,9 +373,11 @@ def _read_card(path: Path) -> dict[str, Any]:
 
 def _read_json(path: Path) -> dict[str, Any]:
     try:
-        content: dict[str, Any] = json.loads(path.read_text())
+        content = json.loads(path.read_text())
     except FileNotFoundError as error:
         raise ModelError(f"{path}: no such file; expected a complete bundle; restore it from the distribution") from error
     except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
         raise ModelError(f"{path}: cannot be read ({error}); restore it from the distribution") from error
+    if not isinstance(content, dict):
+        raise ModelError(f"{path}: holds a {type(content).__name__}, expected an object; restore it from the distribution")
     return content

@@ -123,7 +123,7 @@ def parse(name: str, function: Callable[..., Any], words: list[str]) -> dict[str
             values[key] = _boolean(flag, text) if equals else True
             continue
         if not equals:
-            if not queue or (queue[0].startswith("--") and queue[0].partition("=")[0].replace("_", "-") in flags):
+            if not queue or queue[0].startswith("--"):
                 raise UsageError(f"{name}: {flag} needs a value")
             text = queue.pop(0)
         values[key] = _typed(flag, text, _plain_type(hints[key]))

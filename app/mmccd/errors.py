@@ -68,3 +68,8 @@ def worst_exit_code(codes: list[int]) -> int:
         The first code of :data:`SEVERITY` that is in ``codes``; 0 for an empty list; the largest where none is (2 and 143 end a run at once).
     """
     return next((code for code in SEVERITY if code in codes), max(codes, default=0))
+
+
+def first_line(error: BaseException) -> str:
+    """The first line of an error's text, at most 120 characters; its class where it has no text."""
+    return (str(error).strip().splitlines() or [type(error).__name__])[0][:120]

@@ -21,7 +21,7 @@ from mmccd.bundle import BundlePair, Preset, find_bundles, load_pair, to_device
 from mmccd.calibration import Calibration
 from mmccd.cycle import MaskedCycleInferer, Progress
 from mmccd.device import choose_device
-from mmccd.errors import ModelError, ResourceError
+from mmccd.errors import ModelError, ResourceError, first_line
 from mmccd.preprocessing import ModelSlices, Normalisation, to_model_slices
 from mmccd.result import CycleResult, Result
 from mmccd.scorer import CycleScorer, Scorer
@@ -133,10 +133,11 @@ class AnomalyPipeline:
             slices = replace(slices, brain=kept)
         try:
             cycle = self.scorer.score(slices.image, slices.brain, progress, cancelled)
-        except (MemoryError, torch.cuda.OutOfMemoryError) as error:
-            raise ResourceError(
-                f"out of memory on {self.device} ({str(error).splitlines()[0]}); use --device cpu or a machine with more memory"
-            ) from error
+        except (MemoryError, RuntimeError) as error:
+            if not _is_out_of_memory(error):
+                raise
+            text = first_line(error)
+            raise ResourceError(f"out of memory on {self.device} ({text}); use --device cpu or a machine with more memory") from error
         inside = slices.brain[:, 0].numpy()
         covered = brain.mask & slices.transform.slices_to_native(np.asarray(inside.any(axis=(1, 2))))
         anomaly = np.where(inside, np.nan_to_num(cycle.anomaly[:, 0].numpy()), 0.0)
@@ -236,6 +237,11 @@ class AnomalyPipeline:
             "timings_s": {name: round(value, 3) for name, value in seconds.items()},
             "warnings": warnings,
         }
+
+
+def _is_out_of_memory(error: BaseException) -> bool:
+    """PyTorch reports a failed allocation on a CPU as a plain RuntimeError."""
+    return isinstance(error, MemoryError | torch.cuda.OutOfMemoryError) or "can't allocate memory" in str(error)
 
 
 class _Clock:

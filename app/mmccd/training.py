@@ -28,7 +28,8 @@ from torch.utils.data.distributed import DistributedSampler
 
 import mmccd
 from mmccd.diffusion import MaskedDiffusionScheduler, masked_condition
-from mmccd.errors import InputError
+from mmccd.errors import InputError, first_line
+from mmccd.io.checkpoint import load_tensors
 from mmccd.masks import strip_masks
 from mmccd.noise import CONDITION, INITIAL, NO_MASK, normal_noise
 from mmccd.preprocessing import Normalisation
@@ -113,16 +114,17 @@ class Resume:
         """
         if not (self.enabled and self.path.is_file()):
             return
+        content = load_tensors(self.path)
         try:
-            content = torch.load(self.path, map_location="cpu", weights_only=True)
             for name, item in self.objects.items():
                 _bare(item).load_state_dict(content[name])
-        except (RuntimeError, KeyError, ValueError, EOFError, OSError) as error:
+            epoch, iteration = int(content["epoch"]), int(content["iteration"])
+        except (RuntimeError, LookupError, ValueError, TypeError, AttributeError) as error:
             raise InputError(
-                f"{self.path}: does not fit to this training ({str(error).splitlines()[0]}); remove it or choose another output_dir"
+                f"{self.path}: does not fit to this training ({first_line(error)}); remove it or choose another output_dir"
             ) from error
-        engine.state.epoch = content["epoch"]
-        engine.state.iteration = content["iteration"]
+        engine.state.epoch = epoch
+        engine.state.iteration = iteration
         logger.info("resumed %s after epoch %d", self.path, engine.state.epoch)
 
     def save(self, engine: Engine) -> None:
@@ -192,7 +194,7 @@ class BestModel:
     def _stored_value(self, epoch: int) -> float:
         if not self.path.is_file():
             return math.inf
-        content = torch.load(self.path, map_location="cpu", weights_only=True)
+        content = load_tensors(self.path)
         return float(content["value"]) if content["epoch"] < epoch else math.inf
 
 
@@ -258,7 +260,7 @@ class TrainingRecord:
         minutes = self._recorded_minutes(engine.state.epoch - 1) + (now - self._last) / 60
         self._last = now
         metrics = {name: float(value) for name, value in self.evaluator.state.metrics.items() if math.isfinite(value)}
-        progress = {"epochs": engine.state.epoch, "iterations": engine.state.iteration, "minutes": round(minutes, 2)}
+        progress = {"epochs": engine.state.epoch, "iterations": engine.state.iteration, "minutes": minutes}
         known = {**self.content, **progress, "key_metric": self.evaluator.state.key_metric_name, "last_validation": metrics}
         self.path.write_text(json.dumps(known, indent=2) + "\n")
 
@@ -439,9 +441,9 @@ def load_trained(network: nn.Module, weights: str | Path | None, device: torch.d
     """
     if weights is None:
         return None
+    content = load_tensors(weights)
     try:
-        content = torch.load(weights, map_location="cpu", weights_only=True)
         network.load_state_dict(content.get("averaged", content.get("network", content)))
-    except (OSError, RuntimeError) as error:
-        raise InputError(f"{weights}: cannot be loaded ({str(error).splitlines()[0]}); expected a checkpoint of that bundle") from error
+    except (RuntimeError, TypeError, AttributeError) as error:
+        raise InputError(f"{weights}: does not fit to the network ({first_line(error)}); expected a checkpoint of that bundle") from error
     return network.to(device).eval()

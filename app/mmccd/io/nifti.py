@@ -14,7 +14,7 @@ from nibabel.spatialimages import HeaderDataError
 from nibabel.wrapstruct import WrapStructError
 from numpy.typing import DTypeLike, NDArray
 
-from mmccd.errors import InputError, OutputError, UnsuitableInputError
+from mmccd.errors import InputError, OutputError, UnsuitableInputError, first_line
 from mmccd.volume import Volume
 
 MIN_SLICES = 3
@@ -88,7 +88,7 @@ def _open(path: Path) -> nib.Nifti1Image:
     except PermissionError as error:
         raise InputError(f"{path}: not readable (permission denied); expected a readable NIfTI file") from error
     except _READ_ERRORS as error:
-        raise InputError(f"{path}: is not a NIfTI file or is damaged ({_first_line(error)}); expected .nii or .nii.gz") from error
+        raise InputError(f"{path}: is not a NIfTI file or is damaged ({first_line(error)}); expected .nii or .nii.gz") from error
     if not isinstance(image, nib.Nifti1Image):
         raise InputError(f"{path}: is {type(image).__name__}, expected a single-file NIfTI image; convert it to .nii.gz first")
     return image
@@ -137,12 +137,8 @@ def _voxels(path: Path, image: nib.Nifti1Image) -> NDArray[np.float32]:
     try:
         return np.asarray(image.get_fdata(dtype=np.float32, caching="unchanged"))
     except gzip.BadGzipFile as error:
-        raise InputError(f"{path}: the compressed data are damaged ({_first_line(error)}); copy the file again") from error
+        raise InputError(f"{path}: the compressed data are damaged ({first_line(error)}); copy the file again") from error
     except _READ_ERRORS as error:
         raise InputError(
-            f"{path}: the voxels cannot be read, the file is cut off or damaged ({_first_line(error)}); copy it again"
+            f"{path}: the voxels cannot be read, the file is cut off or damaged ({first_line(error)}); copy it again"
         ) from error
-
-
-def _first_line(error: BaseException) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0][:120]
