@@ -55,8 +55,10 @@ def write_overview(result: Result, path: str | Path) -> None:
             axes[2, column].contour(segmentation[view], levels=[0.5], colors="#00d5ff", linewidths=1.0)
         axes[0, column].set_title(f"slice {index + 1} of {len(image)}", color="white", fontsize=8)
     _annotate(figure, axes, result, colours)
-    figure.savefig(path, dpi=110, facecolor="black")
-    plt.close(figure)
+    try:
+        figure.savefig(path, dpi=110, facecolor="black")
+    finally:
+        plt.close(figure)
 
 
 def most_anomalous(anomaly: NDArray[np.float32], count: int, min_distance: int) -> list[int]:
@@ -109,7 +111,8 @@ def _annotate(figure: plt.Figure, axes: NDArray[np.object_], result: Result, col
     settings = report["settings"]
     title = f"{volume:.1f} mL above {report['threshold']['value']:.3g}   ·   flair to {settings['target']}, {settings['preset']}"
     figure.suptitle(title, color="white", fontsize=10, y=0.985)
-    figure.text(0.5, 0.012, NOTICE, color="#ff9d5c", fontsize=9, ha="center")
+    # A narrow picture of one slice still shows the whole notice.
+    figure.text(0.5, 0.012, NOTICE, color="#ff9d5c", fontsize=min(9.0, 2.0 * figure.get_figwidth()), ha="center")
     figure.subplots_adjust(left=0.05, right=0.92, top=0.91, bottom=0.05, wspace=0.03, hspace=0.03)
     if colours is not None:
         bar = figure.colorbar(colours, cax=figure.add_axes((0.935, 0.36, 0.012, 0.26)))
