@@ -99,11 +99,11 @@ def test_doctor_finds_its_own_bundles(program: Path, tmp_path: Path) -> None:
 def test_predict(program: Path, tmp_path: Path, tiny_bundles: Path, phantom_data: Path) -> None:
     source = phantom_data / "lesion" / "lesion_flair.nii.gz"
     words = ["predict", source, "--output", "out", "--bundles", tiny_bundles, "--threshold", "0.7", "--preset", "fast", "--device", "cpu"]
-    workplace = tmp_path / "elsewhere"
-    workplace.mkdir()
-    found = run([program, *words], workplace)
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    found = run([program, *words], elsewhere)
     assert (found.returncode, found.stderr) == (0, "")
-    report = json.loads((workplace / "out" / "report.json").read_text())
+    report = json.loads((elsewhere / "out" / "report.json").read_text())
     assert report["status"] == "done"
 
 
