@@ -183,18 +183,19 @@ def test_a_folder_that_is_read_only(tmp_path: Path, parts: list[str]) -> None:
         tmp_path.chmod(0o700)
 
 
-@pytest.fixture
+@contextlib.contextmanager
 def no_large_files() -> Iterator[None]:
-    """The system refuses to write more than 4 kB to a file, as a full disk would."""
+    """The system refuses to write past 4 kB of any file, as a full disk would; that holds for pytest's own log too, so not around a test."""
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (4096, before[1]))
-    yield
-    resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
-@pytest.mark.usefixtures("no_large_files")
 def test_a_full_disk_in_the_run(earlier: Path) -> None:
-    with pytest.raises((OSError, OutputError)), staged_output(earlier, force=True) as staging:
+    with no_large_files(), pytest.raises((OSError, OutputError)), staged_output(earlier, force=True) as staging:
         write_all(staging, names=(MARKER,))
         (staging / ORDINARY[0]).write_bytes(bytes(100_000))
     assert content(earlier) == OLD
