@@ -5,15 +5,17 @@ from __future__ import annotations
 import json
 import os
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
 
 from mmccd.bundle import BACKWARD, FORWARD, file_sha256
-from mmccd.data.phantom import DEMO_LESIONS, Phantom, make_phantom, write_phantom
+from mmccd.data.phantom import DEMO_LESIONS, Acquisition, Phantom, make_phantom, write_phantom
 from mmccd.diffusion import MaskedDiffusionScheduler
 from mmccd.networks import TranslationUNet
+from mmccd.volume import Volume
 from mmccd.preprocessing import Normalisation
 
 PROJECT = Path(__file__).resolve().parents[1]
@@ -67,26 +69,30 @@ def shared_bundles(tmp_path_factory: pytest.TempPathFactory, tiny_networks: dict
 
 @pytest.fixture(scope="session")
 def healthy_phantom() -> Phantom:
-    """A healthy head of 98 x 116 x 16 voxels of 2 x 2 x 12 mm, 13 slices with brain; made once, because that takes seconds. Not to be changed."""
-    return make_phantom(1, slice_mm=12.0, pixel_mm=2.0)
+    """A healthy brain with voxels of 2 x 2 x 12 mm; made once, because that takes seconds. Not to be changed."""
+    return make_phantom(1, None, Acquisition(slice_mm=12.0, pixel_mm=2.0))
 
 
 @pytest.fixture(scope="session")
 def lesion_phantom() -> Phantom:
-    """Another head on the same grid, with the two lesions of the demo. Not to be changed."""
-    return make_phantom(2, DEMO_LESIONS, slice_mm=12.0, pixel_mm=2.0)
+    """Another brain on the same grid, with the lesions of the demo. Not to be changed."""
+    return make_phantom(2, DEMO_LESIONS, Acquisition(slice_mm=12.0, pixel_mm=2.0))
 
 
 @pytest.fixture(scope="session")
 def phantom_data(tmp_path_factory: pytest.TempPathFactory, healthy_phantom: Phantom, lesion_phantom: Phantom) -> Path:
     """Three cases in BraTS layout: train ``healthy`` and ``lesion``, val ``mirrored`` (healthy from the other side). Not to be changed."""
     folder = tmp_path_factory.mktemp("phantoms")
-    images = {name: image.with_data(image.data[::-1].copy()) for name, image in healthy_phantom.images.items()}
-    mirrored = Phantom(images, healthy_phantom.lesion)
+    images = {name: _mirrored(image) for name, image in healthy_phantom.images.items()}
+    mirrored = replace(healthy_phantom, images=images, brain=_mirrored(healthy_phantom.brain))
     for name, phantom in (("healthy", healthy_phantom), ("lesion", lesion_phantom), ("mirrored", mirrored)):
         write_phantom(phantom, folder, name)
     (folder / "split.json").write_text(json.dumps({"train": ["healthy", "lesion"], "val": ["mirrored"], "test": []}))
     return folder
+
+
+def _mirrored(volume: Volume) -> Volume:
+    return volume.with_data(volume.data[::-1].copy())
 
 
 def make_tiny_bundles(root: Path, networks: dict[str, TranslationUNet]) -> Path:

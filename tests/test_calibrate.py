@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -71,7 +72,7 @@ def test_progress(pipeline: AnomalyPipeline, cases: list[Case]) -> None:
 
 def test_no_healthy_slice(pipeline: AnomalyPipeline, lesion_phantom: Phantom, tmp_path: Path) -> None:
     everywhere = lesion_phantom.lesion.with_data(np.ones(lesion_phantom.lesion.shape, dtype=np.uint8))
-    write_phantom(Phantom(lesion_phantom.images, everywhere), tmp_path, "ill")
+    write_phantom(replace(lesion_phantom, lesion=everywhere), tmp_path, "ill")
     with pytest.raises(UnsuitableInputError, match="without a lesion"):
         calibrate_on_cases(pipeline, find_cases(tmp_path), 0.1)
 

@@ -161,6 +161,13 @@ def test_bad_words(calls: list[dict[str, Any]], capsys: pytest.CaptureFixture[st
         (["datalist", "folder"], ["--output"]),
         (["export", "best.pt"], ["BUNDLE"]),
         (["phantom"], ["OUTPUT"]),
+        (["phantom", "o", "--lesions", "flu"], ["--lesions", "flu", "none, glioma, isointense, ms, stroke, mixed"]),
+        (["phantom", "o", "--split", "all"], ["--split", "train, val, test"]),
+        (["phantom", "o", "--subjects", "0"], ["--subjects", "1"]),
+        (["phantom", "o", "--slice-mm", "40"], ["--slice-mm", "0.5 to 15"]),
+        (["phantom", "o", "--seed", "-3"], ["--seed"]),
+        (["datalist", "folder", "--output", "l.json", "--split", "all"], ["--split", "train, val, test"]),
+        (["datalist", "folder", "--output", "l.json", "--repeat", "0"], ["--repeat"]),
     ],
     ids=" ".join,
 )

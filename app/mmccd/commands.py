@@ -81,7 +81,7 @@ def demo(
     bundles: str | None = None,
     force: bool = False,
 ) -> None:
-    """Make a phantom with two lesions and run predict on it.
+    """Make a phantom with six lesions (one bright, one like grey matter on FLAIR, four small) and run predict on it.
 
     Args:
         output: folder for the phantom (phantom/) and the results.
@@ -172,37 +172,71 @@ def export(checkpoint: str, bundle: str, research: bool = False) -> None:
     _say(f"{path} ({path.stat().st_size / 1e6:.1f} MB)")
 
 
-def phantom(output: str, subjects: int = 1, seed: int = 0, lesions: bool = False) -> None:
-    """Write phantoms in BraTS layout with a datalist.
+def phantom(
+    output: str,
+    subjects: int = 1,
+    seed: int = 0,
+    anatomy: str = "builtin",
+    split: str | None = None,
+    lesions: str = "none",
+    head: bool = False,
+    slice_mm: float | None = None,
+    pixel_mm: float | None = None,
+) -> None:
+    """Write phantoms (FLAIR, T1w, T2w, lesion mask) in BraTS layout with a datalist, which also names those that are there already.
 
     Args:
-        output: folder to make.
+        output: folder to make, or one with phantoms to add to.
         subjects: how many.
         seed: seed of the first; the next ones count up.
-        lesions: with the two lesions of the demo.
+        anatomy: builtin, a label map (NIfTI with FreeSurfer labels), or a folder of label maps, each for as many subjects.
+        split: train, val or test: only label maps of that split (builtin: all subjects go there); default: all.
+        lesions: none, glioma, isointense, ms, stroke or mixed.
+        head: keep skull and scalp (label maps only).
+        slice_mm: slice thickness (default: random, 1 to 6).
+        pixel_mm: pixel size in a slice (default: random, 0.9 to 1.4).
     """
-    from mmccd.data.phantom import write_phantoms
+    from mmccd.data.cases import SPLITS
+    from mmccd.data.phantom import KINDS, write_phantoms
+    from mmccd.data.phantom.write import HEALTHY, MIXED
 
-    path = write_phantoms(Path(output), subjects, seed, lesions)
+    _check_choice("--lesions", lesions, (HEALTHY, *KINDS, MIXED))
+    _check_choice("--split", split, SPLITS)
+    _check_phantom_numbers(subjects, seed, slice_mm, pixel_mm)
+    with _progress_bar("phantoms") as progress:
+        path = write_phantoms(Path(output), subjects, seed, anatomy, split, lesions, head, slice_mm, pixel_mm, progress)
     _say(f"{subjects} phantoms, listed in {path}")
 
 
-def datalist(data: str, output: str | None = None, seed: int = 0) -> None:
-    """Split the cases of a BraTS-layout folder by patient (60/20/20 %) and write a datalist.
+def datalist(
+    data: str,
+    output: str | None = None,
+    seed: int = 0,
+    split: str | None = None,
+    only: str | None = None,
+    repeat: int = 1,
+    append: bool = False,
+) -> None:
+    """Write a datalist of the cases of a folder: split by patient (60/20/20 %), or all in one split; new, or added to one that is there.
 
     Args:
-        data: folder with one folder per case.
+        data: folder with one folder per case, or another datalist.
         output: JSON file to write.
         seed: the same seed gives the same split.
+        split: put all cases into train, val or test.
+        only: just the case of this name.
+        repeat: how often a case's slices count in an epoch of training.
+        append: keep what the file lists already.
     """
     if output is None:
         raise UsageError("datalist: --output is missing; give the JSON file to write")
-    from mmccd.data.cases import find_cases, make_split, write_datalist
+    if repeat < 1:
+        raise UsageError(f"datalist: --repeat {repeat}: expected a whole number from 1 on")
+    from mmccd.data.cases import SPLITS, add_to_datalist
 
-    cases = find_cases(data)
-    split = make_split(cases, seed=seed)
-    write_datalist(cases, split, output)
-    _say(f"{', '.join(f'{name} {len(names)}' for name, names in split.items())} cases; {output}")
+    _check_choice("--split", split, SPLITS)
+    counts = add_to_datalist(Path(data), Path(output), seed, split, only, repeat, append)
+    _say(f"{', '.join(f'{name} {count}' for name, count in counts.items())} cases; {output}")
 
 
 def benchmark(output: str | None = None, device: str = "auto", slices: int = 2, stride: int = 8, steps: int = 1) -> None:
@@ -246,7 +280,7 @@ def _demo_figures(folder: Path, case: Phantom) -> str:
     segmentation = np.asarray(read_nifti(folder / "segmentation.nii.gz").data > 0)
     flair = case.images["flair"].data
     return (
-        f"phantom with two lesions ({truth.sum() * case.lesion.voxel_ml:.1f} mL): AUPRC of the map {auprc(truth[brain], anomaly[brain]):.3f}, "
+        f"phantom with six lesions ({truth.sum() * case.lesion.voxel_ml:.1f} mL): AUPRC of the map {auprc(truth[brain], anomaly[brain]):.3f}, "
         f"of the FLAIR intensity {auprc(truth[brain], flair[brain]):.3f}; Dice of the segmentation {dice(truth, segmentation):.3f}"
     )
 
@@ -276,6 +310,15 @@ def _say_result(report: dict[str, Any], output: str) -> None:
 def _check_choice(flag: str, value: str | None, choices: tuple[str, ...]) -> None:
     if value is not None and value not in choices:
         raise UsageError(f"{flag} {value}: unknown; expected one of {', '.join(choices)}")
+
+
+def _check_phantom_numbers(subjects: int, seed: int, slice_mm: float | None, pixel_mm: float | None) -> None:
+    if subjects < 1:
+        raise UsageError(f"phantom: --subjects {subjects}: expected a whole number from 1 on")
+    _check_seed(seed)
+    for flag, value, low, high in (("--slice-mm", slice_mm, 0.5, 15), ("--pixel-mm", pixel_mm, 0.5, 4)):
+        if value is not None and not low <= value <= high:
+            raise UsageError(f"phantom: {flag} {value}: expected {low} to {high}")
 
 
 def _check_seed(seed: int) -> None:

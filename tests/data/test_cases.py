@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mmccd.data.cases import SPLITS, Case, check_patients, find_cases, make_split, patient_of, split_cases, write_datalist
+from mmccd.data.cases import SPLITS, Case, add_to_datalist, check_patients, find_cases, make_split, patient_of, split_cases, write_datalist
 from mmccd.errors import InputError, MmccdError, OutputError, UnsuitableInputError
 
 BRATS_2021 = {"flair": "_flair", "t1": "_t1", "t2": "_t2", "label": "_seg"}
@@ -277,3 +277,80 @@ def test_lgg_split(real_data: Path) -> None:
     patients = [case.patient for group in groups.values() for case in group]
     assert len(patients) == len(set(patients)) == 89
     assert all({"flair", "t1"} <= set(case.images) and case.label for group in groups.values() for case in group)
+
+
+@pytest.mark.parametrize("suffixes", [BRATS_2021, BRATS_2023], ids=["2021", "2023"])
+def test_brain_mask(tmp_path: Path, suffixes: dict[str, str]) -> None:
+    """Found in both layouts, kept in a datalist, never an image."""
+    name = "BraTS-GLI-00003-000"
+    make_case(tmp_path, name, suffixes)
+    (before,) = find_cases(tmp_path)
+    assert before.brain is None
+    mask = tmp_path / name / f"{name}{suffixes['label'].replace('seg', 'brain')}.nii.gz"
+    mask.touch()
+    (case,) = find_cases(tmp_path)
+    assert case.brain == mask
+    assert set(case.images) == {"flair", "t1", "t2"}
+    write_datalist([case], {"train": [name], "val": [], "test": []}, tmp_path / "list.json")
+    assert split_cases(tmp_path / "list.json")["train"][0].brain == mask
+
+
+def test_phantoms_of_one_label_map_are_one_patient() -> None:
+    assert patient_of("phantom_training_seg_13_0042") == patient_of("phantom_training_seg_13_0043") == "phantom_training_seg_13"
+    assert patient_of("phantom_builtin_0042") != patient_of("phantom_builtin_0043")
+
+
+class TestAddToDatalist:
+    @pytest.fixture
+    def folder(self, tmp_path: Path) -> Path:
+        for number in range(4):
+            make_case(tmp_path / "data", f"case{number}")
+        return tmp_path / "data"
+
+    def test_all_in_one_split_and_others_added(self, folder: Path, tmp_path: Path) -> None:
+        path = tmp_path / "list.json"
+        assert add_to_datalist(folder, path, split="val", only="case0") == {"train": 0, "val": 1, "test": 0}
+        assert add_to_datalist(folder, path, split="train", only="case1", repeat=8, append=True) == {"train": 1, "val": 1, "test": 0}
+        groups = split_cases(path)
+        assert [(case.name, case.repeat) for case in groups["train"]] == [("case1", 8)]
+        assert [(case.name, case.repeat) for case in groups["val"]] == [("case0", 1)]
+        assert groups["train"][0].images["flair"] == folder / "case1" / "case1_flair.nii.gz"
+
+    def test_a_case_moves(self, folder: Path, tmp_path: Path) -> None:
+        """Added again with another split it is there once."""
+        path = tmp_path / "list.json"
+        add_to_datalist(folder, path, split="val", only="case0")
+        assert add_to_datalist(folder, path, split="test", only="case0", append=True) == {"train": 0, "val": 0, "test": 1}
+
+    def test_without_append_the_file_is_new(self, folder: Path, tmp_path: Path) -> None:
+        path = tmp_path / "list.json"
+        add_to_datalist(folder, path, split="val", only="case0")
+        assert add_to_datalist(folder, path, split="train", only="case1") == {"train": 1, "val": 0, "test": 0}
+
+    def test_random_split(self, folder: Path, tmp_path: Path) -> None:
+        assert sum(add_to_datalist(folder, tmp_path / "list.json", seed=3).values()) == 4
+
+    def test_no_such_case(self, folder: Path, tmp_path: Path) -> None:
+        with pytest.raises(InputError) as error:
+            add_to_datalist(folder, tmp_path / "list.json", only="case9")
+        one_line(error, "case9", "case0", "choose")
+        assert not (tmp_path / "list.json").exists()
+
+    def test_a_patient_in_two_splits(self, tmp_path: Path) -> None:
+        for visit in range(2):
+            make_case(tmp_path / "data", f"BraTS-GLI-00001-00{visit}")
+        path = tmp_path / "list.json"
+        add_to_datalist(tmp_path / "data", path, split="train", only="BraTS-GLI-00001-000")
+        before = path.read_text()
+        with pytest.raises(UnsuitableInputError):
+            add_to_datalist(tmp_path / "data", path, split="val", only="BraTS-GLI-00001-001", append=True)
+        assert path.read_text() == before
+
+
+@pytest.mark.parametrize("repeat", [0, -1, 1.5, "2", True])
+def test_repeat_that_is_no_number_of_times(tmp_path: Path, repeat: object) -> None:
+    path = tmp_path / "list.json"
+    path.write_text(json.dumps({"training": [{"flair": "a_flair.nii.gz", "repeat": repeat}]}))
+    with pytest.raises(InputError) as error:
+        split_cases(path)
+    one_line(error, "list.json", "repeat", "whole number")

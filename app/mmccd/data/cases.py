@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ SUFFIXES: dict[str, tuple[str, ...]] = {
     "t1": ("_t1", "-t1n"),
     "t2": ("_t2", "-t2w"),
     "label": ("_seg", "-seg"),
+    "brain": ("_brain", "-brain"),
 }
 SPLITS = ("train", "val", "test")
 _DATALIST_KEYS = {"train": "training", "val": "validation", "test": "test"}
@@ -33,17 +34,24 @@ class Case:
         images: file of each modality (``flair``, ``t1``, ``t2``) that is there.
         label: file of the lesion mask, or None.
         patient: whom the examination belongs to; examinations of one patient are never in two splits.
+        brain: file of the brain mask, or None: then the images have to be skull-stripped.
+        repeat: how often its slices are visited in an epoch of training (a rare kind of data may count for more).
     """
 
     name: str
     images: dict[str, Path]
     label: Path | None
     patient: str
+    repeat: int = 1
+    brain: Path | None = None
 
 
 def patient_of(name: str) -> str:
-    """The patient of a case name: without the time point of BraTS 2023 (``BraTS-GLI-00002-001``) or the date of TCGA."""
-    for pattern in (r"(BraTS-[A-Z]+-\d+)-\d{3}", r"(TCGA_\w{2}_\w{4})_\d{8}"):
+    """The patient of a case name: without the time point of BraTS 2023 (``BraTS-GLI-00002-001``), the date of TCGA, or the number of a phantom.
+
+    Phantoms of one label map are one patient; each of the built-in anatomy is its own.
+    """
+    for pattern in (r"(BraTS-[A-Z]+-\d+)-\d{3}", r"(TCGA_\w{2}_\w{4})_\d{8}", r"(phantom_(?!builtin_).+)_\d+"):
         match = re.fullmatch(pattern, name)
         if match:
             return match.group(1)
@@ -54,9 +62,9 @@ def find_cases(root: str | Path) -> list[Case]:
     """All cases in a folder of BraTS layout, or in a datalist JSON, sorted by name.
 
     Args:
-        root: a folder that holds one folder per case (``CASE/CASE_flair.nii.gz``, ``_t1``, ``_t2``, ``_seg`` or ``CASE-t2f``, ``-t1n``, ``-t2w``, ``-seg``;
-            ``.nii`` or ``.nii.gz``), or a JSON file with lists ``training``, ``validation`` and ``test`` of ``{"flair": file, ..., "label": file}``,
-            paths relative to the JSON file.
+        root: a folder that holds one folder per case (``CASE/CASE_flair.nii.gz``, ``_t1``, ``_t2``, ``_seg``, ``_brain``, or ``CASE-t2f``, ``-t1n``, ``-t2w``,
+            ``-seg``, ``-brain``; ``.nii`` or ``.nii.gz``), or a JSON file with lists ``training``, ``validation`` and ``test`` of entries
+            ``{"flair": file, ..., "label": file, "brain": file}``, paths relative to the JSON file.
 
     Raises:
         InputError: nothing there, or nothing that looks like a case.
@@ -127,6 +135,43 @@ def make_split(cases: Sequence[Case], fractions: Iterable[float] = (0.6, 0.2, 0.
     return {split: [case.name for case in cases if group_of[case.patient] == split] for split in SPLITS}
 
 
+def add_to_datalist(
+    data: Path, output: Path, seed: int = 0, split: str | None = None, only: str | None = None, repeat: int = 1, append: bool = False
+) -> dict[str, int]:
+    """Write the cases of a folder to a datalist, or add them to it.
+
+    Args:
+        data: see :func:`find_cases`.
+        output: the datalist.
+        seed: of the random split, where ``split`` is None.
+        split: put all cases there.
+        only: name of the only case that is taken.
+        repeat: see :class:`Case`.
+        append: keep what the datalist holds; a case of the same name is replaced.
+
+    Returns:
+        How many cases each split of the file now has.
+
+    Raises:
+        InputError: no case, or not the wanted one; a damaged datalist.
+        UnsuitableInputError: a patient would be in two splits.
+        OutputError: the file cannot be written.
+    """
+    cases = [replace(case, repeat=repeat) for case in find_cases(data) if only in (None, case.name)]
+    if not cases:
+        raise InputError(f"{data}: has no case {only}; found {', '.join(case.name for case in find_cases(data))[:80]}; choose one of these")
+    chosen = {name: [case.name for case in cases] if name == split else [] for name in SPLITS} if split else make_split(cases, seed=seed)
+    by_name = {case.name: case for case in cases}
+    groups = {name: [by_name[case] for case in names] for name, names in chosen.items()}
+    if append and output.is_file():
+        earlier = split_cases(output)
+        groups = {name: [case for case in earlier[name] if case.name not in by_name] + groups[name] for name in SPLITS}
+    check_patients(groups)
+    everything = [case for group in groups.values() for case in group]
+    write_datalist(everything, {name: [case.name for case in group] for name, group in groups.items()}, output)
+    return {name: len(group) for name, group in groups.items()}
+
+
 def write_datalist(cases: Sequence[Case], split: dict[str, list[str]], path: str | Path) -> None:
     """Write a MONAI/MSD datalist JSON with paths relative to its own folder.
 
@@ -144,10 +189,10 @@ def write_datalist(cases: Sequence[Case], split: dict[str, list[str]], path: str
         raise OutputError(f"{path}: cannot be written ({error.strerror}); choose another --output") from error
 
 
-def _datalist_entry(case: Case, folder: Path) -> dict[str, str]:
-    files = {**case.images, **({"label": case.label} if case.label else {})}
+def _datalist_entry(case: Case, folder: Path) -> dict[str, Any]:
+    files = {**case.images, **{key: file for key, file in (("label", case.label), ("brain", case.brain)) if file}}
     entry = {key: _relative(file, folder) for key, file in files.items()}
-    return {"name": case.name, "patient": case.patient, **entry}
+    return {"name": case.name, "patient": case.patient, **entry, **({"repeat": case.repeat} if case.repeat > 1 else {})}
 
 
 def _relative(file: Path, folder: Path) -> str:
@@ -162,8 +207,8 @@ def _brats_case(folder: Path) -> Case:
         files = [folder / name for name in names if (folder / name).is_file()]
         if files:
             found[key] = files[0]
-    label = found.pop("label", None)
-    return Case(folder.name, found, label, patient_of(folder.name))
+    label, brain = found.pop("label", None), found.pop("brain", None)
+    return Case(folder.name, found, label, patient_of(folder.name), brain=brain)
 
 
 def _read_json(path: Path, expected: str) -> dict[str, Any]:
@@ -205,13 +250,16 @@ def _read_datalist(path: Path) -> dict[str, list[Case]]:
 
 
 def _datalist_case(path: Path, item: dict[str, Any]) -> Case:
-    wrong = [key for key in (*_MODALITIES, "label", "name", "patient") if not isinstance(item.get(key, ""), str)]
+    wrong = [key for key in (*_MODALITIES, "label", "brain", "name", "patient") if not isinstance(item.get(key, ""), str)]
     if wrong:
         raise InputError(f"{path}: {wrong[0]!r} of an entry is {item[wrong[0]]!r}, expected text; make the file again")
+    repeat = item.get("repeat", 1)
+    if not isinstance(repeat, int) or isinstance(repeat, bool) or repeat < 1:
+        raise InputError(f"{path}: 'repeat' of an entry is {repeat!r}, expected a whole number from 1 on; make the file again")
     images = {key: path.parent / item[key] for key in _MODALITIES if key in item}
     if not images:
         raise InputError(f"{path}: an entry has none of the keys {_MODALITIES}, found {sorted(item)}")
     first = next(iter(images.values()))
     name = item.get("name") or re.sub(r"(_flair|_t1|_t2|-t2f|-t1n|-t2w)?\.nii(\.gz)?$", "", first.name)
-    label = path.parent / item["label"] if "label" in item else None
-    return Case(name, images, label, item.get("patient", patient_of(name)))
+    label, brain = (path.parent / item[key] if key in item else None for key in ("label", "brain"))
+    return Case(name, images, label, item.get("patient", patient_of(name)), repeat, brain)

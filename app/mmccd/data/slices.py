@@ -81,7 +81,7 @@ class CaseSlices:
 
 
 def load_case(case: Case, normalisations: dict[str, Normalisation]) -> CaseSlices:
-    """Read a case, find its brain in the first modality, and bring all modalities to one model grid.
+    """Read a case, find its brain (its mask file, or the first modality's foreground), and bring all modalities to one model grid.
 
     Args:
         case: files.
@@ -96,7 +96,7 @@ def load_case(case: Case, normalisations: dict[str, Normalisation]) -> CaseSlice
         raise InputError(f"case {case.name}: has no {', '.join(missing)}, found {sorted(case.images)}; choose another source or target")
     volumes = {name: read_nifti(case.images[name], name) for name in normalisations}
     reference = next(iter(volumes.values()))
-    brain = find_brain(reference).mask
+    brain = find_brain(reference, read_brain(case)).mask
     transform = GridTransform.fit(reference, brain)
     images = {
         name: to_model_slices(_on_grid(volume, reference, case), brain, normalisations[name], transform).image
@@ -106,6 +106,11 @@ def load_case(case: Case, normalisations: dict[str, Normalisation]) -> CaseSlice
     coverage = transform.to_model(_label(case, reference), 0.0)
     lesion = torch.from_numpy(coverage >= 0.5)[:, None] & mask
     return CaseSlices(images, mask, lesion, torch.from_numpy(coverage.max(axis=(1, 2)) > 0), transform)
+
+
+def read_brain(case: Case) -> Volume | None:
+    """The case's brain mask, where it has one."""
+    return read_nifti(case.brain, "mask") if case.brain else None
 
 
 def _label(case: Case, reference: Volume) -> NDArray[np.bool_]:
@@ -131,7 +136,13 @@ class LoadPairs(Transform):
 
     def __call__(self, item: dict[str, Any]) -> dict[str, Tensor]:
         """Read, select and stack."""
-        case = Case(item["name"], {key: Path(path) for key, path in item["images"].items()}, _path(item["label"]), item["name"])
+        case = Case(
+            item["name"],
+            {key: Path(path) for key, path in item["images"].items()},
+            _path(item["label"]),
+            item["name"],
+            brain=_path(item["brain"]),
+        )
         source, target = item["source"], item["target"]
         normalisations = {name: Normalisation.for_modality(name, item["normalisation"]) for name in (source, target)}
         slices = load_case(case, normalisations)
@@ -152,7 +163,8 @@ def _path(name: str | None) -> Path | None:
 class SlicePairDataset(Dataset):
     """Slices of one split as pairs (source ``image``, target ``label``, ``brain``), each float32 ``(1, size, size)``.
 
-    Volumes are read once: into memory (MONAI's ``CacheDataset``), or with ``cache_dir`` onto disk (``PersistentDataset``), where later runs find them.
+    A case's slices are listed as often as its ``repeat`` says. Volumes are read once: into memory (MONAI's ``CacheDataset``), or with ``cache_dir``
+    onto disk (``PersistentDataset``), where later runs find them.
 
     Args:
         dataset_dir: data folder or datalist, see :func:`~mmccd.data.cases.find_cases`.
@@ -202,7 +214,8 @@ class SlicePairDataset(Dataset):
         else:
             self.volumes = PersistentDataset(items, LoadPairs(), cache_dir=cache_dir)
         counts = [len(self.volumes[number]["image"]) for number in range(len(items))]
-        index = [(number, row) for number, count in enumerate(counts) for row in range(count)]
+        repeats = [case.repeat for case in cases]
+        index = [(number, row) for number, count in enumerate(counts) for row in range(count) for _ in range(repeats[number])]
         if not index:
             raise UnsuitableInputError(
                 f"{dataset_dir}: no slice of the split {split!r} ({len(cases)} cases) is left; expected slices that hold brain"
@@ -218,4 +231,5 @@ class SlicePairDataset(Dataset):
 
 def _plain(case: Case) -> dict[str, Any]:
     images = {key: str(path) for key, path in case.images.items()}
-    return {"name": case.name, "images": images, "label": str(case.label) if case.label else None}
+    label, brain = (str(path) if path else None for path in (case.label, case.brain))
+    return {"name": case.name, "images": images, "label": label, "brain": brain}
