@@ -15,8 +15,8 @@ from mmccd.bundle import BACKWARD, FORWARD, file_sha256
 from mmccd.data.phantom import DEMO_LESIONS, Acquisition, Phantom, make_phantom, write_phantom
 from mmccd.diffusion import MaskedDiffusionScheduler
 from mmccd.networks import TranslationUNet
-from mmccd.volume import Volume
 from mmccd.preprocessing import Normalisation
+from mmccd.volume import Volume
 
 PROJECT = Path(__file__).resolve().parents[1]
 TINY = {

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 from monai.bundle import ConfigParser
+from monai.engines.utils import DiffusionPrepareBatch
 from monai.inferers import DiffusionInferer
 from torch import Tensor
 
@@ -318,3 +319,31 @@ def test_works_in_the_samplers_inferer() -> None:
 )
 def test_can_be_made_by_a_bundle(config: dict[str, object], check: Callable[[object], bool]) -> None:
     assert check(ConfigParser({"part": config}).get_parsed_content("part"))
+
+
+class TestTimesteps:
+    """How t is drawn in training."""
+
+    images = torch.zeros(20_000, 1, 1, 1)
+
+    def draw(self, bias: float) -> torch.Tensor:
+        torch.manual_seed(0)
+        return MaskedDiffusionPrepareBatch(1000, high_noise_bias=bias).get_timesteps(self.images)
+
+    @pytest.mark.parametrize(("bias", "mean"), [(0.0, 0.5), (1.0, 2 / 3), (3.0, 0.8)])
+    def test_density_grows_as_a_power(self, bias: float, mean: float) -> None:
+        """The mean of the density (b + 1) t^b on [0, 1] is (b + 1)/(b + 2)."""
+        drawn = self.draw(bias)
+        assert drawn.dtype == torch.int64
+        assert int(drawn.min()) >= 0
+        assert int(drawn.max()) == 999
+        assert float(drawn.float().mean()) / 1000 == pytest.approx(mean, abs=0.01)
+
+    def test_no_bias_draws_as_monai_does(self) -> None:
+        torch.manual_seed(0)
+        expected = DiffusionPrepareBatch(1000).get_timesteps(self.images)
+        assert torch.equal(self.draw(0.0), expected)
+
+    def test_negative_bias(self) -> None:
+        with pytest.raises(ValueError, match="-1"):
+            MaskedDiffusionPrepareBatch(high_noise_bias=-1)

@@ -182,13 +182,28 @@ class MaskedDiffusionPrepareBatch(DiffusionPrepareBatch):
     the network's target is y itself.
 
     Args:
-        num_train_timesteps: T; t is uniform in [0, T).
+        num_train_timesteps: T.
         strip_width: thickness of the strip in pixels.
+        high_noise_bias: 0: t is uniform in [0, T), as in the paper; b > 0: its density grows as t^b. The few steps of the quick presets start from, and mostly
+            lie at, high noise.
+
+    Raises:
+        ValueError: a negative bias.
     """
 
-    def __init__(self, num_train_timesteps: int = 1000, strip_width: int = 16) -> None:
+    def __init__(self, num_train_timesteps: int = 1000, strip_width: int = 16, high_noise_bias: float = 0.0) -> None:
         super().__init__(num_train_timesteps=num_train_timesteps)
+        if high_noise_bias < 0:
+            raise ValueError(f"high_noise_bias must be at least 0, got {high_noise_bias}")
         self.strip_width = strip_width
+        self.high_noise_bias = high_noise_bias
+
+    def get_timesteps(self, images: Tensor) -> Tensor:
+        """One t for each image, int64 ``(batch,)``."""
+        if not self.high_noise_bias:
+            return torch.as_tensor(super().get_timesteps(images))
+        draws = torch.rand(images.shape[0], device=images.device) ** (1 / (1 + self.high_noise_bias))
+        return (draws * self.num_train_timesteps).long().clamp_max(self.num_train_timesteps - 1)
 
     def get_target(self, images: Tensor, noise: Tensor, timesteps: Tensor) -> Tensor:
         """y_0 (prediction type "sample")."""
