@@ -61,6 +61,6 @@ def predict_folder(pipeline: AnomalyPipeline, dataset_dir: str | Path, output_di
     folders = []
     for number, case in enumerate(cases):
         folders.append(Path(output_dir) / case.name)
-        predict_file(lambda: pipeline, case.images[pipeline.source], folders[-1], None, force)
+        predict_file(lambda: pipeline, case.images[pipeline.source], folders[-1], case.brain, force)
         logger.info("%d of %d: %s", number + 1, len(cases), case.name)
     return folders

@@ -18,7 +18,6 @@ from mmccd.errors import InputError, UnsuitableInputError, UsageError
 
 if TYPE_CHECKING:
     from mmccd.cycle import Progress
-    from mmccd.data.phantom import Phantom
 
 logger = logging.getLogger(__name__)
 
@@ -95,6 +94,7 @@ def demo(
     _check_choice("--preset", preset, PRESETS)
     from mmccd.batch import predict_file
     from mmccd.data.phantom import DEMO_LESIONS, DEMO_SEED, make_phantom, write_phantom
+    from mmccd.demo import demo_table
     from mmccd.io.output import check_output
     from mmccd.pipeline import AnomalyPipeline
 
@@ -106,7 +106,7 @@ def demo(
     with _progress_bar("cycle") as progress:
         result = predict_file(lambda: pipeline, flair, output, None, force, progress)
     _say_result(result.report, output)
-    _say(_demo_figures(folder, case))
+    _say(demo_table(case, result))
 
 
 def calibrate(
@@ -265,24 +265,6 @@ def doctor(bundles: str | None = None) -> int:
     text, code = examine(bundles)
     _say(text)
     return code
-
-
-def _demo_figures(folder: Path, case: Phantom) -> str:
-    """AUPRC of the map and of the plain intensity inside the brain, and the segmentation's Dice, against the phantom's own mask."""
-    import numpy as np
-
-    from mmccd.io.nifti import read_nifti
-    from mmccd.metrics import auprc, dice
-
-    truth = case.lesion.data > 0
-    brain = case.images["flair"].data > 0
-    anomaly = read_nifti(folder / "anomaly_map.nii.gz").data
-    segmentation = np.asarray(read_nifti(folder / "segmentation.nii.gz").data > 0)
-    flair = case.images["flair"].data
-    return (
-        f"phantom with six lesions ({truth.sum() * case.lesion.voxel_ml:.1f} mL): AUPRC of the map {auprc(truth[brain], anomaly[brain]):.3f}, "
-        f"of the FLAIR intensity {auprc(truth[brain], flair[brain]):.3f}; Dice of the segmentation {dice(truth, segmentation):.3f}"
-    )
 
 
 @contextmanager
