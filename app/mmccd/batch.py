@@ -9,8 +9,10 @@ from pathlib import Path
 from mmccd.cycle import Progress
 from mmccd.data.cases import find_cases
 from mmccd.errors import InputError
+from mmccd.io.dicom.starts import holds_dicom
 from mmccd.io.nifti import read_nifti
 from mmccd.io.output import check_output, staged_output
+from mmccd.io.read import read_volume
 from mmccd.pipeline import AnomalyPipeline
 from mmccd.report.write import write_result
 from mmccd.result import Result
@@ -25,22 +27,24 @@ def predict_file(
     brain_mask: str | Path | None = None,
     force: bool = False,
     progress: Progress | None = None,
+    series: str | None = None,
 ) -> Result:
-    """Run the pipeline over one NIfTI file and write the output folder.
+    """Run the pipeline over one NIfTI file or one DICOM study and write the output folder.
 
     Args:
         make_pipeline: called after input and output were checked, because loading the models takes longest.
-        path: a FLAIR volume.
+        path: a FLAIR volume, see :func:`~mmccd.io.read.read_volume`.
         output: output folder, see :func:`~mmccd.io.output.staged_output`.
         brain_mask: NIfTI mask on the volume's grid.
         force: replace the results of an earlier run.
         progress: called with (passes done, in all).
+        series: series instance UID of the DICOM series to take.
 
     Raises:
         MmccdError: whatever makes the run fail; nothing is left behind.
     """
     check_output(Path(output), force)
-    volume = read_nifti(path, "flair")
+    volume = read_volume(path, "flair", series)
     mask = read_nifti(brain_mask, "mask") if brain_mask is not None else None
     pipeline = make_pipeline()
     with staged_output(output, force) as staging:
@@ -52,15 +56,32 @@ def predict_file(
 def predict_folder(pipeline: AnomalyPipeline, dataset_dir: str | Path, output_dir: str | Path, force: bool = False) -> list[Path]:
     """Run the pipeline over the source images of all cases, each into ``output_dir/CASE``.
 
+    Cases are those of BraTS layout or of a datalist (:func:`~mmccd.data.cases.find_cases`) and, in a folder, each subfolder that holds DICOM files: one
+    study, whose FLAIR series is taken. A DICOM study is called by its place in the list, because a folder's name may be the patient's.
+
     Raises:
         MmccdError: the first case that fails ends the run; the ones before are complete.
     """
-    cases = [case for case in find_cases(dataset_dir) if pipeline.source in case.images]
-    if not cases:
-        raise InputError(f"{dataset_dir}: no case has {pipeline.source}; expected CASE/CASE_{pipeline.source}.nii.gz")
+    sources = _sources(Path(dataset_dir), pipeline.source)
+    if not sources:
+        raise InputError(
+            f"{dataset_dir}: no case has {pipeline.source}; expected CASE/CASE_{pipeline.source}.nii.gz, or a DICOM study in each subfolder"
+        )
     folders = []
-    for number, case in enumerate(cases):
-        folders.append(Path(output_dir) / case.name)
-        predict_file(lambda: pipeline, case.images[pipeline.source], folders[-1], None, force)
-        logger.info("%d of %d: %s", number + 1, len(cases), case.name)
+    for number, (name, source) in enumerate(sorted(sources.items())):
+        folders.append(Path(output_dir) / name)
+        predict_file(lambda: pipeline, source, folders[-1], None, force)
+        logger.info("%d of %d: %s", number + 1, len(sources), "DICOM study" if source.is_dir() else name)
     return folders
+
+
+def _sources(root: Path, source: str) -> dict[str, Path]:
+    """The source image of each case, and the folder of each DICOM study, by name; a subfolder with both is a case."""
+    studies = {folder.name: folder for folder in root.iterdir() if folder.is_dir() and holds_dicom(folder)} if root.is_dir() else {}
+    try:
+        cases = find_cases(root)
+    except InputError:
+        if not studies:
+            raise
+        cases = []
+    return {**studies, **{case.name: case.images[source] for case in cases if source in case.images}}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import highdicom
 import numpy as np
@@ -106,12 +107,18 @@ def _slopes(dataset: Dataset) -> Iterator[float]:
 
 def _stack(datasets: list[Dataset], series: Series, path: Path) -> highdicom.Volume:
     # Real-world values would replace the rescaled ones where a scanner writes both, but not for all its series.
-    values = {"dtype": np.float32, "apply_real_world_transform": False, "apply_presentation_lut": True, "apply_voi_transform": False}
-    steps = {"rtol": _STEP_TOLERANCE, "perpendicular_tol": _PERPENDICULAR_TOLERANCE}
+    options: dict[str, Any] = {
+        "dtype": np.float32,
+        "apply_real_world_transform": False,
+        "apply_voi_transform": False,
+        "apply_presentation_lut": True,
+        "rtol": _STEP_TOLERANCE,
+        "perpendicular_tol": _PERPENDICULAR_TOLERANCE,
+    }
     try:
         if series.first.multi_frame:
-            return highdicom.Image.from_dataset(datasets[0], copy=False).get_volume(**values, **steps)
-        return get_volume_from_series(datasets, **values, **steps, orientation_tol=_ORIENTATION_TOLERANCE)
+            return highdicom.Image.from_dataset(datasets[0], copy=False).get_volume(**options)
+        return get_volume_from_series(datasets, **options, orientation_tol=_ORIENTATION_TOLERANCE)
     except READ_ERRORS as error:
         kind = f"{series.first.transfer_syntax}, {type(error).__name__}"
         raise _damaged(series, path, f"the pixels cannot be decoded and stacked ({kind})") from error
