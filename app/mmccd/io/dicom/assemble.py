@@ -49,8 +49,17 @@ def assemble(series: Series, path: Path) -> tuple[NDArray[np.float32], NDArray[n
         raise UnsuitableInputError(
             f"{path}: {series.label} has values that are not finite after rescaling; expected finite ones; check slope and intercept"
         )
-    array = np.ascontiguousarray(np.asarray(volume.array, dtype=np.float32).transpose(2, 1, 0))
-    return array, _LPS_TO_RAS @ np.asarray(volume.affine, dtype=np.float64)[:, [2, 1, 0, 3]]
+    return _columns_rows_slices(volume)
+
+
+def _columns_rows_slices(volume: highdicom.Volume) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
+    """highdicom's (slices, rows, columns), LPS, with slices against the normal, as converters to NIfTI have it: slices along the normal, RAS."""
+    affine = np.asarray(volume.affine, dtype=np.float64)
+    flipped = affine.copy()
+    flipped[:3, 3] += (volume.array.shape[0] - 1) * affine[:3, 0]
+    flipped[:3, 0] *= -1
+    array = np.asarray(volume.array[::-1], dtype=np.float32).transpose(2, 1, 0)
+    return np.ascontiguousarray(array), _LPS_TO_RAS @ flipped[:, [2, 1, 0, 3]]
 
 
 def _read(file: Path, series: Series, path: Path) -> Dataset:
