@@ -142,10 +142,11 @@ def save(dataset: Dataset, path: Path, syntax: str = ExplicitVRLittleEndian) -> 
     meta.MediaStorageSOPClassUID = dataset.get("SOPClassUID", MRImageStorage)
     meta.MediaStorageSOPInstanceUID = dataset.get("SOPInstanceUID", generate_uid())
     meta.TransferSyntaxUID = UID(syntax)
-    file = FileDataset(None, dataset, file_meta=meta, preamble=b"\0" * 128)
+    implicit, little = UID(syntax).is_implicit_VR, UID(syntax).is_little_endian
+    file = FileDataset(None, dataset, file_meta=meta, preamble=b"\0" * 128, is_implicit_VR=implicit, is_little_endian=little)
     if syntax == ExplicitVRBigEndian:
         file["PixelData"].value = np.frombuffer(dataset.PixelData, "<u2").astype(">u2").tobytes()
-    file.save_as(path, enforce_file_format=True, implicit_vr=UID(syntax).is_implicit_VR, little_endian=UID(syntax).is_little_endian)
+    file.save_as(path, enforce_file_format=True, implicit_vr=implicit, little_endian=little)
     return path
 
 
@@ -167,13 +168,15 @@ def write_series(folder: Path, change: Change | None = None, **header: object) -
     return save_all(datasets, folder)
 
 
-def assert_same_in_patient_space(volume: Volume, array: NDArray[np.generic], affine: NDArray[np.float64], atol: float = 0.0) -> None:
-    """Every voxel of one is at the same place (to 1/1000 voxel) as one of the other, and has its value."""
+def assert_same_in_patient_space(
+    volume: Volume, array: NDArray[np.generic], affine: NDArray[np.float64], atol: float = 0.0, places: float = 1e-3
+) -> None:
+    """Every voxel of one is at the same place as one of the other (to so many voxels), and has its value."""
     assert sorted(volume.shape) == sorted(array.shape)
     to_array = np.linalg.inv(affine) @ volume.affine
     indices = np.indices(volume.shape).reshape(3, -1)
-    places = to_array[:3, :3] @ indices + to_array[:3, 3:]
-    nearest = np.rint(places).astype(int)
-    assert np.abs(places - nearest).max() < 1e-3
+    found = to_array[:3, :3] @ indices + to_array[:3, 3:]
+    nearest = np.rint(found).astype(int)
+    assert np.abs(found - nearest).max() < places
     assert nearest.min() >= 0
     np.testing.assert_allclose(volume.data.reshape(-1), np.asarray(array[tuple(nearest)], dtype=np.float64), rtol=0, atol=atol)

@@ -214,7 +214,7 @@ class TestValues:
     @pytest.mark.parametrize("syntax", [RLELossless, JPEGLSLossless, JPEG2000Lossless], ids=lambda uid: uid.name)
     @pytest.mark.parametrize("signed", [False, True])
     def test_compressed_syntaxes(self, tmp_path: Path, syntax: str, signed: bool) -> None:
-        array = voxels((32, 24, 4)).astype(np.int32) - (2000 if signed else 0)
+        array = voxels((64, 48, 4)).astype(np.int32) - (2000 if signed else 0)
         for number, dataset in enumerate(typed(array, 12, signed, "MONOCHROME2")):
             file = dcmread(save(dataset, tmp_path / f"{number}"))
             file.compress(syntax, generate_instance_uid=False)
@@ -225,7 +225,7 @@ class TestValues:
 
     @pytest.mark.parametrize("syntax", [RLELossless, JPEG2000Lossless], ids=lambda uid: uid.name)
     def test_compressed_frames(self, tmp_path: Path, syntax: str) -> None:
-        array = voxels((32, 24, 4))
+        array = voxels((64, 48, 4))
         file = dcmread(save(multi_frame(array, AXIAL), tmp_path / "enhanced"))
         file.compress(syntax, generate_instance_uid=False)
         file.save_as(tmp_path / "enhanced")

@@ -21,7 +21,7 @@ from pydicom.errors import InvalidDicomError
 from pydicom.uid import UID, AllTransferSyntaxes, ExplicitVRBigEndian, ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
 # pydicom and highdicom report oddities of a header, values included, on stderr; a value may be the patient's name.
-for _name in ("pydicom", "highdicom", "pylibjpeg"):
+for _name in ("pydicom", "highdicom", "openjpeg"):
     logging.getLogger(_name).setLevel(logging.CRITICAL)
 
 READ_ERRORS = (
