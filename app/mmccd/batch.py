@@ -35,7 +35,7 @@ def predict_file(
         make_pipeline: called after input and output were checked, because loading the models takes longest.
         path: a FLAIR volume, see :func:`~mmccd.io.read.read_volume`.
         output: output folder, see :func:`~mmccd.io.output.staged_output`.
-        brain_mask: NIfTI mask on the volume's grid.
+        brain_mask: NIfTI mask on the volume's grid; its axes may be in another order, as those of a converted DICOM series are.
         force: replace the results of an earlier run.
         progress: called with (passes done, in all).
         series: series instance UID of the DICOM series to take.
@@ -45,7 +45,7 @@ def predict_file(
     """
     check_output(Path(output), force)
     volume = read_volume(path, "flair", series)
-    mask = read_nifti(brain_mask, "mask") if brain_mask is not None else None
+    mask = read_nifti(brain_mask, "mask").with_axes_of(volume) if brain_mask is not None else None
     pipeline = make_pipeline()
     with staged_output(output, force) as staging:
         result = pipeline.run(volume, mask, progress)
