@@ -41,9 +41,12 @@ def assemble(series: Series, path: Path) -> tuple[NDArray[np.float32], NDArray[n
     """
     with quiet():
         datasets = [_read(instance.path, series, path) for instance in series.instances]
-        _complete(datasets, series)
-        for dataset in datasets:
-            _check_pixels(dataset, series, path)
+        try:
+            _complete(datasets, series)
+            for dataset in datasets:
+                _check_pixels(dataset, series, path)
+        except READ_ERRORS as error:
+            raise _damaged(series, path, "a file has elements that cannot be read") from error
         volume = _stack(datasets, series, path)
     if not np.isfinite(volume.array).all():
         raise UnsuitableInputError(
@@ -77,6 +80,7 @@ def _complete(datasets: list[Dataset], series: Series) -> None:
     rows, columns = orientation_of(series.frames)
     columns = np.cross(np.cross(rows, columns), rows)
     directions = [*rows, *(columns / np.linalg.norm(columns))]
+    spacing = [float(value) for value in series.frames[0].spacing]  # type: ignore[union-attr]
     # The same for all: checks refuse a series in which some have one and others do not.
     reference = highdicom.UID()
     for dataset in datasets:
@@ -86,18 +90,19 @@ def _complete(datasets: list[Dataset], series: Series) -> None:
             for group in dataset.get(name) or []:
                 for plane in group.get("PlaneOrientationSequence") or []:
                     plane.ImageOrientationPatient = directions
+                for measures in group.get("PixelMeasuresSequence") or []:
+                    measures.PixelSpacing = spacing
+                    # Positions count; this one can contradict them.
+                    measures.pop("SpacingBetweenSlices", None)
         if not series.first.multi_frame:
             dataset.ImageOrientationPatient = directions
-            dataset.PixelSpacing = list(series.frames[0].spacing)  # type: ignore[arg-type]
+            dataset.PixelSpacing = spacing
 
 
 def _check_pixels(dataset: Dataset, series: Series, path: Path) -> None:
     """What pydicom lets pass: native pixels that end too early, and a slope that highdicom would read as 1."""
     if not UID(dataset.file_meta.TransferSyntaxUID).is_encapsulated:
-        try:
-            promised = dataset.Rows * dataset.Columns * int(dataset.get("NumberOfFrames") or 1) * dataset.BitsAllocated // 8
-        except READ_ERRORS as error:
-            raise _damaged(series, path, "a file does not say how its pixels are stored") from error
+        promised = dataset.Rows * dataset.Columns * int(dataset.get("NumberOfFrames") or 1) * dataset.BitsAllocated // 8
         if len(dataset.PixelData) < promised:
             raise _damaged(
                 series, path, f"a file is cut off, it has {len(dataset.PixelData)} bytes of pixels, its header promises {promised}"
