@@ -8,7 +8,7 @@ from pathlib import Path
 
 from mmccd.cycle import Progress
 from mmccd.data.cases import find_cases
-from mmccd.errors import InputError
+from mmccd.errors import InputError, MmccdError
 from mmccd.io.dicom.starts import holds_dicom
 from mmccd.io.nifti import read_nifti
 from mmccd.io.output import check_output, staged_output
@@ -57,7 +57,7 @@ def predict_folder(pipeline: AnomalyPipeline, dataset_dir: str | Path, output_di
     """Run the pipeline over the source images of all cases, each into ``output_dir/CASE``.
 
     Cases are those of BraTS layout or of a datalist (:func:`~mmccd.data.cases.find_cases`) and, in a folder, each subfolder that holds DICOM files: one
-    study, whose FLAIR series is taken. A DICOM study is called by its place in the list, because a folder's name may be the patient's.
+    study, whose FLAIR series is taken. Log and errors call a study by its place in the sorted list, because archives name folders after patients.
 
     Raises:
         MmccdError: the first case that fails ends the run; the ones before are complete.
@@ -68,10 +68,14 @@ def predict_folder(pipeline: AnomalyPipeline, dataset_dir: str | Path, output_di
             f"{dataset_dir}: no case has {pipeline.source}; expected CASE/CASE_{pipeline.source}.nii.gz, or a DICOM study in each subfolder"
         )
     folders = []
-    for number, (name, source) in enumerate(sorted(sources.items())):
+    for number, (name, source) in enumerate(sorted(sources.items()), 1):
+        shown = f"DICOM study {number}" if source.is_dir() else name
         folders.append(Path(output_dir) / name)
-        predict_file(lambda: pipeline, source, folders[-1], None, force)
-        logger.info("%d of %d: %s", number + 1, len(sources), "DICOM study" if source.is_dir() else name)
+        try:
+            predict_file(lambda: pipeline, source, folders[-1], None, force)
+        except MmccdError as error:
+            raise type(error)(str(error).replace(str(source), f"{dataset_dir}: {shown}")) from error
+        logger.info("%d of %d: %s", number, len(sources), shown)
     return folders
 
 

@@ -16,6 +16,7 @@ from tests.io.dicom_files import SECRETS, assert_same_in_patient_space, multi_fr
 from mmccd import cli
 from mmccd.batch import predict_folder
 from mmccd.data.phantom import Phantom
+from mmccd.errors import InputError, UnsuitableInputError
 from mmccd.io.nifti import read_nifti
 from mmccd.pipeline import AnomalyPipeline
 
@@ -119,8 +120,21 @@ class TestCohort:
         maps = [read_nifti(folder / "anomaly_map.nii.gz") for folder in folders]
         assert_same_in_patient_space(maps[1], maps[0].data, maps[0].affine, atol=1e-5 * float(maps[0].data.max()))
         assert "1 of 2: case" in caplog.text
-        assert "2 of 2: DICOM study" in caplog.text
+        assert "2 of 2: DICOM study 2" in caplog.text
         assert "Mustermann" not in caplog.text
+
+    def test_a_study_that_fails(self, tmp_path: Path, head: Image, pipeline: AnomalyPipeline) -> None:
+        datasets = single_frames(head[0][:, :, :2], head[1])
+        save_all(datasets, tmp_path / "data" / "Mustermann")
+        with pytest.raises(UnsuitableInputError, match="DICOM study 1: no series can be used") as caught:
+            predict_folder(pipeline, tmp_path / "data", tmp_path / "out")
+        assert str(caught.value).startswith(str(tmp_path / "data"))
+        assert "Mustermann" not in str(caught.value)
+
+    def test_neither(self, tmp_path: Path, pipeline: AnomalyPipeline) -> None:
+        (tmp_path / "data" / "empty").mkdir(parents=True)
+        with pytest.raises(InputError, match="no case found"):
+            predict_folder(pipeline, tmp_path / "data", tmp_path / "out")
 
 
 @pytest.mark.parametrize("plane", ["as scanned", "sagittal"])
