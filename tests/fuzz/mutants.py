@@ -7,9 +7,11 @@ A finding is printed with the seed that makes it again.
 from __future__ import annotations
 
 import argparse
+import gzip
 import json
 import multiprocessing
 import random
+import struct
 import sys
 import tempfile
 import time
@@ -31,6 +33,13 @@ from mmccd.io.read import read_volume
 SHAPE = (64, 48, 3)
 CHUNK = 50
 TIME_LIMIT_S = 60.0
+NIFTI_HEADER = 348
+NIFTI_FIELDS = [
+    *[(offset, "h") for offset in (*range(40, 56, 2), 70, 72, 252, 254)],  # dimensions, data type, bits, orientation codes
+    *[(offset, "f") for offset in (*range(76, 120, 4), *range(256, 328, 4))],  # spacings, offset, scaling, quaternion, rows of the affine
+]
+NASTY_SHORTS = (-32768, -1, 0, 1, 2, 3, 5, 64, 128, 255, 2048, 32767)
+NASTY_FLOATS = (float("nan"), float("inf"), -float("inf"), 0.0, -1.0, 1e-30, 1e30, 352.0, 1e9)
 NASTY_NUMBERS = ("nan", "inf", "-inf", "1e999", "-0", "1e-300", "2147483648", "-1", "", "abc", "0x10", "1\\2\\3\\4", "9" * 40)
 NASTY_BYTES = (b"", b"\0", b"\xff" * 8, b"\\" * 20, b"Mustermann", b"\x1b$B", b"1" * 300, b"\xed\xa0\x80", b"-1e40", b"\0\0\0\x80")
 
@@ -61,13 +70,13 @@ def nifti_corpus(root: Path) -> list[Path]:
     return paths
 
 
-def mutate_bytes(raw: bytes, chance: random.Random) -> bytes:
-    """Flip, cut, remove, repeat or overwrite; most of it in the first two kilobytes, where the header is."""
+def mutate_bytes(raw: bytes, chance: random.Random, header: int = 2048) -> bytes:
+    """Flip, cut, remove, repeat or overwrite; most of it in the header, the first bytes."""
     data = bytearray(raw)
     for _ in range(chance.choice((1, 1, 1, 2, 4, 16))):
         if len(data) < 2:
             break
-        end = min(len(data), 2048) if chance.random() < 0.8 else len(data)
+        end = min(len(data), header) if chance.random() < 0.8 else len(data)
         start = chance.randrange(end)
         span = chance.choice((1, 2, 4, 8, 64))
         kind = chance.randrange(6)
@@ -81,6 +90,16 @@ def mutate_bytes(raw: bytes, chance: random.Random) -> bytes:
             data[start:start] = data[start : start + span]
         else:
             del data[start:]
+    return bytes(data)
+
+
+def mutate_fields(raw: bytes, chance: random.Random) -> bytes:
+    """Give fields of a NIfTI header values that they must not have."""
+    data = bytearray(raw)
+    for _ in range(chance.choice((1, 1, 2, 4))):
+        offset, kind = chance.choice(NIFTI_FIELDS)
+        value = chance.choice(NASTY_FLOATS if kind == "f" else NASTY_SHORTS)
+        data[offset : offset + struct.calcsize(kind)] = struct.pack(f"<{kind}", value)
     return bytes(data)
 
 
@@ -139,12 +158,14 @@ def mutant_of_file(corpus: list[Path], folder: Path, seed: int) -> Path:
     source = chance.choice(corpus)
     path = folder / source.name
     raw = source.read_bytes()
-    if source.suffix == ".gz" and chance.random() < 0.7:
-        import gzip
-
-        path.write_bytes(gzip.compress(mutate_bytes(gzip.decompress(raw), chance), 1))
+    if chance.random() < 0.5:
+        zipped = source.suffix == ".gz"
+        changed = mutate_fields(gzip.decompress(raw) if zipped else raw, chance)
+        path.write_bytes(gzip.compress(changed, 1) if zipped else changed)
+    elif source.suffix == ".gz" and chance.random() < 0.7:
+        path.write_bytes(gzip.compress(mutate_bytes(gzip.decompress(raw), chance, NIFTI_HEADER), 1))
     else:
-        path.write_bytes(mutate_bytes(raw, chance))
+        path.write_bytes(mutate_bytes(raw, chance, NIFTI_HEADER))
     return path
 
 
