@@ -17,7 +17,7 @@ import numpy as np
 import pydicom
 from numpy.typing import NDArray
 from pydicom.dataset import Dataset, FileMetaDataset
-from pydicom.errors import InvalidDicomError
+from pydicom.errors import BytesLengthException, InvalidDicomError
 from pydicom.uid import UID, AllTransferSyntaxes, ExplicitVRBigEndian, ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
 # pydicom and highdicom report oddities of a header, values included, on stderr; a value may be the patient's name.
@@ -26,6 +26,7 @@ for _name in ("pydicom", "highdicom", "openjpeg"):
 
 READ_ERRORS = (
     InvalidDicomError,
+    BytesLengthException,
     ArithmeticError,
     AssertionError,
     AttributeError,
@@ -305,7 +306,7 @@ def _text(dataset: Dataset, key: str) -> str:
 def _numbers(dataset: Dataset, key: str, count: int) -> NDArray[np.float64] | None:
     try:
         numbers = np.array([float(value) for value in _values(dataset, key)], dtype=np.float64)
-    except (TypeError, ValueError, OverflowError):
+    except READ_ERRORS:
         return None
     return numbers if numbers.shape == (count,) and np.isfinite(numbers).all() else None
 
@@ -313,6 +314,6 @@ def _numbers(dataset: Dataset, key: str, count: int) -> NDArray[np.float64] | No
 def _number(dataset: Dataset, key: str) -> float | None:
     try:
         value = float(_values(dataset, key)[0])
-    except (IndexError, TypeError, ValueError, OverflowError):
+    except READ_ERRORS:
         return None
     return value if np.isfinite(value) else None
