@@ -71,3 +71,21 @@ def test_refuses_other_dimensions(shape: tuple[int, ...], matrix: tuple[int, int
 def test_is_frozen() -> None:
     with pytest.raises(dataclasses.FrozenInstanceError):
         volume().modality = "t2"  # type: ignore[misc]
+
+
+@pytest.mark.parametrize("order", [(0, 1, 2), (2, 0, 1), (1, 0, 2)])
+@pytest.mark.parametrize("flips", [(1, 1, 1), (-1, 1, 1), (1, -1, -1)])
+def test_axes_of_another_volume(order: tuple[int, int, int], flips: tuple[int, int, int]) -> None:
+    """Permuted and reversed axes are put back: the same grid and the same voxels as before."""
+    made = volume()
+    made = dataclasses.replace(made, data=np.arange(made.data.size, dtype=float).reshape(SHAPE))
+    corner = [n - 1 if flip < 0 else 0 for n, flip in zip(SHAPE, flips, strict=True)]
+    reversing = np.diag([*flips, 1.0])
+    reversing[:3, 3] = corner
+    affine = (made.affine @ reversing)[:, [*order, 3]]
+    changed = Volume(made.data[tuple(slice(None, None, flip) for flip in flips)].transpose(order), affine, "mask")
+    back = changed.with_axes_of(made)
+    assert back.same_grid(made)
+    np.testing.assert_array_equal(back.data, made.data)
+    assert back.modality == "mask"
+    assert changed.with_axes_of(changed).same_grid(changed)

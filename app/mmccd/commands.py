@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mmccd.errors import InputError, UnsuitableInputError, UsageError
+from mmccd.errors import UnsuitableInputError, UsageError
 
 if TYPE_CHECKING:
     from mmccd.cycle import Progress
@@ -34,13 +34,14 @@ def predict(
     bundles: str | None = None,
     brain_mask: str | None = None,
     threshold: float | None = None,
+    series: str | None = None,
     seed: int = 0,
     force: bool = False,
 ) -> None:
     """Find anomalies in one FLAIR volume: map, segmentation, picture and report.
 
     Args:
-        input: a 3-D NIfTI file (.nii or .nii.gz), skull-stripped or with --brain-mask.
+        input: a 3-D NIfTI file (.nii or .nii.gz) or a folder with a DICOM study, skull-stripped or with --brain-mask.
         output: folder for the results; made if it is not there.
         preset: full, balanced or fast.
         target: contrast that is imagined, t2 or t1; t2 where its weights are there.
@@ -48,6 +49,7 @@ def predict(
         bundles: folder with other bundles (default: HOLOSCAN_MODEL_PATH, else those installed).
         brain_mask: NIfTI mask of the brain on the input's grid.
         threshold: instead of the calibrated one.
+        series: UID of the DICOM series to take (default: the one that is FLAIR).
         seed: seed of the noise.
         force: replace the results of an earlier run.
     """
@@ -56,11 +58,6 @@ def predict(
     _check_choice("--target", target, TARGETS)
     _check_choice("--preset", preset, PRESETS)
     _check_seed(seed)
-    source = Path(input)
-    if source.is_dir():
-        raise InputError(
-            f"{source}: is a folder; expected a 3-D NIfTI file (.nii or .nii.gz); convert a DICOM series first (e.g. with dcm2niix)"
-        )
     from mmccd.batch import predict_file
     from mmccd.pipeline import AnomalyPipeline
 
@@ -68,7 +65,7 @@ def predict(
         return AnomalyPipeline.from_bundles(bundles, target, preset, device, threshold, seed)
 
     with _progress_bar("cycle") as progress:
-        result = predict_file(pipeline, source, output, brain_mask, force, progress)
+        result = predict_file(pipeline, input, output, brain_mask, force, progress, series)
     _say_result(result.report, output)
 
 

@@ -63,6 +63,12 @@ class Volume:
             raise ValueError(f"expected data of shape {self.data.shape}, got {data.shape}")
         return replace(self, data=data, modality=self.modality if modality is None else modality)
 
+    def with_axes_of(self, other: Volume) -> Volume:
+        """The same voxels at the same places, with axes permuted and reversed so that they run as those of another volume do, as nearly as that is possible."""
+        change = orientations.ornt_transform(orientations.io_orientation(self.affine), orientations.io_orientation(other.affine))
+        data = np.ascontiguousarray(orientations.apply_orientation(self.data, change))
+        return replace(self, data=data, affine=self.affine @ orientations.inv_ornt_aff(change, self.shape))
+
     def same_grid(self, other: Volume) -> bool:
         """Whether both volumes have equal shapes and every corner voxel at the same place (to 1 % of the smallest voxel spacing)."""
         if self.shape != other.shape:

@@ -1,0 +1,76 @@
+"""From a folder to a Volume: scan, choose, assemble."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from mmccd.errors import InputError
+from mmccd.io.dicom.assemble import assemble
+from mmccd.io.dicom.scan import AXIAL, Series, scan
+from mmccd.io.dicom.select import MAX_ISOTROPIC_MM, choose
+from mmccd.volume import Volume
+
+
+def read_dicom(path: str | Path, modality: str = "", series_uid: str | None = None) -> Volume:
+    """Read the FLAIR series of a DICOM study, or the series that is asked for.
+
+    Args:
+        path: a folder with DICOM files at any depth, of any series, among other files; or one multi-frame file.
+        modality: what the image shows, passed on to the Volume.
+        series_uid: series instance UID of the series to read, instead of choosing one.
+
+    Returns:
+        Volume with float32 voxels (columns, rows, slices) on the series' own grid; rescaled, MONOCHROME1 inverted. Its provenance tells how the
+        series was acquired and what to be warned of, and has nothing of the patient: no name, number, date, UID or path.
+
+    Raises:
+        InputError: nothing there, no DICOM, or files that are damaged, cut off or missing.
+        UnsuitableInputError: no series that can be used (see :mod:`~mmccd.io.dicom.select` and :mod:`~mmccd.io.dicom.checks`).
+    """
+    path = Path(path)
+    if not path.exists():
+        raise InputError(f"{path}: no such file or folder; expected a folder with a DICOM study")
+    choice = choose(scan(path), path, series_uid)
+    data, affine = assemble(choice.series, path)
+    volume = Volume(data, affine, modality, _provenance(choice.series))
+    warnings = [*choice.warnings, *_warnings(choice.series, volume)]
+    if warnings:
+        volume.provenance["warning"] = "; ".join(warnings)
+    return volume
+
+
+def _provenance(series: Series) -> dict[str, Any]:
+    first = series.first
+    notes = {
+        "file": f"DICOM {series.label}",
+        "format": "DICOM",
+        "series_number": first.number,
+        "series_description": first.description,
+        "image_type": list(first.image_type[:4]),
+        "files": len(series.instances),
+        "multi_frame": first.multi_frame,
+        "transfer_syntax": first.transfer_syntax,
+        "plane": series.plane,
+        "slice_thickness_mm": first.thickness,
+        "repetition_time_ms": first.repetition_time,
+        "echo_time_ms": first.echo_time,
+        "inversion_time_ms": first.inversion_time,
+    }
+    return {name: value for name, value in notes.items() if value is not None}
+
+
+def _warnings(series: Series, volume: Volume) -> list[str]:
+    notes = []
+    if series.copies:
+        notes.append(f"{series.copies} file(s) of {series.label} were there more than once; each was read once")
+    if series.first.photometric == "MONOCHROME1":
+        notes.append("the images are stored with white as the lowest value (MONOCHROME1); they were inverted")
+    if any(instance.lossy for instance in series.instances):
+        notes.append("the images were compressed with loss")
+    step = volume.spacing[2]
+    if series.plane != AXIAL and step > MAX_ISOTROPIC_MM:
+        notes.append(
+            f"the slices are {series.plane} and {step:.1f} mm apart; the model sees axial slices, which are interpolated between them and coarse"
+        )
+    return notes
