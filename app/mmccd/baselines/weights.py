@@ -21,7 +21,10 @@ from mmccd.training import load_trained
 class Loadable(Protocol):
     """Trained weights, exported (:class:`mmccd.bundle.Weights`) or as a run left them (:class:`Run`)."""
 
-    path: Path
+    @property
+    def path(self) -> Path:
+        """The file."""
+        ...
 
     @property
     def sha256(self) -> str:

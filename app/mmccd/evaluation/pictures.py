@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import textwrap
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -42,7 +43,7 @@ def choose_shown(count: int) -> list[int]:
     return sorted({int(index) for index in np.linspace(0, count - 1, min(count, MAX_PATIENTS)).round()})
 
 
-def write_maps(path: Path, columns: dict[str, Sequence[Shot]]) -> None:
+def write_maps(path: Path, columns: Mapping[str, Sequence[Shot]]) -> None:
     """Input, truth, and one column for each method, on a scale of its own; a row for each patient.
 
     Args:
@@ -56,7 +57,7 @@ def write_maps(path: Path, columns: dict[str, Sequence[Shot]]) -> None:
         _grey(axes[row][1], shot.subject)
         _outline(axes[row][1], shot.subject)
     for title, axis in zip(("input", "truth", *columns), axes[0], strict=True):
-        axis.set_title(title, color="white", fontsize=8)
+        axis.set_title(textwrap.fill(title, 18), color="white", fontsize=7)
     for number, method_shots in enumerate(columns.values()):
         limits = _limits(method_shots)
         for row, shot in enumerate(method_shots):

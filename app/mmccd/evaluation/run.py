@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -141,10 +141,9 @@ def _run_protocol(plan: Plan, protocol: Protocol, group: Group, output: Path, re
     shots: dict[str, list[Shot]] = {}
     reference: dict[str, Row] = {}
     subjects = group.validation + (group.reported if plan.subset != "val" else [])
+    total = len(plan.methods) * len(subjects)
     for number, method in enumerate(plan.methods):
-        maps = _score_all(
-            store, method, subjects, lambda done, offset=number: report(offset * len(subjects) + done, len(plan.methods) * len(subjects))
-        )
+        maps = _score_all(store, method, subjects, number * len(subjects), total, report)
         for variant in plan.variants:
             polarity, row, shown = _judge(plan, protocol, group, method, maps, variant)
             reference.setdefault(variant.name, row)
@@ -157,7 +156,7 @@ def _run_protocol(plan: Plan, protocol: Protocol, group: Group, output: Path, re
     return _write(plan, protocol, group, rows, shots, output / protocol.name)
 
 
-def _score_all(store: MapStore, method: Method, subjects: Sequence[Subject], report: Callable[[int], None]) -> dict[str, Maps]:
+def _score_all(store: MapStore, method: Method, subjects: Sequence[Subject], before: int, total: int, report: Progress) -> dict[str, Maps]:
     """Maps of all subjects by their names; the scorer is made once, and only where something is missing on disk."""
 
     @cache
@@ -167,7 +166,7 @@ def _score_all(store: MapStore, method: Method, subjects: Sequence[Subject], rep
     maps = {}
     for number, subject in enumerate(subjects):
         maps[subject.name] = store.score(method, subject, scorer)
-        report(number + 1)
+        report(before + number + 1, total)
     return maps
 
 
