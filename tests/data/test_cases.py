@@ -16,8 +16,8 @@ from mmccd.data.cases import (
     check_patients,
     find_cases,
     make_split,
-    refuse_test_patients,
     patient_of,
+    refuse_test_patients,
     split_cases,
     write_datalist,
 )
