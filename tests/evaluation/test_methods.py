@@ -41,7 +41,6 @@ def test_thresholds_have_a_second_side_on_other_contrasts(setup: Setup) -> None:
     ("name", "change"),
     [
         ("mmccd", {"seed": 1}),
-        ("mmccd", {"preset": "full"}),
         ("ddpm", {"seed": 1}),
         ("masked_translation", {"seed": 1}),
     ],

@@ -38,7 +38,7 @@ def test_words(text: str, median: int, component: float, erosion: int) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["blur", "median+median", "median=x", "median=4", "median=2.5", "erosion=1.5", "components=-1", "none+median", ""]
+    "text", ["blur", "median+median", "median=x", "median=4", "median=2.5", "erosion=1.5", "erosion=-1", "components=-1", "none+median", ""]
 )
 def test_refused(text: str) -> None:
     with pytest.raises(UsageError, match="--postprocessing"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
 import time
@@ -132,5 +133,6 @@ def _write(path: Path, key: str, maps: Maps) -> None:
             np.savez_compressed(file, key=np.array(key), **vars(maps))
         staged.replace(path)
     except OSError as error:
-        staged.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            staged.unlink()
         raise OutputError(f"{path}: cannot be written ({error.strerror or error}); choose another --output or free some space") from error

@@ -57,8 +57,8 @@ def read_variant(text: str, median_size: int) -> Variant:
             raise UsageError(f"--postprocessing {text}: cannot read {word!r}; expected none, or some of {', '.join(defaults)} joined by +")
         try:
             sizes[key] = float(value) if equals else defaults[key]
-            if key != "components" and sizes[key] != int(sizes[key]):
-                raise ValueError("pixels are whole")
+            if sizes[key] < 0 or (key != "components" and sizes[key] != int(sizes[key])):
+                raise ValueError("expected whole pixels, or mL for components")
         except ValueError as error:
             raise UsageError(f"--postprocessing {text}: {word!r} has no usable size ({error})") from error
     try:
