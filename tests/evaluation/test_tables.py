@@ -6,6 +6,7 @@ import csv
 import io
 import json
 import math
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ import pytest
 from mmccd.evaluation.bootstrap import Samples, rank_counts
 from mmccd.evaluation.methods import Method
 from mmccd.evaluation.protocols import Row
-from mmccd.evaluation.tables import TableRow, grid_markdown, markdown, per_case_csv, row_json
+from mmccd.evaluation.tables import TableRow, difference_markdown, grid_markdown, markdown, per_case_csv, row_json
 from mmccd.evaluation.variants import Variant
 from mmccd.postprocessing import Postprocessing
 from mmccd.preprocessing import Normalisation
@@ -68,6 +69,14 @@ def test_side_is_told_where_there_was_a_choice(polarity: int, side: str) -> None
     assert make_row("intensity", polarity=polarity).title == f"INTENSITY, {side}"
     assert make_row("dae").title == "DAE"
     assert row_json(make_row("intensity", polarity=polarity))["anomalous"] == side
+
+
+def test_differences_to_the_first_method() -> None:
+    assert difference_markdown([make_row(), make_row(variant="median")]) == "", "one method only"
+    gain = {"auprc": {"mean": 0.05, "interval": [-0.01, 0.11], "share_better": 0.9}}
+    text = difference_markdown([make_row("intensity"), replace(make_row("dae"), differences=gain)])
+    assert text.startswith("Difference to INTENSITY, bright with the same post-processing")
+    assert text.splitlines()[-1] == "| DAE | none | +0.050 [-0.010, +0.110], 0.90 | - | - |"
 
 
 def test_grid_over_two_settings() -> None:

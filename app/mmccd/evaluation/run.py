@@ -22,7 +22,7 @@ from mmccd.evaluation.protocols import Protocol, Row
 from mmccd.evaluation.scoring import Maps, MapStore
 from mmccd.evaluation.selection import choose_polarity
 from mmccd.evaluation.subjects import Subject, load_subject, with_image
-from mmccd.evaluation.tables import TableRow, grid_markdown, markdown, per_case_csv, row_json
+from mmccd.evaluation.tables import TableRow, difference_markdown, grid_markdown, markdown, per_case_csv, row_json
 from mmccd.evaluation.variants import Scored, Variant, apply_variant
 from mmccd.pipeline import versions
 from mmccd.scorer import Scorer
@@ -192,7 +192,7 @@ def _shot(subject: Subject, maps: Maps, variant: Variant, polarity: int) -> Shot
 
 def _write(plan: Plan, protocol: Protocol, group: Group, rows: Sequence[TableRow], shots: dict[str, list[Shot]], folder: Path) -> str:
     _make_folder(folder)
-    text = grid_markdown(rows) if plan.is_grid else markdown(protocol.name, rows)
+    text = grid_markdown(rows) if plan.is_grid else "\n".join([markdown(protocol.name, rows), difference_markdown(rows)])
     content = {**_about(plan, protocol, group), "rows": [row_json(row) for row in rows]}
     _write_text(folder / "table.md", text)
     _write_text(folder / "cases.csv", per_case_csv(rows))

@@ -65,6 +65,11 @@ COLUMNS: dict[str, tuple[tuple[str, str], ...]] = {
         ("components right", "components_right_at_validation_threshold"),
     ),
 }
+DIFFERENCES = (
+    ("AUPRC (pooled)", "auprc"),
+    ("Dice at validation threshold (pooled)", "dice_at_validation_threshold"),
+    ("Dice at validation threshold (mean)", "dice_at_validation_threshold_mean"),
+)
 PAPER_COLUMNS = (
     ("Dice", "dice_at_{}_threshold_mean"),
     ("AUC", "auroc_with_background"),
@@ -90,6 +95,30 @@ def markdown(protocol: str, rows: Sequence[TableRow]) -> str:
     ):
         parts += [f"{text}.\n", _table([(title, key.format(name)) for title, key in PAPER_COLUMNS], rows)]
     return "\n".join(parts)
+
+
+def difference_markdown(rows: Sequence[TableRow]) -> str:
+    """By how much each row is above the first method with the same post-processing; empty where there is one method only."""
+    others = [row for row in rows if row.differences]
+    if not others:
+        return ""
+    lines = [
+        f"Difference to {rows[0].title} with the same post-processing: mean over resamples of patients [95 % interval], share of resamples above.",
+        "",
+        "| Method | post-processing | " + " | ".join(title for title, _ in DIFFERENCES) + " |",
+        "|---" * (len(DIFFERENCES) + 2) + "|",
+    ]
+    for row in others:
+        cells = [_difference_cell(row.differences.get(key)) for _, key in DIFFERENCES]
+        lines.append(f"| {row.title} | {row.variant.name} | " + " | ".join(cells) + " |")
+    return "\n".join(lines) + "\n"
+
+
+def _difference_cell(found: dict[str, Any] | None) -> str:
+    if found is None:
+        return "-"
+    low, high = found["interval"]
+    return f"{found['mean']:+.3f} [{low:+.3f}, {high:+.3f}], {found['share_better']:.2f}"
 
 
 def grid_markdown(rows: Sequence[TableRow], figure: str = "auprc") -> str:
