@@ -83,6 +83,12 @@ def test_case_without_source(pipeline: AnomalyPipeline, cases: list[Case]) -> No
         calibrate_on_cases(pipeline, [without], 0.1)
 
 
+def test_test_case_is_refused(pipeline: AnomalyPipeline, cases: list[Case]) -> None:
+    """Whoever calls: a patient of the test split never gets as far as the scorer."""
+    with pytest.raises(UnsuitableInputError, match="mirrored.*test split"):
+        calibrate_on_cases(pipeline, cases, 0.1, test=cases[1:])
+
+
 class TestCommand:
     def test_stored_and_found_again(
         self, tiny_bundles: Path, phantom_data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]

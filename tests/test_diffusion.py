@@ -105,6 +105,29 @@ def test_refuses_other_numbers_of_steps(steps: int, spacing: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("steps", "levels", "expected"),
+    [(5, 250, [249, 199, 149, 99, 49]), (1, 250, [249]), (3, 3, [2, 1, 0]), (4, 1000, [999, 749, 499, 249])],
+)
+def test_starts_below_some_levels(steps: int, levels: int, expected: list[int]) -> None:
+    """Where an image is noised in part only; the last step still lands on the noise-free image."""
+    chosen = scheduler(1)
+    chosen.set_timesteps(steps, levels=levels)
+    assert chosen.timesteps.tolist() == expected
+    truth = torch.full((1, 1, 2, 2), 0.7)
+    image = truth
+    for timestep in chosen.timesteps.tolist():
+        image, _ = chosen.step(truth, timestep, image)
+    assert torch.allclose(image, truth)
+
+
+@pytest.mark.parametrize(("levels", "spacing"), [(0, "trailing"), (1001, "trailing"), (500, "code")])
+def test_refuses_other_numbers_of_levels(levels: int, spacing: str) -> None:
+    chosen = MaskedDiffusionScheduler(timestep_spacing=spacing)
+    with pytest.raises(ValueError, match="levels"):
+        chosen.set_timesteps(100 if spacing == "code" else 1, levels=levels)
+
+
+@pytest.mark.parametrize(
     ("settings", "message"),
     [
         ({"timestep_spacing": "leading"}, "timestep_spacing"),

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from numpy.typing import NDArray
 
-from mmccd.postprocessing import Postprocessing
+from mmccd.postprocessing import Postprocessing, erode_slices
 
 maps = hnp.arrays(np.float32, (2, 7, 6), elements=st.integers(0, 9).map(float))
 
@@ -92,3 +92,27 @@ def test_settings_survive_json() -> None:
 def test_refuses(arguments: dict[str, float]) -> None:
     with pytest.raises(ValueError, match=next(iter(arguments))):
         Postprocessing(**arguments)  # type: ignore[arg-type]
+
+
+class TestErosion:
+    def test_disk(self) -> None:
+        """A disk of radius 2 has 13 pixels: what is closer than that to the border or a hole goes."""
+        brain = np.zeros((1, 11, 11), dtype=bool)
+        brain[0, 1:10, 1:10] = True
+        brain[0, 5, 5] = False
+        eroded = erode_slices(brain, 2)
+        expected = np.zeros_like(brain)
+        expected[0, 3:8, 3:8] = True
+        rows, columns = np.ogrid[:11, :11]
+        expected[0, (rows - 5) ** 2 + (columns - 5) ** 2 <= 4] = False
+        assert np.array_equal(eroded, expected)
+
+    def test_slices_are_apart(self) -> None:
+        brain = np.zeros((3, 9, 9), dtype=bool)
+        brain[1, 1:8, 1:8] = True
+        assert erode_slices(brain, 1)[1].sum() == 25
+        assert not erode_slices(brain, 1)[[0, 2]].any()
+
+    def test_nothing_to_erode(self) -> None:
+        brain = np.ones((2, 4, 4), dtype=bool)
+        assert np.array_equal(erode_slices(brain, 0), brain)

@@ -283,9 +283,22 @@ def test_normalisation_of_the_public_code() -> None:
     np.testing.assert_allclose(scale * values + shift, 6 * values / reference - 3, rtol=1e-9)
 
 
+def test_normalisation_to_a_range() -> None:
+    values = np.random.default_rng(1).gamma(4, 100, 5001)
+    scale, shift = Normalisation("range", 2.0, 90.0).fit(values)
+    low, high = np.sort(values)[[100, 4500]]
+    np.testing.assert_allclose(scale * np.array([low, high, 0.0]) + shift, [0.0, 1.0, -low / (high - low)], rtol=1e-9, atol=1e-9)
+
+
 @pytest.mark.parametrize(
     ("kind", "values"),
-    [("paper", np.full(500, 3.0)), ("paper", np.zeros(500)), ("paper", np.r_[np.full(490, 100.0), np.arange(10)]), ("code", np.zeros(500))],
+    [
+        ("range", np.full(500, 3.0)),
+        ("paper", np.full(500, 3.0)),
+        ("paper", np.zeros(500)),
+        ("paper", np.r_[np.full(490, 100.0), np.arange(10)]),
+        ("code", np.zeros(500)),
+    ],
 )
 def test_constant_intensities_are_refused(kind: str, values: Array) -> None:
     with pytest.raises(UnsuitableInputError) as caught:

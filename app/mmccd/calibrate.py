@@ -12,7 +12,7 @@ import mmccd
 from mmccd.brain import find_brain
 from mmccd.calibration import Calibration, describe, threshold_for_rate
 from mmccd.cycle import Progress
-from mmccd.data.cases import Case
+from mmccd.data.cases import Case, refuse_test_patients
 from mmccd.data.slices import SliceRule, load_case, read_brain
 from mmccd.errors import InputError, UnsuitableInputError
 from mmccd.io.nifti import read_nifti
@@ -26,6 +26,7 @@ def calibrate_on_cases(
     slices_per_case: int | None = None,
     origin: dict[str, Any] | None = None,
     progress: Progress | None = None,
+    test: Sequence[Case] = (),
 ) -> Calibration:
     """The threshold on the smoothed native-grid map that the share ``rate`` of healthy brain voxels exceeds.
 
@@ -36,10 +37,12 @@ def calibrate_on_cases(
         slices_per_case: only so many slices of each case, evenly spread; all where it is None.
         origin: what to note about the data.
         progress: called with (cases done, cases in all).
+        test: cases of the test split, whose patients must not be among ``cases``.
 
     Raises:
-        InputError, UnsuitableInputError: a case that cannot be used; no healthy slice.
+        InputError, UnsuitableInputError: a case that cannot be used, or of a patient of the test split; no healthy slice.
     """
+    refuse_test_patients(cases, test)
     values: list[NDArray[np.float32]] = []
     slices = 0
     for number, case in enumerate(cases):

@@ -24,6 +24,7 @@ COMMANDS: dict[str, Callable[..., int | None]] = {
     "predict": commands.predict,
     "demo": commands.demo,
     "calibrate": commands.calibrate,
+    "evaluate": commands.evaluate,
     "export": commands.export,
     "phantom": commands.phantom,
     "datalist": commands.datalist,

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import logging
 import os
+import shlex
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -23,6 +24,7 @@ logger = logging.getLogger(__name__)
 
 TARGETS = ("t2", "t1")
 PRESETS = ("full", "balanced", "fast")
+CONTRASTS = ("flair", "t1", "t2")
 
 
 def predict(
@@ -145,14 +147,99 @@ def calibrate(
     from mmccd.pipeline import AnomalyPipeline
 
     pair = load_pair(find_bundles(bundles), target)
-    cases = split_cases(data, split_file).get(split, [])
+    groups = split_cases(data, split_file)
+    cases = groups.get(split, [])
     if not cases:
         raise UnsuitableInputError(f"{data}: the split {split!r} has no cases; expected healthy or labelled validation cases")
     pipeline = AnomalyPipeline(pair, preset, device, seed=seed, require_threshold=False)
+    origin = {"data": Path(data).name, "split": split}
     with _progress_bar("calibrate") as progress:
-        calibration = calibrate_on_cases(pipeline, cases, rate, slices_per_case, {"data": Path(data).name, "split": split}, progress)
+        calibration = calibrate_on_cases(pipeline, cases, rate, slices_per_case, origin, progress, groups.get("test", []))
     path = write_calibrations(pair.root, replace_calibration(pair.calibrations, calibration))
     _say(f"threshold {calibration.threshold:.5g} ({json.dumps(calibration.origin)}); written to {path}")
+
+
+def evaluate(
+    data: str | None = None,
+    output: str | None = None,
+    split: str | None = None,
+    methods: str = "intensity,histogram,mmccd",
+    protocol: str = "slice",
+    subset: str = "test",
+    source: str = "flair",
+    target: str | None = None,
+    preset: str = "balanced",
+    postprocessing: str = "none,median",
+    grid: str | None = None,
+    slices: str = "central",
+    runs: str | None = None,
+    bundles: str | None = None,
+    device: str = "auto",
+    rate: float = 0.02,
+    draws: int = 1000,
+    seed: int = 0,
+) -> None:
+    """Compare methods on labelled cases: tables, intervals, figures (docs/evaluation.md). The same command goes on where it stopped.
+
+    Args:
+        data: data folder in BraTS layout, or a datalist JSON.
+        output: folder for maps, tables and figures; made if it is not there.
+        split: JSON with the cases of each split (default: DATA/split.json, or the datalist's own lists).
+        methods: rows, joined by commas: ae, vae, dae, ddpm, cyclic_unet, masked_translation, mmccd, intensity, histogram; some with
+            settings (mmccd:steps=1:stride=16). Differences are to the first.
+        protocol: slice, paper, strict, or some of them joined by commas.
+        subset: the split that is reported, test or val; thresholds are chosen on val.
+        source: contrast that is scored, flair, t1 or t2.
+        target: contrast that is imagined (default: t2 where its weights are there).
+        preset: full, balanced or fast.
+        postprocessing: none, or some of median, erosion and components joined by + (median+erosion=4); several joined by commas.
+        grid: settings of one method with their values ('steps=1,2,4 stride=16,8'), on --subset val only.
+        slices: for the protocol paper: central, or a range such as 70-89.
+        runs: folder of the baselines' training runs (default: runs in the forward bundle).
+        bundles: folder with other bundles.
+        device: auto, cpu, cuda, cuda:N or mps.
+        rate: voxel false-positive rate of the healthy-only threshold.
+        draws: resamples of the bootstrap over patients.
+        seed: seed of the noise.
+    """
+    for flag, value in (("--data", data), ("--output", output)):
+        if value is None:
+            raise UsageError(f"evaluate: {flag} is missing; see 'mmccd evaluate --help'")
+    assert data is not None
+    assert output is not None
+    _check_choice("--subset", subset, ("test", "val"))
+    _check_choice("--source", source, CONTRASTS)
+    _check_choice("--target", target, CONTRASTS)
+    _check_choice("--preset", preset, PRESETS)
+    _check_seed(seed)
+    if target == source:
+        raise UsageError(f"--target {target}: is the source itself; expected another contrast")
+    if not 0 < rate < 1 or draws < 1:
+        raise UsageError(f"--rate {rate}, --draws {draws}: expected a share between 0 and 1, and at least one resample")
+    if grid is not None and (subset != "val" or "," in methods):
+        raise UsageError("--grid: settings are compared on validation data, for one method; give --subset val and one of --methods")
+    from mmccd.bundle import FORWARD, find_bundles, read_cycle_config
+    from mmccd.evaluation.methods import Setup, expand_grid, make_methods, resolve_target
+    from mmccd.evaluation.protocols import make_protocol
+    from mmccd.evaluation.run import Plan
+    from mmccd.evaluation.run import evaluate as run_plan
+    from mmccd.evaluation.variants import read_variant
+
+    protocols = [make_protocol(name, slices) for name in _words(protocol)]
+    root = find_bundles(bundles)
+    preset_median = read_cycle_config(root)[0][preset].postprocessing.median_size
+    variants = [read_variant(text, max(preset_median, 3)) for text in _words(postprocessing)]
+    folder = Path(runs) if runs else root / FORWARD / "runs"
+    setup = Setup(root, folder, source, resolve_target(root, source, target), preset, device, seed)
+    names = expand_grid(methods, grid) if grid is not None else _words(methods)
+    command = shlex.join(["mmccd", *(Path(word).name if Path(word).is_absolute() else word for word in sys.argv[1:])])
+    plan = Plan(
+        data, split, subset, setup, make_methods(names, setup), variants, protocols, rate, draws, is_grid=grid is not None, command=command
+    )
+    with _progress_bar("evaluate") as progress:
+        tables = run_plan(plan, Path(output), progress)
+    for name, table in tables.items():
+        _say(f"{name} ({subset}, {Path(output) / name})\n\n{table}")
 
 
 def export(checkpoint: str, bundle: str, research: bool = False) -> None:
@@ -298,6 +385,11 @@ def _check_phantom_numbers(subjects: int, seed: int, slice_mm: float | None, pix
     for flag, value, low, high in (("--slice-mm", slice_mm, 0.5, 15), ("--pixel-mm", pixel_mm, 0.5, 4)):
         if value is not None and not low <= value <= high:
             raise UsageError(f"phantom: {flag} {value}: expected {low} to {high}")
+
+
+def _words(text: str) -> list[str]:
+    """Words of a list that is joined by commas, each once."""
+    return list(dict.fromkeys(word.strip() for word in text.split(",") if word.strip()))
 
 
 def _check_seed(seed: int) -> None:

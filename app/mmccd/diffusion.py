@@ -67,17 +67,22 @@ class MaskedDiffusionScheduler(DDIMScheduler):
         self.alphas_cumprod = torch.cumprod(1.0 - self.betas.double(), dim=0)
         self._levels = [float(value) for value in self.alphas_cumprod]
 
-    def set_timesteps(self, num_inference_steps: int, device: str | torch.device | None = None) -> None:
+    def set_timesteps(self, num_inference_steps: int, device: str | torch.device | None = None, levels: int | None = None) -> None:
         """Choose the timesteps of the reverse process.
 
         Args:
             num_inference_steps: 1 to T for trailing spacing, T/10 for that of the public code.
             device: device of ``self.timesteps``.
+            levels: start below this many of the T noise levels instead of at pure noise (250: the first timestep is 249; trailing spacing only).
 
         Raises:
-            ValueError: a number of steps that the spacing does not know.
+            ValueError: a number of steps or levels that the spacing does not know.
         """
         total = self.num_train_timesteps
+        if levels is not None:
+            if not 1 <= levels <= total or self.timestep_spacing != "trailing":
+                raise ValueError(f"levels must be between 1 and {total}, with trailing spacing; got {levels}, {self.timestep_spacing}")
+            total = levels
         if not 1 <= num_inference_steps <= total:
             raise ValueError(f"the number of steps must be between 1 and {total}, got {num_inference_steps}")
         if self.timestep_spacing == "code":

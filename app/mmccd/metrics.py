@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+import math
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import torch
+from monai.metrics import compute_average_surface_distance
 from numpy.typing import NDArray
-from sklearn.metrics import average_precision_score, roc_auc_score
+from scipy import ndimage
+from sklearn.metrics import average_precision_score, jaccard_score, precision_score, recall_score, roc_auc_score
 
 
 def auprc(truth: NDArray[Any], score: NDArray[Any]) -> float:
@@ -55,6 +62,93 @@ def best_dice(truth: NDArray[Any], score: NDArray[Any]) -> tuple[float, float]:
     best = int(dices.argmax())
     lower = values[best + 1] if best + 1 < values.size else values[best] - 1.0
     return float(dices[best]), float((values[best] + lower) / 2)
+
+
+def jaccard(truth: NDArray[Any], segmentation: NDArray[Any]) -> float:
+    """|A and B| / |A or B|; 1 where both are empty."""
+    return float(jaccard_score(*_flat_masks(truth, segmentation), zero_division=1.0))
+
+
+def precision(truth: NDArray[Any], segmentation: NDArray[Any]) -> float:
+    """Share of the segmentation that is true; NaN where the segmentation is empty."""
+    return float(precision_score(*_flat_masks(truth, segmentation), zero_division=np.nan))
+
+
+def recall(truth: NDArray[Any], segmentation: NDArray[Any]) -> float:
+    """Share of the truth that is segmented; NaN where the truth is empty."""
+    return float(recall_score(*_flat_masks(truth, segmentation), zero_division=np.nan))
+
+
+def surface_distance(truth: NDArray[Any], segmentation: NDArray[Any], spacing: Sequence[float]) -> float:
+    """Average symmetric surface distance (ASSD) in mm.
+
+    Args:
+        truth: 0/1 or bool, 2-D or 3-D.
+        segmentation: the same shape.
+        spacing: distance of neighbouring voxels along each axis in mm.
+
+    Returns:
+        NaN where one of them is empty: there is no surface to measure from.
+    """
+    first, second = np.asarray(truth, dtype=bool), np.asarray(segmentation, dtype=bool)
+    if first.shape != second.shape:
+        raise ValueError(f"expected equal shapes, got {first.shape} and {second.shape}")
+    if not first.any() or not second.any():
+        return math.nan
+    masks = [torch.from_numpy(mask[None, None].astype(np.float32)) for mask in (second, first)]
+    with warnings.catch_warnings():
+        # MONAI 1.6 warns about an argument that it sets itself.
+        warnings.simplefilter("ignore", FutureWarning)
+        return float(compute_average_surface_distance(*masks, include_background=True, symmetric=True, spacing=list(spacing)))
+
+
+@dataclass(frozen=True)
+class LesionCounts:
+    """Lesions found and components that are right.
+
+    Attributes:
+        lesions: components of the truth.
+        found: those of them that are segmented to the wanted share.
+        components: components of the segmentation.
+        right: those of them that are lesion to the wanted share.
+    """
+
+    lesions: int
+    found: int
+    components: int
+    right: int
+
+
+def lesion_counts(truth: NDArray[Any], segmentation: NDArray[Any], share: float = 0.1) -> LesionCounts:
+    """Count lesion by lesion (26-neighbourhood; 8 in 2-D).
+
+    Args:
+        truth: 0/1 or bool.
+        segmentation: the same shape.
+        share: a lesion is found, and a component is right, where at least this share of its voxels is in the other mask.
+    """
+    first, second = np.asarray(truth, dtype=bool), np.asarray(segmentation, dtype=bool)
+    if first.shape != second.shape:
+        raise ValueError(f"expected equal shapes, got {first.shape} and {second.shape}")
+    lesions, found = _overlapping(first, second, share)
+    components, right = _overlapping(second, first, share)
+    return LesionCounts(lesions, found, components, right)
+
+
+def _overlapping(mask: NDArray[np.bool_], other: NDArray[np.bool_], share: float) -> tuple[int, int]:
+    """Components of a mask, and how many of them lie in the other one to a share."""
+    labels, count = ndimage.label(mask, structure=np.ones((3,) * mask.ndim))
+    if not count:
+        return 0, 0
+    overlap = ndimage.mean(other, labels, index=np.arange(1, count + 1))
+    return count, int((overlap >= share).sum())
+
+
+def _flat_masks(truth: NDArray[Any], segmentation: NDArray[Any]) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    first, second = np.asarray(truth, dtype=bool), np.asarray(segmentation, dtype=bool)
+    if first.shape != second.shape:
+        raise ValueError(f"expected equal shapes, got {first.shape} and {second.shape}")
+    return first.ravel(), second.ravel()
 
 
 def _checked(truth: NDArray[Any], score: NDArray[Any]) -> tuple[NDArray[np.bool_], NDArray[np.float64]]:

@@ -59,3 +59,17 @@ class Postprocessing:
     def as_dict(self) -> dict[str, Any]:
         """Plain values for JSON."""
         return asdict(self)
+
+
+def erode_slices(brain: NDArray[np.bool_], pixels: int) -> NDArray[np.bool_]:
+    """The brain of each slice without its rim, by a disk.
+
+    Args:
+        brain: ``(slices, size, size)``.
+        pixels: radius of the disk; 0 leaves the brain as it is (the paper's public code: 4 pixels of 1.875 mm).
+    """
+    if pixels == 0:
+        return brain
+    rows, columns = np.ogrid[-pixels : pixels + 1, -pixels : pixels + 1]
+    disk = rows**2 + columns**2 <= pixels**2
+    return np.asarray(ndimage.binary_erosion(brain, structure=disk[None]))

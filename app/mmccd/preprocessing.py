@@ -38,9 +38,9 @@ class Normalisation:
 
     Attributes:
         kind: ``"paper"``: (v - mean) / std, both over the brain voxels between the two percentiles; ``"code"``: 6 v / P90 - 3, as the
-            paper's public code. Neither clips.
-        lower: lower percentile (``paper`` only).
-        upper: upper percentile (``paper`` only).
+            paper's public code; ``"range"``: (v - P_lower) / (P_upper - P_lower), what plain intensity is scored with. None clips.
+        lower: lower percentile (not for ``code``).
+        upper: upper percentile (not for ``code``).
         background: value of everything outside the brain, in normalised units.
     """
 
@@ -50,15 +50,15 @@ class Normalisation:
     background: float = 0.0
 
     def __post_init__(self) -> None:
-        if self.kind not in ("paper", "code"):
-            raise ValueError(f"normalisation kind must be 'paper' or 'code', got {self.kind!r}")
+        if self.kind not in ("paper", "code", "range"):
+            raise ValueError(f"normalisation kind must be 'paper', 'code' or 'range', got {self.kind!r}")
         if not 0 <= self.lower < self.upper <= 100:
             raise ValueError(f"percentiles must satisfy 0 <= lower < upper <= 100, got {self.lower} and {self.upper}")
 
     @classmethod
     def for_modality(cls, modality: str, kind: str = "paper") -> Normalisation:
         """The published settings: 2-90 % for FLAIR, 2-98 % for T1 and T2; background 0 (paper) or -3 (code, where v = 0)."""
-        return cls(kind, 2.0, 90.0 if modality == "flair" else 98.0, 0.0 if kind == "paper" else -3.0)
+        return cls(kind, 2.0, 90.0 if modality == "flair" else 98.0, -3.0 if kind == "code" else 0.0)
 
     def fit(self, values: NDArray[Any]) -> tuple[float, float]:
         """Scale and shift such that ``scale * v + shift`` is normalised.
@@ -76,7 +76,13 @@ class Normalisation:
                     f"the 90th percentile of the brain's intensities is {reference:g}; expected a positive value; check the input"
                 )
             return 6.0 / reference, -3.0
-        low, high = np.percentile(values, [self.lower, self.upper])
+        low, high = (float(value) for value in np.percentile(values, [self.lower, self.upper]))
+        if self.kind == "range":
+            if not high > low:
+                raise UnsuitableInputError(
+                    f"the brain's intensities are constant ({low:g}); expected an image with contrast; check the input"
+                )
+            return 1.0 / (high - low), -low / (high - low)
         inner = values[(values >= low) & (values <= high)].astype(np.float64)
         mean, std = float(inner.mean()), float(inner.std())
         if not std > 1e-6 * max(abs(mean), 1e-30):

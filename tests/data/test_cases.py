@@ -10,7 +10,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mmccd.data.cases import SPLITS, Case, add_to_datalist, check_patients, find_cases, make_split, patient_of, split_cases, write_datalist
+from mmccd.data.cases import (
+    SPLITS,
+    Case,
+    add_to_datalist,
+    check_patients,
+    find_cases,
+    make_split,
+    patient_of,
+    refuse_test_patients,
+    split_cases,
+    write_datalist,
+)
 from mmccd.errors import InputError, MmccdError, OutputError, UnsuitableInputError
 
 BRATS_2021 = {"flair": "_flair", "t1": "_t1", "t2": "_t2", "label": "_seg"}
@@ -192,6 +203,14 @@ def test_patients_of_a_datalist_are_checked_too(tmp_path: Path) -> None:
 
 def test_two_visits_in_one_split_are_fine() -> None:
     check_patients({"train": [made_up_case(1, 0), made_up_case(1, 1)], "test": [made_up_case(2, 0)]})
+
+
+def test_a_patient_of_the_test_split_is_refused_where_thresholds_are_chosen() -> None:
+    """Another examination of a test patient is one, too."""
+    refuse_test_patients([made_up_case(1, 0)], [made_up_case(2, 0), made_up_case(3, 0)])
+    with pytest.raises(UnsuitableInputError) as error:
+        refuse_test_patients([made_up_case(1, 0), made_up_case(2, 1)], [made_up_case(2, 0)])
+    one_line(error, made_up_case(2, 1).name, "test split", "validation")
 
 
 def nothing(root: Path) -> Path:

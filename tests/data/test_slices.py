@@ -197,6 +197,8 @@ def test_persistent_cache_knows_its_settings(phantom_data: Path, tmp_path: Path)
 def test_load_case_keeps_the_lesions(phantom_data: Path, lesion_phantom: Phantom) -> None:
     found = load_case(lesion_case(phantom_data), FLAIR_T2)
     assert found.has_lesion.tolist() == lesion_phantom.lesion.data.any(axis=(0, 1)).tolist()
+    pixels = lesion_phantom.lesion.data.sum(axis=(0, 1)) * (2.0 / 1.875) ** 2
+    assert found.lesion_area.numpy() == pytest.approx(pixels, rel=0.05, abs=1.0), "native area in model pixels"
     native = int(lesion_phantom.lesion.data.sum()) * np.prod(lesion_phantom.lesion.spacing[:2])
     assert int(found.lesion.sum()) * 1.875**2 == pytest.approx(native, rel=0.15)
     assert not (found.lesion & ~found.brain).any()

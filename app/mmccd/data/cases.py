@@ -114,6 +114,16 @@ def check_patients(groups: dict[str, list[Case]]) -> None:
                 )
 
 
+def refuse_test_patients(chosen: Iterable[Case], test: Iterable[Case]) -> None:
+    """Raise UnsuitableInputError where a case on which a threshold is to be chosen is of a patient of the test split."""
+    patients = {case.patient for case in test}
+    for case in chosen:
+        if case.patient in patients:
+            raise UnsuitableInputError(
+                f"case {case.name}: its patient {case.patient} is in the test split; a threshold is never chosen on the test split; use validation cases"
+            )
+
+
 def make_split(cases: Sequence[Case], fractions: Iterable[float] = (0.6, 0.2, 0.2), seed: int = 0) -> dict[str, list[str]]:
     """Random split by patient.
 

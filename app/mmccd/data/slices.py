@@ -70,6 +70,7 @@ class CaseSlices:
         brain: brain mask, bool.
         lesion: lesion mask, bool (a pixel counts from half its area on; all False where the case has no label).
         has_lesion: whether any native voxel of the slice is labelled, bool ``(slices,)``.
+        lesion_area: labelled area of each slice in model pixels, not cut to the brain, float32 ``(slices,)``.
         transform: the way back to the native grid.
     """
 
@@ -77,6 +78,7 @@ class CaseSlices:
     brain: Tensor
     lesion: Tensor
     has_lesion: Tensor
+    lesion_area: Tensor
     transform: GridTransform
 
 
@@ -105,7 +107,8 @@ def load_case(case: Case, normalisations: dict[str, Normalisation]) -> CaseSlice
     mask = torch.from_numpy(transform.to_model(brain, 0.0) >= 0.5)[:, None]
     coverage = transform.to_model(_label(case, reference), 0.0)
     lesion = torch.from_numpy(coverage >= 0.5)[:, None] & mask
-    return CaseSlices(images, mask, lesion, torch.from_numpy(coverage.max(axis=(1, 2)) > 0), transform)
+    area = torch.from_numpy(coverage.sum(axis=(1, 2)))
+    return CaseSlices(images, mask, lesion, torch.from_numpy(coverage.max(axis=(1, 2)) > 0), area, transform)
 
 
 def read_brain(case: Case) -> Volume | None:

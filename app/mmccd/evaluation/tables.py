@@ -1,0 +1,201 @@
+"""Tables and files of a protocol's rows: Markdown in the paper's format, CSV per case, JSON with everything."""
+
+from __future__ import annotations
+
+import csv
+import io
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from mmccd.evaluation.methods import Method, read_name
+from mmccd.evaluation.protocols import Row
+from mmccd.evaluation.variants import Variant
+
+
+@dataclass(frozen=True)
+class TableRow:
+    """A row with all that is told about it.
+
+    Attributes:
+        method: which method.
+        variant: which post-processing.
+        polarity: 1 where bright is anomalous, -1 where dark is (chosen on validation data).
+        row: figures, thresholds, cases.
+        intervals: 95 % interval of each figure that is resampled.
+        differences: gain over the reference row with the same post-processing, empty for the reference itself.
+        seconds_per_slice: time of the scorer.
+    """
+
+    method: Method
+    variant: Variant
+    polarity: int
+    row: Row
+    intervals: dict[str, list[float]]
+    differences: dict[str, dict[str, Any]]
+    seconds_per_slice: float
+
+    @property
+    def title(self) -> str:
+        """The method's title, with the side that was chosen where there was a choice."""
+        side = f", {'bright' if self.polarity > 0 else 'dark'}" if len(self.method.polarities) > 1 else ""
+        return self.method.title + side
+
+
+COLUMNS: dict[str, tuple[tuple[str, str], ...]] = {
+    "slice": (
+        ("AUPRC (pooled)", "auprc"),
+        ("AUROC (pooled)", "auroc"),
+        ("Dice at validation threshold (pooled)", "dice_at_validation_threshold"),
+        ("Dice at validation threshold (mean)", "dice_at_validation_threshold_mean"),
+        ("best possible Dice (pooled)", "best_possible_dice"),
+        ("best possible Dice (mean)", "best_possible_dice_mean"),
+    ),
+    "strict": (
+        ("AUPRC (pooled)", "auprc"),
+        ("AUPRC (mean)", "auprc_mean"),
+        ("AUROC (pooled)", "auroc"),
+        ("Dice at validation threshold (pooled)", "dice_at_validation_threshold"),
+        ("Dice at healthy-only threshold (pooled)", "dice_at_healthy_threshold"),
+        ("best possible Dice (pooled)", "best_possible_dice"),
+        ("healthy voxels above validation threshold", "false_positive_rate_at_validation_threshold"),
+        ("healthy voxels above healthy-only threshold", "false_positive_rate_at_healthy_threshold"),
+        ("lesions found", "lesions_found_at_validation_threshold"),
+        ("components right", "components_right_at_validation_threshold"),
+    ),
+}
+DIFFERENCES = (
+    ("AUPRC (pooled)", "auprc"),
+    ("Dice at validation threshold (pooled)", "dice_at_validation_threshold"),
+    ("Dice at validation threshold (mean)", "dice_at_validation_threshold_mean"),
+)
+PAPER_COLUMNS = (
+    ("Dice", "dice_at_{}_threshold_mean"),
+    ("AUC", "auroc_with_background"),
+    ("Jaccard", "jaccard_at_{}_threshold_mean"),
+    ("Precision", "precision_at_{}_threshold_mean"),
+    ("Recall", "recall_at_{}_threshold_mean"),
+    ("ASSD (mm)", "assd_mm_at_{}_threshold_mean"),
+)
+"""The paper's table; {} is the name of the threshold."""
+
+
+def markdown(protocol: str, rows: Sequence[TableRow]) -> str:
+    """The table of a protocol (two for ``paper``: one for each threshold)."""
+    if protocol != "paper":
+        return _table(COLUMNS[protocol], rows)
+    parts = []
+    for name, text in (
+        (
+            "best_of_100",
+            "Threshold: best of 100 levels on the reported cases themselves, after min-max scaling (as the paper's public code)",
+        ),
+        ("validation", "Threshold: best pooled Dice on the validation cases"),
+    ):
+        parts += [f"{text}.\n", _table([(title, key.format(name)) for title, key in PAPER_COLUMNS], rows)]
+    return "\n".join(parts)
+
+
+def difference_markdown(rows: Sequence[TableRow]) -> str:
+    """By how much each row is above the first method with the same post-processing; empty where there is one method only."""
+    others = [row for row in rows if row.differences]
+    if not others:
+        return ""
+    lines = [
+        f"Difference to {rows[0].title} with the same post-processing: mean over resamples of patients [95 % interval], share of resamples above.",
+        "",
+        "| Method | post-processing | " + " | ".join(title for title, _ in DIFFERENCES) + " |",
+        "|---" * (len(DIFFERENCES) + 2) + "|",
+    ]
+    for row in others:
+        cells = [_difference_cell(row.differences.get(key)) for _, key in DIFFERENCES]
+        lines.append(f"| {row.title} | {row.variant.name} | " + " | ".join(cells) + " |")
+    return "\n".join(lines) + "\n"
+
+
+def _difference_cell(found: dict[str, Any] | None) -> str:
+    if found is None:
+        return "-"
+    low, high = found["interval"]
+    return f"{found['mean']:+.3f} [{low:+.3f}, {high:+.3f}], {found['share_better']:.2f}"
+
+
+def grid_markdown(rows: Sequence[TableRow], figure: str = "auprc") -> str:
+    """Rows of a grid over two settings as a table of one figure, with the seconds of a slice; a plain list where there are more or fewer settings."""
+    settings = [read_name(row.method.name)[1] for row in rows]
+    keys = list(settings[0])
+    if len(keys) != 2:
+        return _table(((figure, figure),), rows)
+    down, across = keys
+    lines = []
+    for variant in dict.fromkeys(row.variant.name for row in rows):
+        found = {(one[down], one[across]): row for one, row in zip(settings, rows, strict=True) if row.variant.name == variant}
+        firsts, seconds = (sorted({pair[side] for pair in found}) for side in (0, 1))
+        lines += [f"{figure}, post-processing {variant} (s per slice in brackets)", ""]
+        lines += [f"| {down} \\ {across} | " + " | ".join(str(value) for value in seconds) + " |", "|---" * (len(seconds) + 1) + "|"]
+        for first in firsts:
+            cells = [_grid_cell(found[first, second], figure) for second in seconds]
+            lines.append(f"| {first} | " + " | ".join(cells) + " |")
+        lines.append("")
+    return "\n".join(lines)
+
+
+def per_case_csv(rows: Sequence[TableRow]) -> str:
+    """One line per method, post-processing and case."""
+    lines = [{"method": one.method.name, "postprocessing": one.variant.name, **case} for one in rows for case in one.row.cases]
+    text = io.StringIO()
+    writer = csv.DictWriter(text, fieldnames=list(lines[0]), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows({key: "" if _is_nan(value) else value for key, value in line.items()} for line in lines)
+    return text.getvalue()
+
+
+def row_json(one: TableRow) -> dict[str, Any]:
+    """Everything about a row, with null for figures that do not exist."""
+    return {
+        "method": one.method.name,
+        "title": one.title,
+        "postprocessing": one.variant.as_dict(),
+        "anomalous": "bright" if one.polarity > 0 else "dark",
+        "figures": _plain(one.row.figures),
+        "intervals_95": one.intervals,
+        "difference_to_reference": one.differences,
+        "thresholds": one.row.thresholds,
+        "seconds_per_slice": round(one.seconds_per_slice, 4),
+        "key": one.method.key,
+    }
+
+
+def _table(columns: Sequence[tuple[str, str]], rows: Sequence[TableRow]) -> str:
+    lines = ["| Method | post-processing | " + " | ".join(title for title, _ in columns) + " |", "|---" * (len(columns) + 2) + "|"]
+    for row in rows:
+        lines.append(f"| {row.title} | {row.variant.name} | " + " | ".join(_cell(row, key) for _, key in columns) + " |")
+    return "\n".join(lines) + "\n"
+
+
+def _cell(row: TableRow, key: str) -> str:
+    text = _number(row.row.figures[key])
+    sd = row.row.figures.get(f"{key.removesuffix('_mean')}_sd", math.nan) if key.endswith("_mean") else math.nan
+    if math.isfinite(sd):
+        text += f" ± {_number(sd)}"
+    limits = row.intervals.get(key)
+    return text + (f" [{_number(limits[0])}, {_number(limits[1])}]" if limits else "")
+
+
+def _grid_cell(row: TableRow, figure: str) -> str:
+    return f"{_number(row.row.figures[figure])} ({row.seconds_per_slice:.2g})"
+
+
+def _number(value: float) -> str:
+    if not math.isfinite(value):
+        return "-"
+    return f"{value:.3f}".removeprefix("0") if 0 <= value < 1 else f"{value:.2f}"
+
+
+def _is_nan(value: Any) -> bool:
+    return isinstance(value, float) and math.isnan(value)
+
+
+def _plain(figures: dict[str, float]) -> dict[str, float | None]:
+    return {name: value if math.isfinite(value) else None for name, value in figures.items()}

@@ -1,0 +1,108 @@
+"""Post-processing of a row: median filter, erosion, small components, each on or off; and the map that comes out of it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mmccd.errors import UsageError
+from mmccd.evaluation.scoring import Maps
+from mmccd.evaluation.subjects import Bools, Subject
+from mmccd.postprocessing import Postprocessing, erode_slices
+
+LOWEST = float(np.finfo(np.float32).min)
+"""Score of brain that an eroded mask leaves out: never anomalous, whatever the threshold."""
+EROSION_PIXELS = 4
+MIN_COMPONENT_ML = 1.0
+
+
+@dataclass(frozen=True)
+class Variant:
+    """One combination of post-processing.
+
+    Attributes:
+        name: as it was asked for.
+        postprocessing: median filter of the map, small components of the segmentation.
+        erosion_pixels: rim of the brain in which nothing counts as anomalous; the truth there stays, as in the paper's public code.
+    """
+
+    name: str
+    postprocessing: Postprocessing
+    erosion_pixels: int = 0
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain values for JSON."""
+        return {"name": self.name, **self.postprocessing.as_dict(), "erosion_pixels": self.erosion_pixels}
+
+
+def read_variant(text: str, median_size: int) -> Variant:
+    """``none``, or some of ``median``, ``erosion`` and ``components`` joined by ``+``, each with its size where wanted (``median=5+erosion``).
+
+    Args:
+        text: the words.
+        median_size: edge of the median filter in pixels where none is named.
+
+    Raises:
+        UsageError: an unknown word or a size that does not exist.
+    """
+    sizes: dict[str, float] = {}
+    defaults = {"median": float(median_size), "erosion": float(EROSION_PIXELS), "components": MIN_COMPONENT_ML}
+    for word in [] if text == "none" else text.split("+"):
+        key, equals, value = word.partition("=")
+        if key not in defaults or key in sizes:
+            raise UsageError(f"--postprocessing {text}: cannot read {word!r}; expected none, or some of {', '.join(defaults)} joined by +")
+        try:
+            sizes[key] = float(value) if equals else defaults[key]
+            if sizes[key] < 0 or (key != "components" and sizes[key] != int(sizes[key])):
+                raise ValueError("expected whole pixels, or mL for components")
+        except ValueError as error:
+            raise UsageError(f"--postprocessing {text}: {word!r} has no usable size ({error})") from error
+    try:
+        postprocessing = Postprocessing(int(sizes.get("median", 1)), sizes.get("components", 0.0))
+    except ValueError as error:
+        raise UsageError(f"--postprocessing {text}: {error}") from error
+    return Variant(text, postprocessing, int(sizes.get("erosion", 0)))
+
+
+@dataclass(frozen=True)
+class Scored:
+    """A subject with its final scores: arrays ``(slices, size, size)``.
+
+    Attributes:
+        subject: truth and names.
+        score: larger = more anomalous; :data:`LOWEST` outside the (eroded) brain.
+        variant: how the score was made, and what happens behind a threshold.
+    """
+
+    subject: Subject
+    score: NDArray[np.float32]
+    variant: Variant
+
+    @property
+    def values(self) -> NDArray[np.float32]:
+        """Scores of the brain's voxels, 1-D."""
+        return self.score[self.subject.brain]
+
+    @property
+    def truth(self) -> Bools:
+        """Lesion of the brain's voxels, 1-D."""
+        return self.subject.lesion[self.subject.brain]
+
+    def segment(self, threshold: float) -> Bools:
+        """Segmentation at a threshold, without small components."""
+        inside = self.score > LOWEST
+        return self.variant.postprocessing.segment(self.score, inside, threshold, self.subject.voxel_ml) > 0
+
+
+def apply_variant(maps: Sequence[Maps], subjects: Sequence[Subject], variant: Variant, polarity: int) -> list[Scored]:
+    """Smooth each map, turn it round where dark counts (``polarity`` -1), and take the brain's rim out."""
+    scored = []
+    for one, subject in zip(maps, subjects, strict=True):
+        kept = erode_slices(subject.brain, variant.erosion_pixels)
+        score = np.where(kept, polarity * variant.postprocessing.smooth(one.anomaly), LOWEST).astype(np.float32)
+        scored.append(Scored(subject, score, variant))
+    return scored

@@ -1,0 +1,64 @@
+"""mmccd.evaluation.subjects: which slices, and what is true in them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from mmccd.data.cases import split_cases
+from mmccd.data.phantom import Phantom
+from mmccd.data.slices import SliceRule
+from mmccd.evaluation.subjects import load_subject, with_image
+
+
+def test_largest_lesion(labelled_data: Path, lesion_phantom: Phantom) -> None:
+    (case,) = split_cases(labelled_data)["test"]
+    area = lesion_phantom.lesion.data.sum(axis=(0, 1))
+    subject = load_subject(case, "test", "flair", SliceRule(), largest_only=True)
+    assert subject is not None
+    assert subject.slices == (int(area.argmax()),)
+    assert subject.image.shape == subject.brain.shape == subject.lesion.shape == (1, 128, 128)
+    assert subject.lesion.sum() == pytest.approx(area.max() * (2 / 1.875) ** 2, rel=0.1)
+    assert subject.spacing == pytest.approx((12.0, 1.875, 1.875))
+    assert subject.voxel_ml == pytest.approx(12 * 1.875**2 / 1000)
+    assert not subject.healthy.any()
+
+
+def test_whole_volume(labelled_data: Path, lesion_phantom: Phantom) -> None:
+    (case,) = split_cases(labelled_data)["test"]
+    subject = load_subject(case, "test", "flair", SliceRule())
+    assert subject is not None
+    ill = lesion_phantom.lesion.data.any(axis=(0, 1))
+    assert len(subject.slices) > 10
+    assert subject.healthy.tolist() == [not ill[index] for index in subject.slices]
+    assert subject.slices[subject.picture] == int(lesion_phantom.lesion.data.sum(axis=(0, 1)).argmax())
+    assert not (subject.lesion & ~subject.brain).any()
+
+
+def test_case_without_lesion(labelled_data: Path) -> None:
+    """It has its first central slice where a lesion is not needed, and none where it is."""
+    case = next(case for case in split_cases(labelled_data)["val"] if case.name == "well_val")
+    central = SliceRule("central")
+    whole = load_subject(case, "val", "flair", central)
+    first = load_subject(case, "val", "flair", central, largest_only=True)
+    assert whole is not None
+    assert first is not None
+    assert first.slices == whole.slices[:1]
+    assert not first.lesion.any()
+    assert load_subject(case, "val", "flair", central, largest_only=True, lesion_needed=True) is None
+    assert load_subject(case, "val", "flair", SliceRule("range", 100, 120)) is None
+
+
+def test_other_contrast_of_the_same_slice(labelled_data: Path) -> None:
+    (case,) = split_cases(labelled_data)["test"]
+    subject = load_subject(case, "test", "flair", SliceRule(), largest_only=True)
+    assert subject is not None
+    other = with_image(subject, "t2")
+    assert other is not None
+    inside = subject.brain[0]
+    assert abs(np.corrcoef(other[inside], subject.image[0][inside])[0, 1]) < 0.99
+    assert ((other != 0) == inside).mean() > 0.98, "in register"
+    del case.images["t1"]
+    assert with_image(subject, "t1") is None

@@ -1,0 +1,111 @@
+"""mmccd.evaluation.tables: what the rows look like on paper."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import math
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from mmccd.evaluation.bootstrap import Samples, rank_counts
+from mmccd.evaluation.methods import Method
+from mmccd.evaluation.protocols import Row
+from mmccd.evaluation.tables import TableRow, difference_markdown, grid_markdown, markdown, per_case_csv, row_json
+from mmccd.evaluation.variants import Variant
+from mmccd.postprocessing import Postprocessing
+from mmccd.preprocessing import Normalisation
+
+SAMPLES = Samples(rank_counts([np.array([True, False])], [np.array([1.0, 0.0])]))
+
+
+def make_row(name: str = "dae", variant: str = "none", polarity: int = 1, **changes: Any) -> TableRow:
+    figures = {
+        "auprc": 0.5,
+        "auroc": 0.75,
+        "dice_at_validation_threshold": 0.25,
+        "dice_at_validation_threshold_sd": 0.125,
+        "best_possible_dice": math.nan,
+        "best_possible_dice_mean": 1.0,
+        "best_possible_dice_sd": 0.0,
+        "auroc_with_background": 0.9,
+    }
+    for threshold in ("best_of_100", "validation"):
+        for number, key in enumerate(("dice", "jaccard", "precision", "recall", "assd_mm")):
+            figures[f"{key}_at_{threshold}_threshold_mean"] = 0.1 * number + (0.05 if threshold == "validation" else 0.0)
+    cases = [{"case": "a", "auprc": 0.5}, {"case": "b", "auprc": math.nan}]
+    sides = (1, -1) if name == "intensity" else (1,)
+    method = Method(name, name.upper(), Normalisation(), {"method": name}, lambda: None, sides)  # type: ignore[arg-type, return-value]
+    row = Row({**figures, **changes}, {"validation": 0.7}, cases, SAMPLES)
+    return TableRow(method, Variant(variant, Postprocessing()), polarity, row, {"auprc": [0.4, 0.6]}, {}, 0.25)
+
+
+def test_slice_table() -> None:
+    header, rule, line = markdown("slice", [make_row()]).splitlines()
+    assert header.startswith("| Method | post-processing | AUPRC (pooled) |")
+    assert header.count("|") == rule.count("|") == line.count("|")
+    cells = [cell.strip() for cell in line.strip("|").split("|")]
+    assert cells == ["DAE", "none", ".500 [.400, .600]", ".750", ".250", ".050 ± .125", "-", "1.00 ± .000"]
+
+
+def test_papers_table_names_both_thresholds() -> None:
+    text = markdown("paper", [make_row()])
+    first, second = text.split("Threshold: ")[1:]
+    assert first.startswith("best of 100 levels on the reported cases themselves")
+    assert second.startswith("best pooled Dice on the validation cases")
+    assert "| Method | post-processing | Dice | AUC | Jaccard | Precision | Recall | ASSD (mm) |" in first
+    assert "| DAE | none | .000 | .900 | .100 | .200 | .300 | .400 |" in first
+    assert "| DAE | none | .050 ± .125 | .900 | .150 | .250 | .350 | .450 |" in second
+
+
+@pytest.mark.parametrize(("polarity", "side"), [(1, "bright"), (-1, "dark")])
+def test_side_is_told_where_there_was_a_choice(polarity: int, side: str) -> None:
+    assert make_row("intensity", polarity=polarity).title == f"INTENSITY, {side}"
+    assert make_row("dae").title == "DAE"
+    assert row_json(make_row("intensity", polarity=polarity))["anomalous"] == side
+
+
+def test_differences_to_the_first_method() -> None:
+    assert difference_markdown([make_row(), make_row(variant="median")]) == "", "one method only"
+    gain = {"auprc": {"mean": 0.05, "interval": [-0.01, 0.11], "share_better": 0.9}}
+    text = difference_markdown([make_row("intensity"), replace(make_row("dae"), differences=gain)])
+    assert text.startswith("Difference to INTENSITY, bright with the same post-processing")
+    assert text.splitlines()[-1] == "| DAE | none | +0.050 [-0.010, +0.110], 0.90 | - | - |"
+
+
+def test_grid_over_two_settings() -> None:
+    rows = [make_row(f"mmccd:steps={steps}:stride={stride}", auprc=steps / 10 + stride / 1000) for steps in (1, 2) for stride in (16, 8)]
+    lines = grid_markdown(rows).splitlines()
+    assert lines[2:] == [
+        "| steps \\ stride | 8 | 16 |",
+        "|---|---|---|",
+        "| 1 | .108 (0.25) | .116 (0.25) |",
+        "| 2 | .208 (0.25) | .216 (0.25) |",
+    ]
+
+
+def test_grid_over_one_setting_is_a_list() -> None:
+    text = grid_markdown([make_row("mmccd:steps=1"), make_row("mmccd:steps=2")])
+    assert len(text.splitlines()) == 4
+
+
+def test_cases_as_csv() -> None:
+    lines = list(csv.DictReader(io.StringIO(per_case_csv([make_row(), make_row("ae", "median")]))))
+    assert [(line["method"], line["postprocessing"], line["case"], line["auprc"]) for line in lines] == [
+        ("dae", "none", "a", "0.5"),
+        ("dae", "none", "b", ""),
+        ("ae", "median", "a", "0.5"),
+        ("ae", "median", "b", ""),
+    ]
+
+
+def test_json_has_null_for_what_does_not_exist(tmp_path: Path) -> None:
+    content = json.loads(json.dumps(row_json(make_row()), allow_nan=False))
+    assert content["figures"]["best_possible_dice"] is None
+    assert (content["figures"]["auprc"], content["thresholds"]) == (0.5, {"validation": 0.7})
+    assert content["postprocessing"] == {"name": "none", "median_size": 1, "min_component_ml": 0.0, "erosion_pixels": 0}
