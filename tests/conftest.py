@@ -83,16 +83,20 @@ def lesion_phantom() -> Phantom:
 def phantom_data(tmp_path_factory: pytest.TempPathFactory, healthy_phantom: Phantom, lesion_phantom: Phantom) -> Path:
     """Three cases in BraTS layout: train ``healthy`` and ``lesion``, val ``mirrored`` (healthy from the other side). Not to be changed."""
     folder = tmp_path_factory.mktemp("phantoms")
-    images = {name: _mirrored(image) for name, image in healthy_phantom.images.items()}
-    mirrored = replace(healthy_phantom, images=images, brain=_mirrored(healthy_phantom.brain))
-    for name, phantom in (("healthy", healthy_phantom), ("lesion", lesion_phantom), ("mirrored", mirrored)):
+    for name, phantom in (("healthy", healthy_phantom), ("lesion", lesion_phantom), ("mirrored", mirrored(healthy_phantom))):
         write_phantom(phantom, folder, name)
     (folder / "split.json").write_text(json.dumps({"train": ["healthy", "lesion"], "val": ["mirrored"], "test": []}))
     return folder
 
 
-def _mirrored(volume: Volume) -> Volume:
-    return volume.with_data(volume.data[::-1].copy())
+def mirrored(phantom: Phantom) -> Phantom:
+    """The same from the other side: left is right."""
+
+    def flipped(volume: Volume) -> Volume:
+        return volume.with_data(volume.data[::-1].copy())
+
+    images = {name: flipped(image) for name, image in phantom.images.items()}
+    return replace(phantom, images=images, lesion=flipped(phantom.lesion), brain=flipped(phantom.brain))
 
 
 def make_tiny_bundles(root: Path, networks: dict[str, TranslationUNet]) -> Path:

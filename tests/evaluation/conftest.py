@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 from tests.baselines.test_weights import write_run
+from tests.conftest import mirrored
 
 from mmccd.data.cases import Case
 from mmccd.data.phantom import Phantom, write_phantom
@@ -55,9 +56,12 @@ def make_scored() -> MakeScored:
 def labelled_data(tmp_path_factory: pytest.TempPathFactory, healthy_phantom: Phantom, lesion_phantom: Phantom) -> Path:
     """Four cases: train ``spare``; val ``ill_val`` and ``well_val``; test ``ill_test``. Not to be changed."""
     folder = tmp_path_factory.mktemp("labelled")
-    images = {name: image.with_data(image.data[::-1].copy()) for name, image in lesion_phantom.images.items()}
-    mirrored = Phantom(images, lesion_phantom.lesion.with_data(lesion_phantom.lesion.data[::-1].copy()))
-    for name, phantom in (("spare", healthy_phantom), ("ill_val", mirrored), ("well_val", healthy_phantom), ("ill_test", lesion_phantom)):
+    for name, phantom in (
+        ("spare", healthy_phantom),
+        ("ill_val", mirrored(lesion_phantom)),
+        ("well_val", healthy_phantom),
+        ("ill_test", lesion_phantom),
+    ):
         write_phantom(phantom, folder, name)
     (folder / "split.json").write_text(json.dumps({"train": ["spare"], "val": ["ill_val", "well_val"], "test": ["ill_test"]}))
     return folder
