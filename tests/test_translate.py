@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from mmccd.bundle import BACKWARD, FORWARD
+from mmccd.data.phantom import Phantom
 from mmccd.diffusion import MaskedDiffusionScheduler
 from mmccd.errors import InputError, ModelError, OutputError
 from mmccd.io.nifti import read_nifti
@@ -32,14 +33,15 @@ def test_find_weights(shared_bundles: Path) -> None:
     assert "t1" in str(error.value)
 
 
-def test_dataset(volumes: VolumeSlicesDataset) -> None:
+def test_dataset(volumes: VolumeSlicesDataset, lesion_phantom: Phantom) -> None:
     assert [case.name for case in volumes.cases] == ["healthy", "lesion", "mirrored"]
     item = volumes[1]
     assert item["number"] == 1
-    assert tuple(item["image"].shape) == (16, 1, 128, 128)
-    name, volume, _, brain = volumes.place(1)
-    assert (name, volume.shape) == ("lesion", (98, 116, 16))
-    assert (item["image"][~brain] == 0).all()
+    place = volumes.place(1)
+    assert (place.name, place.volume.shape) == ("lesion", lesion_phantom.lesion.shape)
+    assert tuple(item["image"].shape) == (place.volume.shape[2], 1, 128, 128)
+    assert np.array_equal(place.brain, lesion_phantom.brain.data > 0)
+    assert (item["image"][~place.model_brain] == 0).all()
 
 
 def test_dataset_without_the_source(shared_bundles: Path, phantom_data: Path) -> None:
@@ -84,7 +86,7 @@ def test_written_volume_lies_where_the_source_does(volumes: VolumeSlicesDataset,
     engine = SimpleNamespace(state=SimpleNamespace(batch=volumes[1], output={"pred": volumes[1]["image"]}))
     WriteTranslation(volumes, tmp_path / "new", "t2")(engine)
     found = read_nifti(tmp_path / "new" / "lesion_t2.nii.gz")
-    _, source, _, _ = volumes.place(1)
+    source = volumes.place(1).volume
     assert found.same_grid(source)
     inside = source.data > 0
     assert (found.data[0] == 0).all()

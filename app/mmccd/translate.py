@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from ignite.engine import Engine, Events
 from monai.data import Dataset
 from monai.inferers import Inferer
+from numpy.typing import NDArray
 from torch import Tensor
 
 from mmccd.brain import find_brain
 from mmccd.bundle import Weights, list_weights
 from mmccd.data.cases import find_cases
+from mmccd.data.slices import read_brain
 from mmccd.diffusion import MaskedDiffusionScheduler
 from mmccd.errors import InputError, ModelError, OutputError
 from mmccd.io.nifti import read_nifti, write_nifti
@@ -35,6 +39,25 @@ def find_weights(bundle: str | Path, source: str, target: str) -> Weights:
     raise ModelError(f"{bundle}: no weights from {source} to {target}; train the bundle and run 'mmccd export'")
 
 
+@dataclass(frozen=True)
+class Place:
+    """Where a translated volume belongs.
+
+    Attributes:
+        name: of the case.
+        volume: the source.
+        brain: brain mask on the source's grid.
+        transform: the way back from the model grid.
+        model_brain: brain mask on the model grid, ``(slices, 1, size, size)``.
+    """
+
+    name: str
+    volume: Volume
+    brain: NDArray[np.bool_]
+    transform: GridTransform
+    model_brain: Tensor
+
+
 class VolumeSlicesDataset(Dataset):
     """Each case as all its model slices: ``{"image": (slices, 1, size, size), "number": index of the case}``; batch size None.
 
@@ -52,17 +75,19 @@ class VolumeSlicesDataset(Dataset):
         self.normalisation = weights.normalisation(source)
         super().__init__(list(range(len(self.cases))))
 
-    def place(self, number: int) -> tuple[str, Volume, GridTransform, Tensor]:
-        """Name, source volume, way back, and brain on the model grid of a case."""
+    def place(self, number: int) -> Place:
+        """Where the translation of a case belongs."""
+        volume, brain = self._read(number)
+        slices = to_model_slices(volume, brain, self.normalisation)
+        return Place(self.cases[number].name, volume, brain, slices.transform, slices.brain)
+
+    def _read(self, number: int) -> tuple[Volume, NDArray[np.bool_]]:
         case = self.cases[number]
         volume = read_nifti(case.images[self.source], self.source)
-        slices = to_model_slices(volume, find_brain(volume).mask, self.normalisation)
-        return case.name, volume, slices.transform, slices.brain
+        return volume, find_brain(volume, read_brain(case)).mask
 
     def _transform(self, index: int) -> dict[str, Any]:
-        case = self.cases[index]
-        volume = read_nifti(case.images[self.source], self.source)
-        return {"image": to_model_slices(volume, find_brain(volume).mask, self.normalisation).image, "number": index}
+        return {"image": to_model_slices(*self._read(index), self.normalisation).image, "number": index}
 
 
 class VisibleTranslationInferer(Inferer):
@@ -132,12 +157,12 @@ class WriteTranslation:
 
     def __call__(self, engine: Engine) -> None:
         """Bring the prediction to the native grid and write it."""
-        name, volume, transform, brain = self.dataset.place(int(engine.state.batch["number"]))
+        place = self.dataset.place(int(engine.state.batch["number"]))
         prediction = engine.state.output["pred"][:, 0].float().cpu().numpy()
-        native = transform.to_native(prediction, brain[:, 0].numpy())
-        native[~find_brain(volume).mask] = 0.0
+        native = place.transform.to_native(prediction, place.model_brain[:, 0].numpy())
+        native[~place.brain] = 0.0
         try:
             self.output_dir.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise OutputError(f"{self.output_dir}: cannot be made ({error.strerror}); choose another output_dir") from error
-        write_nifti(volume.with_data(native, self.target), self.output_dir / f"{name}_{self.target}.nii.gz", "float32")
+        write_nifti(place.volume.with_data(native, self.target), self.output_dir / f"{place.name}_{self.target}.nii.gz", "float32")
