@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import fields
+from dataclasses import fields, replace
 
 import numpy as np
 import pytest
@@ -136,7 +136,8 @@ def slow_cycle(settings: CycleSettings, images: Tensor, f: Callable[..., Tensor]
                 if variance > 0:
                     y = y + math.sqrt(variance) * noise(k, r, i, ANCESTRAL)
             returned = apply(g, [y])
-            error = (x - returned) ** 2 if settings.reading == "code" else np.abs(x - returned)
+            counted = {"both": x - returned, "brighter": np.maximum(x - returned, 0), "darker": np.minimum(x - returned, 0)}[settings.sign]
+            error = counted**2 if settings.reading == "code" else np.abs(counted)
             for name, value in zip(NAMES, (error, x - returned, y, returned, np.ones_like(x)), strict=True):
                 sums[name][k, 0] += m * value
     coverage = sums["coverage"]
@@ -150,6 +151,13 @@ def assert_close(first: Tensor, second: Tensor | np.ndarray, relative: float = 1
     torch.testing.assert_close(first, expected, rtol=0, atol=relative * scale, equal_nan=True)
 
 
+def test_both_signs_are_the_sum_of_each(images: Tensor, networks: tuple[Forward, Backward]) -> None:
+    both, brighter, darker = (inferer(replace(QUICK, sign=sign))(images, *networks) for sign in ("both", "brighter", "darker"))
+    assert_close(brighter.anomaly + darker.anomaly, both.anomaly)
+    assert_close(brighter.signed, both.signed)
+    assert (brighter.anomaly.nan_to_num() <= both.anomaly.nan_to_num()).all()
+
+
 @pytest.mark.parametrize(
     ("settings", "count", "size"),
     [
@@ -157,6 +165,8 @@ def assert_close(first: Tensor, second: Tensor | np.ndarray, relative: float = 1
         pytest.param(CycleSettings("paper", steps=4, stride=2, width=8), 2, SIZE, id="paper, 4 steps"),
         pytest.param(CycleSettings("paper", steps=100, stride=8, width=8), 1, SIZE, id="paper, 100 steps"),
         pytest.param(CODE, 1, SIZE, id="code"),
+        pytest.param(CycleSettings("paper", steps=2, stride=4, width=8, sign="brighter"), 2, SIZE, id="brighter"),
+        pytest.param(CycleSettings("paper", steps=2, stride=4, width=8, sign="darker"), 2, SIZE, id="darker"),
         pytest.param(CycleSettings("paper", 1000, 8, 8, ("horizontal",), "ancestral"), 1, 16, id="ancestral"),
     ],
 )
@@ -319,6 +329,7 @@ def test_inputs_stay_as_they_are(images: Tensor, brain: Tensor, networks: tuple[
     [
         ({"reading": "poem"}, "reading"),
         ({"sampler": "euler"}, "sampler"),
+        ({"sign": "odd"}, "sign"),
         ({"sampler": "ancestral", "steps": 100}, "1000"),
         ({"sampler": "ancestral", "steps": 1000, "reading": "code"}, "paper"),
         ({"steps": 0}, "steps"),

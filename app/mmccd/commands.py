@@ -152,7 +152,7 @@ def calibrate(
     if not cases:
         raise UnsuitableInputError(f"{data}: the split {split!r} has no cases; expected healthy or labelled validation cases")
     pipeline = AnomalyPipeline(pair, preset, device, seed=seed, require_threshold=False)
-    origin = {"data": Path(data).name, "split": split}
+    origin = {"data": _data_name(Path(data)), "split": split}
     with _progress_bar("calibrate") as progress:
         calibration = calibrate_on_cases(pipeline, cases, rate, slices_per_case, origin, progress, groups.get("test", []))
     path = write_calibrations(pair.root, replace_calibration(pair.calibrations, calibration))
@@ -385,6 +385,11 @@ def _check_phantom_numbers(subjects: int, seed: int, slice_mm: float | None, pix
     for flag, value, low, high in (("--slice-mm", slice_mm, 0.5, 15), ("--pixel-mm", pixel_mm, 0.5, 4)):
         if value is not None and not low <= value <= high:
             raise UsageError(f"phantom: {flag} {value}: expected {low} to {high}")
+
+
+def _data_name(path: Path) -> str:
+    """A data folder's name; of a datalist with the folder it lies in."""
+    return f"{path.resolve().parent.name}/{path.name}" if path.is_file() else path.resolve().name
 
 
 def _words(text: str) -> list[str]:

@@ -21,6 +21,9 @@ Progress = Callable[[int, int], None]
 Network = Callable[..., Tensor]
 
 
+SIGNS = ("both", "brighter", "darker")
+
+
 @dataclass(frozen=True)
 class CycleSettings:
     """How the cycle is run: everything that changes the map, except for weights, precision and seed.
@@ -33,6 +36,8 @@ class CycleSettings:
         width: thickness of a strip in pixels.
         orientations: ``"horizontal"``, ``"vertical"`` or both.
         sampler: ``"ddim"`` (eta 0) or ``"ancestral"`` (eta 1, all 1000 steps).
+        sign: which differences count: ``"both"`` (Eq. 10), or only where the input is ``"brighter"`` or ``"darker"`` than what returns. On FLAIR most lesions
+            are brighter, and healthy fluid is what returns too bright.
     """
 
     reading: str = "paper"
@@ -41,6 +46,7 @@ class CycleSettings:
     width: int = 16
     orientations: tuple[str, ...] = ORIENTATIONS
     sampler: str = "ddim"
+    sign: str = "both"
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "orientations", tuple(self.orientations))
@@ -48,6 +54,8 @@ class CycleSettings:
             raise ValueError(f"reading must be 'paper' or 'code', got {self.reading!r}")
         if self.sampler not in ("ddim", "ancestral"):
             raise ValueError(f"sampler must be 'ddim' or 'ancestral', got {self.sampler!r}")
+        if self.sign not in SIGNS:
+            raise ValueError(f"sign must be one of {', '.join(SIGNS)}, got {self.sign!r}")
         if self.sampler == "ancestral" and (self.steps != 1000 or self.reading != "paper"):
             raise ValueError("ancestral sampling runs all 1000 steps, in the 'paper' reading")
 
@@ -183,7 +191,8 @@ class MaskedCycleInferer(Inferer):
     def _maps(self, source: Tensor, target: Tensor, returned: Tensor) -> Tensor:
         """(error, x - x', y_0, x') as ``(batch, 4, height, width)``; the error is the L2 norm over channels, squared in the public code."""
         signed = source - returned
-        error = torch.linalg.vector_norm(signed, dim=1, keepdim=True)
+        counted = {"both": signed, "brighter": signed.clamp_min(0), "darker": signed.clamp_max(0)}[self.settings.sign]
+        error = torch.linalg.vector_norm(counted, dim=1, keepdim=True)
         if self.settings.reading == "code":
             error = error.square()
         return torch.cat([error, signed, target, returned], dim=1)

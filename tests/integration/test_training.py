@@ -19,6 +19,7 @@ import torch
 from tests.conftest import TINY
 
 from mmccd import cli
+from mmccd.data.phantom import Phantom
 from mmccd.bundle import BACKWARD, FORWARD, list_weights, load_pair
 from mmccd.errors import InputError
 from mmccd.training import load_trained
@@ -124,7 +125,7 @@ class TestTraining:
         folder: Path = request.getfixturevalue(fixture)
         last, best = checkpoint(folder / "last.pt"), checkpoint(folder / "best.pt")
         assert set(last) == {"network", "averaged", "optimizer", "lr_scheduler", "epoch", "iteration"}
-        assert (last["epoch"], last["iteration"]) == (2, 4)
+        assert (last["epoch"], last["iteration"]) == (2, 6)
         assert set(best) == {"network", "value", "epoch"}
         assert best["epoch"] in (1, 2)
         assert not same(last["network"], last["averaged"])
@@ -132,14 +133,14 @@ class TestTraining:
 
     def test_record_of_f(self, trained_f: Path) -> None:
         record = strict_json(trained_f / "training.json")
-        assert (record["source"], record["target"], record["epochs"], record["iterations"]) == ("flair", "t2", 2, 4)
+        assert (record["source"], record["target"], record["epochs"], record["iterations"]) == ("flair", "t2", 2, 6)
         assert record["network"]["channels"] == TINY["channels"]
         assert record["scheduler"]["beta_end"] == 0.02
         assert (record["data"], record["licence"], record["key_metric"]) == ("3 phantoms", "CC0", "val_masked_error")
         assert set(record["normalisation"]) == {"flair", "t2"}
         assert set(record["last_validation"]) == {"val_masked_error", "val_visible_error", "val_cycle_error"}
         assert all(0 < value < 10 for value in record["last_validation"].values())
-        assert record["slices"] == 8, "five slices of each of two cases, less those with a lesion"
+        assert record["slices"] == 10, "five slices of each of two cases; lesions lie higher"
 
     def test_record_without_g_is_json_too(self, resumed_f: tuple[Path, dict[str, Any]]) -> None:
         """There is no cycle error to tell."""
@@ -160,7 +161,7 @@ class TestTraining:
     def test_interrupted_and_resumed_equals_uninterrupted(self, request: pytest.FixtureRequest, fixture: str, uninterrupted: str) -> None:
         whole = checkpoint(request.getfixturevalue(uninterrupted) / "last.pt")
         folder, half = request.getfixturevalue(fixture)
-        assert (half["epoch"], half["iteration"]) == (1, 2)
+        assert (half["epoch"], half["iteration"]) == (1, 3)
         assert not same(half["network"], whole["network"])
         resumed = checkpoint(folder / "last.pt")
         for key in ("network", "averaged", "optimizer", "lr_scheduler", "epoch", "iteration"):
@@ -225,7 +226,9 @@ class TestAfterTraining:
         assert values[voxels > 0].std() > 0
         assert (values[0] == 0).all(), "nothing outside the brain"
 
-    def test_cycle_over_a_folder(self, bundles: Bundles, exported: Path, tmp_path: Path) -> None:
+    def test_cycle_over_a_folder(
+        self, bundles: Bundles, exported: Path, tmp_path: Path, lesion_phantom: Phantom, healthy_phantom: Phantom
+    ) -> None:
         words = ["--output_dir", str(tmp_path / "out"), "--preset", "fast", "--threshold", "0.5", "--device", "cpu"]
         bundles.run(FORWARD, *words, configs="cycle.json")
         assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["healthy", "lesion", "mirrored"]
@@ -233,7 +236,10 @@ class TestAfterTraining:
             report = strict_json(folder / "report.json")
             assert report["settings"]["preset"] == "fast"
             assert report["threshold"] == {"value": 0.5, "source": "given", "calibration": None}
-            assert nib.load(folder / "anomaly_map.nii.gz").shape == (98, 116, 16)
+            assert (
+                nib.load(folder / "anomaly_map.nii.gz").shape
+                == (lesion_phantom if folder.name == "lesion" else healthy_phantom).lesion.shape
+            )
 
 
 class TestOtherSettings:
@@ -277,7 +283,7 @@ class TestOtherSettings:
         bundles.run(name, *words, configs="train.json multi_gpu_train.json", program=torchrun)
         folder = bundles.root / name / "runs" / "two"
         last = checkpoint(folder / "last.pt")
-        assert (last["epoch"], last["iteration"]) == (12, 24), "eight slices, two processes, batches of two"
+        assert (last["epoch"], last["iteration"]) == (12, 24), "ten slices, two processes, whole batches of two"
         assert json.loads((folder / "training.json").read_text())["epochs"] == 12
         assert set(last["network"]) == set(last["averaged"]), "one process can go on where two have stopped"
         bundles.run(name, *QUICK, "--max_epochs", "13", "--batch_size", "4", "--output_dir", "runs/two")
