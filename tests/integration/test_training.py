@@ -19,8 +19,8 @@ import torch
 from tests.conftest import TINY
 
 from mmccd import cli
-from mmccd.data.phantom import Phantom
 from mmccd.bundle import BACKWARD, FORWARD, list_weights, load_pair
+from mmccd.data.phantom import Phantom
 from mmccd.errors import InputError
 from mmccd.training import load_trained
 
