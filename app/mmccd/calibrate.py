@@ -9,11 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 import mmccd
-from mmccd.brain import find_brain
 from mmccd.calibration import Calibration, describe, threshold_for_rate
 from mmccd.cycle import Progress
 from mmccd.data.cases import Case, refuse_test_patients
-from mmccd.data.slices import SliceRule, load_case, read_brain
+from mmccd.data.slices import SliceRule, find_case_brain, load_case
 from mmccd.errors import InputError, UnsuitableInputError
 from mmccd.io.nifti import read_nifti
 from mmccd.pipeline import AnomalyPipeline
@@ -49,7 +48,7 @@ def calibrate_on_cases(
         wanted = _healthy_slices(pipeline, case, slices_per_case)
         if wanted.any():
             volume = read_nifti(case.images[pipeline.source], pipeline.source)
-            maps = pipeline.maps(volume, find_brain(volume, read_brain(case)), wanted)
+            maps = pipeline.maps(volume, find_case_brain(case, volume), wanted)
             values.append(maps.smoothed[maps.brain])
             slices += int(wanted.sum())
         if progress is not None:

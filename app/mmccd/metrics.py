@@ -38,9 +38,7 @@ def auroc(truth: NDArray[Any], score: NDArray[Any]) -> float:
 
 def dice(truth: NDArray[Any], segmentation: NDArray[Any]) -> float:
     """2 |A and B| / (|A| + |B|); 1 where both are empty."""
-    first, second = np.asarray(truth, dtype=bool), np.asarray(segmentation, dtype=bool)
-    if first.shape != second.shape:
-        raise ValueError(f"expected equal shapes, got {first.shape} and {second.shape}")
+    first, second = _masks(truth, segmentation)
     total = int(first.sum()) + int(second.sum())
     return 2.0 * int((first & second).sum()) / total if total else 1.0
 
@@ -90,9 +88,7 @@ def surface_distance(truth: NDArray[Any], segmentation: NDArray[Any], spacing: S
     Returns:
         NaN where one of them is empty: there is no surface to measure from.
     """
-    first, second = np.asarray(truth, dtype=bool), np.asarray(segmentation, dtype=bool)
-    if first.shape != second.shape:
-        raise ValueError(f"expected equal shapes, got {first.shape} and {second.shape}")
+    first, second = _masks(truth, segmentation)
     if not first.any() or not second.any():
         return math.nan
     masks = [torch.from_numpy(mask[None, None].astype(np.float32)) for mask in (second, first)]
@@ -127,9 +123,7 @@ def lesion_counts(truth: NDArray[Any], segmentation: NDArray[Any], share: float 
         segmentation: the same shape.
         share: a lesion is found, and a component is right, where at least this share of its voxels is in the other mask.
     """
-    first, second = np.asarray(truth, dtype=bool), np.asarray(segmentation, dtype=bool)
-    if first.shape != second.shape:
-        raise ValueError(f"expected equal shapes, got {first.shape} and {second.shape}")
+    first, second = _masks(truth, segmentation)
     lesions, found = _overlapping(first, second, share)
     components, right = _overlapping(second, first, share)
     return LesionCounts(lesions, found, components, right)
@@ -144,10 +138,16 @@ def _overlapping(mask: NDArray[np.bool_], other: NDArray[np.bool_], share: float
     return count, int((overlap >= share).sum())
 
 
-def _flat_masks(truth: NDArray[Any], segmentation: NDArray[Any]) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+def _masks(truth: NDArray[Any], segmentation: NDArray[Any]) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    """Both as bool, of equal shapes."""
     first, second = np.asarray(truth, dtype=bool), np.asarray(segmentation, dtype=bool)
     if first.shape != second.shape:
         raise ValueError(f"expected equal shapes, got {first.shape} and {second.shape}")
+    return first, second
+
+
+def _flat_masks(truth: NDArray[Any], segmentation: NDArray[Any]) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    first, second = _masks(truth, segmentation)
     return first.ravel(), second.ravel()
 
 

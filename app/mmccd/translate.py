@@ -15,10 +15,9 @@ from monai.inferers import Inferer
 from numpy.typing import NDArray
 from torch import Tensor
 
-from mmccd.brain import find_brain
 from mmccd.bundle import Weights, list_weights
 from mmccd.data.cases import find_cases
-from mmccd.data.slices import read_brain
+from mmccd.data.slices import find_case_brain
 from mmccd.diffusion import MaskedDiffusionScheduler
 from mmccd.errors import InputError, ModelError, OutputError
 from mmccd.io.nifti import read_nifti, write_nifti
@@ -84,7 +83,7 @@ class VolumeSlicesDataset(Dataset):
     def _read(self, number: int) -> tuple[Volume, NDArray[np.bool_]]:
         case = self.cases[number]
         volume = read_nifti(case.images[self.source], self.source)
-        return volume, find_brain(volume, read_brain(case)).mask
+        return volume, find_case_brain(case, volume).mask
 
     def _transform(self, index: int) -> dict[str, Any]:
         return {"image": to_model_slices(*self._read(index), self.normalisation).image, "number": index}

@@ -14,6 +14,7 @@ from mmccd.errors import OutputError
 from mmccd.evaluation.methods import Method, Setup, make_methods
 from mmccd.evaluation.scoring import MapStore
 from mmccd.evaluation.subjects import Subject, load_subject
+from mmccd.io.nifti import read_nifti, write_nifti
 from mmccd.scorer import Scorer
 
 
@@ -92,6 +93,18 @@ def test_changed_method_or_image(store: MapStore, method: Method, whole: Subject
     moved = replace(subject, case=replace(subject.case, images={"flair": path}))
     store.score(intensity, moved, build)
     assert len(built) == 3
+
+
+def test_changed_brain_mask(store: MapStore, setup: Setup, whole: Subject, tmp_path: Path) -> None:
+    (method,) = make_methods(["intensity"], setup)
+    image = read_nifti(whole.case.images["flair"], "flair")
+    half = (image.data != 0) & (np.arange(image.shape[0]) < image.shape[0] // 2)[:, None, None]
+    mask = tmp_path / "half_brain.nii.gz"
+    write_nifti(replace(image, data=half.astype(np.float32)), mask, "uint8")
+    subject = only(whole, 0)
+    first = store.score(method, subject, method.build)
+    masked = store.score(method, replace(subject, case=replace(subject.case, brain=mask)), method.build)
+    assert 0 < np.count_nonzero(masked.anomaly) < np.count_nonzero(first.anomaly)
 
 
 @pytest.mark.parametrize("damage", [b"", b"PK\x03\x04", b"nothing of ours"])

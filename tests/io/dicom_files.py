@@ -157,9 +157,9 @@ def save_all(datasets: Iterable[Dataset], folder: Path, syntax: str = ExplicitVR
     return folder
 
 
-def write_series(folder: Path, change: Change | None = None, **header: object) -> Path:
-    """A small oblique-free axial FLAIR series of 6 slices; ``change`` edits the datasets before they are saved."""
-    datasets = single_frames(voxels(), AXIAL)
+def write_series(folder: Path, change: Change | None = None, affine: NDArray[np.float64] = AXIAL, **header: object) -> Path:
+    """A small FLAIR series of 6 slices, axial where no affine is given; ``change`` edits the datasets before they are saved."""
+    datasets = single_frames(voxels(), affine)
     for dataset in datasets:
         for name, value in header.items():
             setattr(dataset, name, value)

@@ -29,6 +29,7 @@ from tests.io.dicom_files import (
     save_all,
     single_frames,
     voxels,
+    write_series,
 )
 
 from mmccd import cli
@@ -59,13 +60,7 @@ def series(change: Change | None = None, affine: NDArray[np.float64] = AXIAL, sy
     """A FLAIR series of 6 slices in a subfolder named after the patient, with changes."""
 
     def build(folder: Path) -> Given:
-        datasets = single_frames(voxels(), affine)
-        for dataset in datasets:
-            for name, value in header.items():
-                setattr(dataset, name, value)
-        if change:
-            change(datasets)
-        save_all(datasets, folder / SUBFOLDER)
+        write_series(folder / SUBFOLDER, change, affine, **header)
         if syntax:
             for path in (folder / SUBFOLDER).iterdir():
                 file = dcmread(path)

@@ -25,7 +25,7 @@ class IntensityScorer:
 
     def score(self, image: Tensor, brain: Tensor, progress: Progress | None = None, cancelled: Cancelled | None = None) -> CycleResult:
         """See :meth:`mmccd.scorer.Scorer.score`; nothing is imagined or returned."""
-        return result_within(brain, image, image, torch.full_like(image, torch.nan), torch.full_like(image, torch.nan))
+        return score_within(brain, image)
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ class HistogramScorer:
             inside = image[index][brain[index]]
             if inside.numel():
                 ranks[index][brain[index]] = torch.from_numpy(rankdata(inside.numpy()) / inside.numel()).float()
-        return result_within(brain, ranks, ranks, torch.full_like(image, torch.nan), torch.full_like(image, torch.nan))
+        return score_within(brain, ranks)
 
 
 @dataclass(frozen=True)
@@ -65,7 +65,7 @@ class ReconstructionScorer:
         returned = torch.zeros_like(image)
         for part in batches(brain, self.batch_size, progress, cancelled):
             returned[part] = self.network(image[part].to(self.device)).float().cpu()
-        return result_within(brain, (image - returned).abs(), image - returned, returned, returned)
+        return error_within(brain, image, returned, returned)
 
 
 @dataclass(frozen=True)
@@ -92,7 +92,7 @@ class TranslationCycleScorer:
             target = self.forward(image[part].to(self.device)).float()
             imagined[part] = target.cpu()
             returned[part] = self.backward(target).float().cpu()
-        return result_within(brain, (image - returned).abs(), image - returned, imagined, returned)
+        return error_within(brain, image, imagined, returned)
 
 
 class PartialDiffusionInferer(Inferer):
@@ -159,7 +159,7 @@ class DiffusionScorer:
         returned = torch.zeros_like(image)
         for part in batches(brain, self.batch_size, progress, cancelled):
             returned[part] = self.inferer(image[part].to(self.device), self.network, part).cpu()
-        return result_within(brain, (image - returned).abs(), image - returned, returned, returned)
+        return error_within(brain, image, returned, returned)
 
 
 def batches(brain: Tensor, size: int, progress: Progress | None, cancelled: Cancelled | None) -> Iterator[Tensor]:
@@ -178,6 +178,18 @@ def batches(brain: Tensor, size: int, progress: Progress | None, cancelled: Canc
         done += len(part)
         if progress is not None:
             progress(done, len(holding))
+
+
+def score_within(brain: Tensor, score: Tensor) -> CycleResult:
+    """A score of the input itself, where nothing is imagined or returned."""
+    nothing = torch.full_like(score, torch.nan)
+    return result_within(brain, score, score, nothing, nothing)
+
+
+def error_within(brain: Tensor, image: Tensor, imagined: Tensor, returned: Tensor) -> CycleResult:
+    """|x - x'| and what it was made of."""
+    signed = image - returned
+    return result_within(brain, signed.abs(), signed, imagined, returned)
 
 
 def result_within(brain: Tensor, anomaly: Tensor, signed: Tensor, imagined: Tensor, returned: Tensor) -> CycleResult:

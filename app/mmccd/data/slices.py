@@ -15,7 +15,7 @@ from monai.transforms import Transform
 from numpy.typing import NDArray
 from torch import Tensor
 
-from mmccd.brain import find_brain
+from mmccd.brain import Brain, find_brain
 from mmccd.data.cases import Case, split_cases
 from mmccd.errors import InputError, UnsuitableInputError
 from mmccd.io.nifti import read_nifti
@@ -98,7 +98,7 @@ def load_case(case: Case, normalisations: dict[str, Normalisation]) -> CaseSlice
         raise InputError(f"case {case.name}: has no {', '.join(missing)}, found {sorted(case.images)}; choose another source or target")
     volumes = {name: read_nifti(case.images[name], name) for name in normalisations}
     reference = next(iter(volumes.values()))
-    brain = find_brain(reference, read_brain(case)).mask
+    brain = find_case_brain(case, reference).mask
     transform = GridTransform.fit(reference, brain)
     images = {
         name: to_model_slices(_on_grid(volume, reference, case), brain, normalisations[name], transform).image
@@ -111,9 +111,9 @@ def load_case(case: Case, normalisations: dict[str, Normalisation]) -> CaseSlice
     return CaseSlices(images, mask, lesion, torch.from_numpy(coverage.max(axis=(1, 2)) > 0), area, transform)
 
 
-def read_brain(case: Case) -> Volume | None:
-    """The case's brain mask, where it has one."""
-    return read_nifti(case.brain, "mask") if case.brain else None
+def find_case_brain(case: Case, volume: Volume) -> Brain:
+    """The brain of one of a case's images: its mask file where it has one, else see :func:`~mmccd.brain.find_brain`."""
+    return find_brain(volume, read_nifti(case.brain, "mask") if case.brain else None)
 
 
 def _label(case: Case, reference: Volume) -> NDArray[np.bool_]:

@@ -24,6 +24,7 @@ from mmccd.evaluation.selection import choose_polarity
 from mmccd.evaluation.subjects import Subject, load_subject, with_image
 from mmccd.evaluation.tables import TableRow, difference_markdown, grid_markdown, markdown, per_case_csv, row_json
 from mmccd.evaluation.variants import Scored, Variant, apply_variant
+from mmccd.io.output import make_folder
 from mmccd.pipeline import versions
 from mmccd.scorer import Scorer
 
@@ -98,7 +99,7 @@ def evaluate(plan: Plan, output: Path, progress: Progress | None = None) -> dict
             f"{plan.split_file or plan.data}: has {len(cases['val'])} validation and {len(cases[plan.subset])} {plan.subset} cases; "
             "expected both: thresholds are chosen on validation cases"
         )
-    _make_folder(output)
+    make_folder(output)
     tables = {}
     for number, protocol in enumerate(plan.protocols):
         group = _group(plan, protocol, cases)
@@ -191,7 +192,7 @@ def _shot(subject: Subject, maps: Maps, variant: Variant, polarity: int) -> Shot
 
 
 def _write(plan: Plan, protocol: Protocol, group: Group, rows: Sequence[TableRow], shots: dict[str, list[Shot]], folder: Path) -> str:
-    _make_folder(folder)
+    make_folder(folder)
     text = grid_markdown(rows) if plan.is_grid else "\n".join([markdown(protocol.name, rows), difference_markdown(rows)])
     content = {**_about(plan, protocol, group), "rows": [row_json(row) for row in rows]}
     _write_text(folder / "table.md", text)
@@ -241,13 +242,6 @@ def _about(plan: Plan, protocol: Protocol, group: Group) -> dict[str, Any]:
         "command": plan.command,
         "versions": versions(),
     }
-
-
-def _make_folder(folder: Path) -> None:
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise OutputError(f"{folder}: cannot be made ({error.strerror or error}); choose another --output") from error
 
 
 def _write_text(path: Path, text: str) -> None:

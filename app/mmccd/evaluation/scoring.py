@@ -22,7 +22,7 @@ from mmccd.evaluation.subjects import Subject, normalised_volume
 from mmccd.scorer import Scorer
 
 Floats = NDArray[np.float32]
-FORMAT = 1
+FORMAT = 2
 
 
 @dataclass(frozen=True)
@@ -52,8 +52,8 @@ class Maps:
 class MapStore:
     """Anomaly maps on disk, one file for each method and case.
 
-    A file counts only with the method's own key (weights, settings, seed, normalisation) and the image's size and time; slices that it
-    lacks are computed and added.
+    A file counts only with the method's own key (weights, settings, seed, normalisation) and the size and time of the image and of its brain
+    mask; slices that it lacks are computed and added.
 
     Args:
         folder: where the files lie; made if it is not there.
@@ -86,10 +86,15 @@ class MapStore:
 
 
 def _key(method: Method, subject: Subject) -> str:
-    file = subject.case.images[method.key["source"]]
-    state = file.stat()
-    content = {"format": FORMAT, **method.key, "file": file.name, "bytes": state.st_size, "changed": state.st_mtime_ns}
+    case = subject.case
+    files = {"image": case.images[method.key["source"]], "brain": case.brain}
+    content = {"format": FORMAT, **method.key, "files": {name: _state(file) for name, file in files.items() if file}}
     return json.dumps(content, sort_keys=True)
+
+
+def _state(file: Path) -> list[str | int]:
+    state = file.stat()
+    return [file.name, state.st_size, state.st_mtime_ns]
 
 
 def _compute(method: Method, subject: Subject, wanted: Sequence[int], scorer: Scorer) -> Maps:

@@ -72,6 +72,18 @@ def check_output(folder: Path, force: bool) -> None:
         raise OutputError(f"{folder}: already holds {', '.join(there)}; choose another --output, or replace them with --force")
 
 
+def make_folder(folder: Path) -> None:
+    """Make a folder and those above it, unless they are there.
+
+    Raises:
+        OutputError: it cannot be made.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OutputError(f"{folder}: cannot be made ({error.strerror or error}); choose another --output") from error
+
+
 def _make_folder(folder: Path, made: list[Path]) -> None:
     """Make the folder and those above it; each that was made is put at the front of ``made``."""
     with _as_output_error(folder):

@@ -179,8 +179,7 @@ def _soft(mask: NDArray[np.bool_]) -> Tensor:
 
 def _depth(brain: NDArray[np.bool_]) -> NDArray[np.float32]:
     """Signed distance to the surface, cut off at 20 mm."""
-    inside = ndimage.distance_transform_edt(brain) if brain.any() else np.zeros(brain.shape)
-    outside = ndimage.distance_transform_edt(~brain)
+    inside, outside = ndimage.distance_transform_edt(brain), ndimage.distance_transform_edt(~brain)
     return np.clip(np.where(brain, inside - 0.5, 0.5 - outside), -20, 20).astype(np.float32)
 
 

@@ -12,8 +12,9 @@ from mmccd.data.phantom.acquisition import random_acquisition, with_thickness
 from mmccd.data.phantom.anatomy import BUILT_IN, find_anatomies, load_anatomy
 from mmccd.data.phantom.lesions import KINDS
 from mmccd.data.phantom.subject import Phantom, make_phantom
-from mmccd.errors import InputError, OutputError
+from mmccd.errors import InputError
 from mmccd.io.nifti import write_nifti
+from mmccd.io.output import make_folder
 
 SHARES = (0.75, 0.125, 0.125)
 """Of the anatomies for training, validation and test, in the order of their names: 12, 2 and 2 of 16."""
@@ -34,10 +35,7 @@ def write_phantom(phantom: Phantom, folder: Path, name: str) -> dict[str, Path]:
         OutputError: a file cannot be written.
     """
     case = folder / name
-    try:
-        case.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise OutputError(f"{case}: cannot be made ({error.strerror}); choose another --output") from error
+    make_folder(case)
     paths = {modality: case / f"{name}_{modality}.nii.gz" for modality in phantom.images}
     for modality, path in paths.items():
         write_nifti(phantom.images[modality], path, "int16")
