@@ -6,9 +6,10 @@ import hashlib
 import importlib.resources
 import json
 import os
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from torch import nn
@@ -23,13 +24,18 @@ from mmccd.networks import TranslationUNet
 from mmccd.postprocessing import Postprocessing
 from mmccd.preprocessing import Normalisation
 
+Network = TypeVar("Network", bound=nn.Module)
+
 FORWARD = "forward_masked_diffusion"
 BACKWARD = "backward_translator"
+BRAIN = "brain_extraction"
 CYCLE_CONFIG = Path("configs") / "cycle.json"
 MODEL_PATH_VARIABLE = "HOLOSCAN_MODEL_PATH"
 SOURCE = "flair"
 FALLBACK_TARGETS = ("t2", "t1")
 CARD_KEYS = ("source", "target", "normalisation", "network")
+BRAIN_TASK = "brain_extraction"
+BRAIN_KEYS = ("task", "network")
 
 
 @dataclass(frozen=True)
@@ -99,6 +105,10 @@ class Weights:
         Raises:
             ModelError: the file is missing, damaged, or does not fit to its card.
         """
+        return self.load(TranslationUNet)
+
+    def load(self, kind: Callable[..., Network]) -> Network:
+        """A network of that class, as :meth:`load_network`."""
         if not self.path.is_file():
             raise ModelError(f"{self.path}: no such weight file, though its card is there; restore it or train the bundle")
         found = file_sha256(self.path)
@@ -107,7 +117,7 @@ class Weights:
                 f"{self.path}: has the hash {found[:12]}, expected {self.sha256[:12]} (its card); the file is damaged or was replaced"
             )
         try:
-            network = TranslationUNet(**self.card["network"])
+            network = kind(**self.card["network"])
             network.load_state_dict(load_tensors(self.path))
         except (RuntimeError, TypeError, ValueError, LookupError, AttributeError, ArithmeticError, InputError) as error:
             raise ModelError(f"{self.path}: does not fit to its card ({first_line(error)}); restore both files") from error
@@ -195,6 +205,29 @@ def find_bundles(given: str | Path | None = None) -> Path:
         if not (root / name / "configs").is_dir():
             raise ModelError(f"{root / name}: no such bundle; expected a folder with {FORWARD} and {BACKWARD}; give it with --bundles")
     return root
+
+
+def find_part(name: str, given: str | Path | None = None) -> Path:
+    """A folder that other bundles need not have of their own: that of the given bundles or of HOLOSCAN_MODEL_PATH, else the installed one.
+
+    Args:
+        name: path below the folder of the bundles.
+        given: folder of the bundles.
+    """
+    for root in (given, os.environ.get(MODEL_PATH_VARIABLE)):
+        if root and (Path(root) / name).exists():
+            return Path(root) / name
+    return Path(str(importlib.resources.files("mmccd.bundles"))) / name
+
+
+def load_brain_weights(given: str | Path | None = None) -> Weights:
+    """The weights of the brain extraction.
+
+    Raises:
+        ModelError: they or their card are missing or damaged.
+    """
+    card = find_part(BRAIN, given) / "models" / "model.json"
+    return Weights(card.with_suffix(".pt"), _read_card(card, BRAIN_KEYS))
 
 
 def list_weights(bundle: Path) -> list[Weights]:
@@ -307,7 +340,7 @@ def export_weights(checkpoint: str | Path, bundle: str | Path, research: bool = 
     state = content.get("network" if "value" in content else "averaged")
     if not isinstance(state, dict) or "epoch" not in content:
         raise InputError(f"{checkpoint}: is no training checkpoint (found {sorted(content)[:5]}); expected best.pt or last.pt")
-    name = f"research/{record['source']}_{record['target']}" if research else "model"
+    name = f"research/{record['source']}_{record['target']}" if research and "source" in record else "model"
     path = Path(bundle) / "models" / f"{name}.pt"
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -341,7 +374,8 @@ def _training_record(path: Path) -> dict[str, Any]:
         record = json.loads(path.read_text())
     except (OSError, ValueError) as error:
         raise InputError(f"{path}: cannot be read ({first_line(error)}); {expected}") from error
-    missing = [key for key in (*CARD_KEYS, "key_metric") if not isinstance(record, dict) or key not in record]
+    keys = BRAIN_KEYS if isinstance(record, dict) and record.get("task") == BRAIN_TASK else CARD_KEYS
+    missing = [key for key in (*keys, "key_metric") if not isinstance(record, dict) or key not in record]
     if missing:
         raise InputError(f"{path}: has no {', '.join(missing)}; {expected}")
     return dict(record)
@@ -363,9 +397,9 @@ def _preset(name: str, entry: dict[str, Any]) -> Preset:
     )
 
 
-def _read_card(path: Path) -> dict[str, Any]:
+def _read_card(path: Path, keys: tuple[str, ...] = CARD_KEYS) -> dict[str, Any]:
     card = _read_json(path)
-    missing = [key for key in (*CARD_KEYS, "sha256") if key not in card]
+    missing = [key for key in (*keys, "sha256") if key not in card]
     if missing:
         raise ModelError(f"{path}: the card has no {', '.join(missing)}; restore it or run 'mmccd export' again")
     return card

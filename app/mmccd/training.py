@@ -230,16 +230,15 @@ class TrainingRecord:
     Args:
         path: file to write after each epoch.
         content: source, target, network, scheduler (f only), seed, data, licence and other settings of the run.
-        normalisation: ``"paper"`` or ``"code"``; the full settings of both modalities are recorded.
+        normalisation: ``"paper"`` or ``"code"``; the full settings of both modalities are recorded. None where there is no such thing.
         evaluator: whose metrics of the last validation are recorded.
     """
 
-    def __init__(self, path: str | Path, content: dict[str, Any], normalisation: str, evaluator: Engine) -> None:
-        modalities = (content["source"], content["target"])
+    def __init__(self, path: str | Path, content: dict[str, Any], normalisation: str | None, evaluator: Engine) -> None:
         self.path = Path(path)
         self.content = {
             **content,
-            "normalisation": {name: Normalisation.for_modality(name, normalisation).as_dict() for name in modalities},
+            **_normalisations(content, normalisation),
             "command": "python -m monai.bundle " + shlex.join(Path(w).name if Path(w).is_absolute() else w for w in sys.argv[1:]),
             "versions": {"mmccd": mmccd.__version__, "torch": torch.__version__, "monai": monai.__version__},
         }
@@ -269,6 +268,12 @@ class TrainingRecord:
             return 0.0
         record = json.loads(self.path.read_text())
         return float(record["minutes"]) if record.get("epochs") == epoch else 0.0
+
+
+def _normalisations(content: dict[str, Any], kind: str | None) -> dict[str, Any]:
+    if kind is None:
+        return {}
+    return {"normalisation": {name: Normalisation.for_modality(name, kind).as_dict() for name in (content["source"], content["target"])}}
 
 
 class StripPrepareBatch(PrepareBatch):

@@ -134,8 +134,8 @@ def _atlas(tissue: str) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
 
 
 def _from_labels(path: Path, head: bool) -> Anatomy:
-    labels, affine = _canonical_labels(path)
-    brain = _brain_envelope(path, labels)
+    labels, affine = canonical_labels(path)
+    brain = brain_envelope(path, labels)
     low, high = _bounds(brain)
     if head:
         low_head, high = _bounds(labels > 0)
@@ -149,14 +149,14 @@ def _from_labels(path: Path, head: bool) -> Anatomy:
     return Anatomy(path.name.split(".")[0], shares, _tensor(_depth(brain[box])), affine, has_head=head)
 
 
-def _canonical_labels(path: Path) -> tuple[NDArray[np.int16], NDArray[np.float64]]:
+def canonical_labels(path: Path) -> tuple[NDArray[np.int16], NDArray[np.float64]]:
     """Labels with axes right, anterior, superior."""
     volume = read_nifti(path, "labels")
     image = nib.as_closest_canonical(nib.Nifti1Image(np.rint(volume.data).astype(np.int16), volume.affine))
     return np.asarray(image.dataobj, dtype=np.int16), np.asarray(image.affine, dtype=np.float64)
 
 
-def _brain_envelope(path: Path, labels: NDArray[np.int16]) -> NDArray[np.bool_]:
+def brain_envelope(path: Path, labels: NDArray[np.int16]) -> NDArray[np.bool_]:
     """Brain tissue, ventricles and the fluid in the sulci: the tissue closed by 5 mm and filled."""
     tissue = np.isin(labels, [label for name in _BRAIN_TISSUES for label in LABELS[name] if label not in (*_OUTSIDE, 24)])
     if tissue.sum() < 100_000:

@@ -1,13 +1,15 @@
-"""Find the brain: a given mask, or a volume that is already skull-stripped."""
+"""Find the brain: a given mask, a volume that is already skull-stripped, or extraction."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from mmccd.brain.extract import Extraction
 from mmccd.errors import UnsuitableInputError
 from mmccd.volume import Volume
 
@@ -18,9 +20,15 @@ MAX_BRAIN_ML, MAX_SHELL_BRIGHTNESS = 2300.0, 1.6
 """A head whose air was set to zero can have a shell as full as a brain's, but it is larger than a brain *and* its scalp (95th percentile of the shell) is far
 brighter than its middle (median): 1.8 to 3.6 in such heads. Either alone occurs in stripped brains (wrong spacing in the header; a dark centre)."""
 MAX_FOREGROUND_SHARE = 0.8
+MIN_BRAIN_SHARE = 0.85
+"""Share of what is not background that the extraction calls brain, from which on there was nothing to extract (docs/brain.md)."""
+GIVEN, STRIPPED, EXTRACTED = "given mask", "already stripped", "extraction"
 _WORKING_SPACING_MM = 2.0
 _TISSUE_SHARE_OF_MEDIAN = 0.35
 _SQUARE = np.ones((3, 3), dtype=bool)
+
+
+Extractor = Callable[[Volume], Extraction]
 
 
 @dataclass(frozen=True)
@@ -29,34 +37,42 @@ class Brain:
 
     Attributes:
         mask: bool, on the grid of the volume.
-        method: ``"given mask"`` or ``"already stripped"``.
+        method: ``"given mask"``, ``"already stripped"`` or ``"extraction"``.
+        extraction: what the network said, where it was asked.
     """
 
     mask: NDArray[np.bool_]
     method: str
+    extraction: Extraction | None = None
 
 
-def find_brain(volume: Volume, given: Volume | None = None) -> Brain:
+def find_brain(volume: Volume, given: Volume | None = None, extract: Extractor | None = None) -> Brain:
     """The brain of a volume.
 
     Args:
         volume: the image.
         given: a mask that the user made, on the same grid; values above 0.5 are brain.
+        extract: brain extraction; where it is None a head is refused.
 
     Raises:
         UnsuitableInputError: the mask lies on another grid or is empty; the volume is empty or constant; without a mask, the
-            volume is not skull-stripped.
+            volume is not skull-stripped and nothing may be extracted, or no brain is found in it.
     """
     _check_not_constant(volume)
     if given is not None:
-        return Brain(_given_mask(volume, given), "given mask")
+        return Brain(_given_mask(volume, given), GIVEN)
     foreground = _foreground(volume.data)
-    if not _is_stripped(volume, foreground):
+    if _is_stripped(volume, foreground):
+        return Brain(fill_slices(foreground, volume.superior_axis), STRIPPED)
+    if extract is None:
         raise UnsuitableInputError(
             f"{volume.provenance.get('file', 'the volume')}: is not skull-stripped (expected zeros outside the brain); "
             "strip it first (e.g. with HD-BET or SynthStrip), or give the brain's mask with --brain-mask"
         )
-    return Brain(fill_slices(foreground, volume.superior_axis), "already stripped")
+    found = extract(volume)
+    if foreground.mean() <= MAX_FOREGROUND_SHARE and (foreground & found.mask).sum() > MIN_BRAIN_SHARE * foreground.sum():
+        return Brain(fill_slices(foreground, volume.superior_axis), STRIPPED, found)
+    return Brain(found.mask, EXTRACTED, found)
 
 
 def fill_slices(mask: NDArray[np.bool_], axis: int) -> NDArray[np.bool_]:
