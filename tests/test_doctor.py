@@ -41,6 +41,15 @@ def test_weights(shared_bundles: Path) -> None:
     assert text.count("no calibration") == 3
 
 
+def test_brain_extraction(tiny_bundles: Path) -> None:
+    text, _ = examine(str(tiny_bundles))
+    assert "SynthSeg" in line_with(text, "brain"), "the installed one"
+    (tiny_bundles / "brain_extraction" / "models").mkdir(parents=True)
+    text, code = examine(str(tiny_bundles))
+    assert "not usable" in line_with(text, "brain")
+    assert code == 0
+
+
 def test_calibrations(tiny_bundles: Path) -> None:
     pair = load_pair(tiny_bundles)
     write_calibrations(tiny_bundles, [Calibration(pair.key(pair.preset("fast"), "fp32"), 0.625, {})])

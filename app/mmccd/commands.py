@@ -38,21 +38,27 @@ def predict(
     threshold: float | None = None,
     series: str | None = None,
     seed: int = 0,
+    extractor: str = "mmccd",
+    bias_correction: bool = False,
+    unchecked: bool = False,
     force: bool = False,
 ) -> None:
     """Find anomalies in one FLAIR volume: map, segmentation, picture and report.
 
     Args:
-        input: a 3-D NIfTI file (.nii or .nii.gz) or a folder with a DICOM study, skull-stripped or with --brain-mask.
+        input: a 3-D NIfTI file (.nii or .nii.gz) or a folder with a DICOM study; with skull or without.
         output: folder for the results; made if it is not there.
         preset: full, balanced or fast.
         target: contrast that is imagined, t2 or t1; t2 where its weights are there.
         device: auto, cpu, cuda, cuda:N or mps.
         bundles: folder with other bundles (default: HOLOSCAN_MODEL_PATH, else those installed).
-        brain_mask: NIfTI mask of the brain on the input's grid.
+        brain_mask: NIfTI mask of the brain on the input's grid (default: the brain is found).
         threshold: instead of the calibrated one.
         series: UID of the DICOM series to take (default: the one that is FLAIR).
         seed: seed of the noise.
+        extractor: what finds the brain in a head: mmccd (a network of our own), or hd-bet where that is installed.
+        bias_correction: even out the brightness of the brain with N4 before the cycle.
+        unchecked: go on where the checks refuse the input (another contrast, half a head); the report then has a warning.
         force: replace the results of an earlier run.
     """
     if output is None:
@@ -61,10 +67,13 @@ def predict(
     _check_choice("--preset", preset, PRESETS)
     _check_seed(seed)
     from mmccd.batch import predict_file
+    from mmccd.intake import Intake
     from mmccd.pipeline import AnomalyPipeline
 
+    intake = Intake(Path(bundles) if bundles else None, extractor, bias_correction, unchecked)
+
     def pipeline() -> AnomalyPipeline:
-        return AnomalyPipeline.from_bundles(bundles, target, preset, device, threshold, seed)
+        return AnomalyPipeline.from_bundles(bundles, target, preset, device, threshold, seed, intake)
 
     with _progress_bar("cycle") as progress:
         result = predict_file(pipeline, input, output, brain_mask, force, progress, series)

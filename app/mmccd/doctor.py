@@ -9,7 +9,8 @@ from pathlib import Path
 import psutil
 import torch
 
-from mmccd.bundle import BACKWARD, FALLBACK_TARGETS, FORWARD, SOURCE, BundlePair, find_bundles, load_pair
+from mmccd.brain.network import BrainUNet
+from mmccd.bundle import BACKWARD, FALLBACK_TARGETS, FORWARD, SOURCE, BundlePair, find_bundles, load_brain_weights, load_pair
 from mmccd.device import choose_device, has_fast_bf16
 from mmccd.errors import ModelError
 from mmccd.pipeline import NOTICE, versions
@@ -35,6 +36,7 @@ def examine(bundles: str | None = None) -> tuple[str, int]:
         text, works = _pair(root, target)
         lines += text
         usable += works
+    lines.append(_brain(bundles))
     return "\n".join([*lines, "", NOTICE]), 0 if usable else ModelError.exit_code
 
 
@@ -60,6 +62,15 @@ def _pair(root: Path, target: str) -> tuple[list[str], bool]:
         return [f"{name:<12} not usable: {error}"], False
     licence = pair.forward.card.get("licence") or "licence not stated"
     return [f"{name:<12} f {pair.forward.sha256[:12]}, g {pair.backward.sha256[:12]}; {licence}", *_calibrations(pair)], True
+
+
+def _brain(bundles: str | None) -> str:
+    try:
+        weights = load_brain_weights(bundles)
+        weights.load(BrainUNet)
+    except ModelError as error:
+        return f"brain        not usable: {error}"
+    return f"brain        {weights.sha256[:12]}; {weights.card.get('licence') or 'licence not stated'}"
 
 
 def _calibrations(pair: BundlePair) -> list[str]:

@@ -16,12 +16,13 @@ import torch
 from numpy.typing import NDArray
 
 import mmccd
-from mmccd.brain import Brain, find_brain
+from mmccd.brain import EXTRACTED, Brain
 from mmccd.bundle import BundlePair, Preset, find_bundles, load_pair, to_device
 from mmccd.calibration import Calibration
 from mmccd.cycle import MaskedCycleInferer, Progress
 from mmccd.device import choose_device
 from mmccd.errors import ModelError, ResourceError, first_line
+from mmccd.intake import Intake, Prepared
 from mmccd.preprocessing import ModelSlices, Normalisation, to_model_slices
 from mmccd.result import CycleResult, Result
 from mmccd.scorer import CycleScorer, Scorer
@@ -62,6 +63,7 @@ class AnomalyPipeline:
         threshold: h; None for the calibrated one.
         seed: seed of all noise.
         require_threshold: whether a missing calibration is an error (it is not where only maps are wanted).
+        intake: how volumes are received: brain extraction, bias correction, checks.
 
     Raises:
         ModelError: weights that cannot be loaded; no calibration for these settings and no threshold.
@@ -76,12 +78,14 @@ class AnomalyPipeline:
         threshold: float | None = None,
         seed: int = 0,
         require_threshold: bool = True,
+        intake: Intake | None = None,
     ) -> None:
         self.pair = pair
         self.preset: Preset = pair.preset(preset)
         self.device = choose_device(device)
         self.precision = pair.choose_precision(self.preset, self.device)
         self.seed = seed
+        self.intake = replace(intake or Intake(pair.root), device=self.device)
         self.calibration: Calibration | None = pair.calibration(self.preset, self.precision) if threshold is None else None
         if threshold is None and self.calibration is None and require_threshold:
             raise ModelError(
@@ -102,9 +106,10 @@ class AnomalyPipeline:
         device: str = "auto",
         threshold: float | None = None,
         seed: int = 0,
+        intake: Intake | None = None,
     ) -> AnomalyPipeline:
         """From the folder that holds both bundles (see :func:`~mmccd.bundle.find_bundles`); raises as the class and :func:`~mmccd.bundle.load_pair`."""
-        return cls(load_pair(find_bundles(bundles), target), preset, device, threshold, seed)
+        return cls(load_pair(find_bundles(bundles), target), preset, device, threshold, seed, intake=intake)
 
     def maps(
         self,
@@ -163,19 +168,20 @@ class AnomalyPipeline:
             cancelled: asked between batches; True ends the run with a CancelledError.
 
         Raises:
-            UnsuitableInputError: see :func:`~mmccd.brain.find_brain` and :meth:`maps`.
+            UnsuitableInputError: see :meth:`~mmccd.intake.Intake.prepare` and :meth:`maps`.
             ResourceError: out of memory.
         """
         if self.threshold is None:
             raise ModelError("no threshold: give one, or calibrate these settings")
         clock = _Clock()
-        brain = find_brain(volume, brain_mask)
+        prepared = self.intake.prepare(volume, brain_mask)
+        brain = prepared.brain
         clock.lap("brain")
-        maps = self.maps(volume, brain, None, progress, cancelled)
+        maps = self.maps(prepared.volume, brain, None, progress, cancelled)
         clock.lap("cycle")
         segmentation = self.preset.postprocessing.segment(maps.smoothed, maps.brain, self.threshold, volume.voxel_ml)
         clock.lap("segmentation")
-        report = self._report(volume, brain, maps, segmentation, clock.seconds)
+        report = self._report(volume, prepared, maps, segmentation, clock.seconds)
         return Result(
             image=volume,
             anomaly_map=volume.with_data(maps.anomaly, "anomaly"),
@@ -193,11 +199,13 @@ class AnomalyPipeline:
         return CycleScorer(inferer, networks[0], networks[1], self.device)
 
     def _report(
-        self, volume: Volume, brain: Brain, maps: Maps, segmentation: NDArray[np.uint8], seconds: dict[str, float]
+        self, volume: Volume, prepared: Prepared, maps: Maps, segmentation: NDArray[np.uint8], seconds: dict[str, float]
     ) -> dict[str, Any]:
+        brain = prepared.brain
         values = maps.anomaly[maps.brain]
         voxels = int(segmentation.sum())
-        warnings = [*self.pair.warnings, *([str(volume.provenance["warning"])] if "warning" in volume.provenance else [])]
+        reader = [str(volume.provenance["warning"])] if "warning" in volume.provenance else []
+        warnings = [*self.pair.warnings, *prepared.warnings, *reader]
         return {
             "report_version": REPORT_VERSION,
             "notice": NOTICE,
@@ -218,6 +226,9 @@ class AnomalyPipeline:
                 "shape": list(volume.shape),
                 "spacing_mm": [round(value, 4) for value in volume.spacing],
                 "brain_found_by": brain.method,
+                "extractor": self.intake.extractor if brain.method == EXTRACTED else None,
+                "bias_correction": self.intake.bias_correction,
+                "checks": prepared.figures,
                 "slices_with_brain": int(maps.slices.brain.flatten(1).any(1).sum()),
             },
             "settings": {

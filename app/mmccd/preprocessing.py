@@ -284,9 +284,12 @@ def to_model_slices(
         raise UnsuitableInputError(f"{volume.provenance.get('file', 'the volume')}: {error}") from error
 
 
-def _to_model_slices(
-    volume: Volume, brain: NDArray[np.bool_], normalisation: Normalisation, transform: GridTransform | None
-) -> ModelSlices:
+def brain_values(volume: Volume, brain: NDArray[np.bool_]) -> NDArray[Any]:
+    """The intensities inside the brain, ``(voxels,)``.
+
+    Raises:
+        UnsuitableInputError: fewer than 100, or NaN or Inf among them.
+    """
     if np.count_nonzero(brain) < MIN_BRAIN_VOXELS:
         raise UnsuitableInputError(
             f"the brain has {np.count_nonzero(brain)} voxels; expected at least {MIN_BRAIN_VOXELS}; check the input and its brain mask"
@@ -295,6 +298,13 @@ def _to_model_slices(
     bad = int(np.count_nonzero(~np.isfinite(values)))
     if bad:
         raise UnsuitableInputError(f"{bad} voxels inside the brain are NaN or Inf; expected finite intensities; repair the image first")
+    return values
+
+
+def _to_model_slices(
+    volume: Volume, brain: NDArray[np.bool_], normalisation: Normalisation, transform: GridTransform | None
+) -> ModelSlices:
+    values = brain_values(volume, brain)
     transform = transform or GridTransform.fit(volume, brain)
     scale, shift = normalisation.fit(values)
     background = normalisation.background

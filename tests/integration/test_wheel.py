@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from tests.conftest import write_weights
 
-from mmccd.bundle import BACKWARD, FORWARD
+from mmccd.bundle import BACKWARD, BRAIN, FORWARD
 from mmccd.networks import TranslationUNet
 
 PARTS = ("app", "bundles", "setup.cfg", "pyproject.toml", "README.md", "LICENSE")
@@ -49,6 +49,7 @@ def wheel(tmp_path_factory: pytest.TempPathFactory, project: Path, tiny_networks
     write_weights(copy / "bundles" / FORWARD, tiny_networks[FORWARD], "flair", "t2")
     write_weights(copy / "bundles" / FORWARD, tiny_networks[FORWARD], "flair", "t1", "research/flair_t1")
     write_weights(copy / "bundles" / BACKWARD, tiny_networks[BACKWARD], "t1", "flair", "research/t1_flair")
+    shutil.copytree(project / "bundles" / BRAIN / "models", copy / "bundles" / BRAIN / "models")
     (copy / "bundles" / FORWARD / "runs").mkdir()
     (copy / "bundles" / FORWARD / "runs" / "last.pt").touch()
     build = [sys.executable, "-m", "pip", "wheel", "--no-deps", "--no-build-isolation", "--no-index", "--wheel-dir", root, copy]
@@ -75,12 +76,13 @@ def program(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_content(wheel: Path, project: Path) -> None:
     names = set(zipfile.ZipFile(wheel).namelist())
-    for name in (FORWARD, BACKWARD):
+    for name in (FORWARD, BACKWARD, BRAIN):
         for path in (project / "bundles" / name / "configs").rglob("*.json"):
             assert f"mmccd/bundles/{path.relative_to(project / 'bundles')}" in names
         assert not [entry for entry in names if f"{name}/models/research" in entry]
         assert not [entry for entry in names if f"{name}/runs" in entry]
-    assert {f"mmccd/bundles/{FORWARD}/models/model.pt", f"mmccd/bundles/{FORWARD}/models/model.json"} <= names
+    for name in (FORWARD, BRAIN):
+        assert {f"mmccd/bundles/{name}/models/model.pt", f"mmccd/bundles/{name}/models/model.json"} <= names
     for path in (project / "app" / "mmccd").rglob("*.py"):
         assert str(path.relative_to(project / "app")) in names
     assert any(entry.endswith("LICENSE") for entry in names)

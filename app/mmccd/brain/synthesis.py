@@ -35,6 +35,9 @@ _SPLIT = {"white": ((2, 41, 77, 78, 79, 85, 251, 252, 253, 254, 255), (7, 46), (
 """Tissues of which parts get contrasts of their own."""
 _SAMPLES = 6
 """Points at which a voxel is sampled: its partial volume."""
+_LEVELS = np.array([[-1.0, -1.6, -1.8], [1.0, -0.6, 1.25]])
+_LEVEL_SHARES = (0.6, 0.25, 0.15)
+"""Where slices lie, in halves of the brain's height from its middle: brain, skull base, from the neck to beyond the crown."""
 _KNOTS_MM = 40.0
 _SHARES = {"flair": 0.4, "t1": 0.2, "t2": 0.2, "random": 0.2}
 
@@ -181,7 +184,7 @@ class _Geometry:
         thickness = spacing * random.uniform(0.7, 1.0)
         offset = np.array([*random.normal(0, 9.0, 2), 0.0])
         reach = head.half[2] / max(turn[2, 2], 0.3)
-        middles = np.where(random.random(slices) < 0.8, random.uniform(-1.0, 1.0, slices), random.uniform(-1.7, 1.25, slices)) * reach
+        middles = random.uniform(*_LEVELS[:, random.choice(len(_LEVELS.T), slices, p=_LEVEL_SHARES)]) * reach
         heights = (middles[:, None] + spacing * np.arange(-1, 2)).reshape(-1)
         axis = (np.arange(grid.size) - (grid.size - 1) / 2) * grid.spacing
         # Columns run to the patient's left, rows to posterior: against the label map's axes.
