@@ -60,7 +60,9 @@ def test_phantoms_with_skull(intake: Intake, number: int) -> None:
 def test_contrast_of_real_heads(intake: Intake, path: Path) -> None:
     volume = read_nifti(path)
     if path.name == "FG6692_t1.nii.gz":
-        pytest.xfail("the extracted mask takes some scalp and neck with it, which makes this T1 look like FLAIR; with its trusted mask it is refused")
+        pytest.xfail(
+            "the extracted mask takes some scalp and neck with it, which makes this T1 look like FLAIR; with its trusted mask it is refused"
+        )
     if "flair" in path.name:
         found = intake.prepare(volume)
         assert found.brain.method == "extraction"
