@@ -1,4 +1,4 @@
-"""From the map to the segmentation: median filter, threshold, small components; each a switch."""
+"""From the map to the segmentation: units, median filter, threshold, small components; each a switch."""
 
 from __future__ import annotations
 
@@ -9,12 +9,19 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
+Floats = NDArray[np.float32]
+UNITS = ("error", "slice_sd")
+MIN_SLICE_PIXELS = 75
+"""A slice with fewer brain pixels has no spread of its own: that of the whole volume is taken."""
+
 
 @dataclass(frozen=True)
 class Postprocessing:
     """What happens to the map before and after the threshold.
 
     Attributes:
+        units: ``"error"``: the map as the cycle gives it; ``"slice_sd"``: the signed error in standard deviations of the slice itself, see
+            :func:`in_slice_sd`. The first compares a patient with other patients, the second a place with the rest of its slice.
         median_size: edge of the in-plane median filter in model pixels, odd; 1 = off. It works on the model grid, because the map has no finer
             detail; the smoothed map then goes to the native grid, where the threshold is applied.
         min_component_ml: components smaller than this many mL are removed from the segmentation; 0 = off.
@@ -22,14 +29,32 @@ class Postprocessing:
 
     median_size: int = 1
     min_component_ml: float = 0.0
+    units: str = "error"
 
     def __post_init__(self) -> None:
+        if self.units not in UNITS:
+            raise ValueError(f"units must be one of {', '.join(UNITS)}, got {self.units!r}")
         if self.median_size < 1 or self.median_size % 2 == 0:
             raise ValueError(f"median_size must be odd and at least 1, got {self.median_size}")
         if self.min_component_ml < 0:
             raise ValueError(f"min_component_ml must not be negative, got {self.min_component_ml}")
 
-    def smooth(self, anomaly: NDArray[np.float32]) -> NDArray[np.float32]:
+    def scale(self, anomaly: Floats, signed: Floats, brain: NDArray[np.bool_], sign: str = "brighter") -> Floats:
+        """The map in the chosen units, 0 outside the brain.
+
+        Args:
+            anomaly: map on the model grid ``(slices, size, size)``.
+            signed: x - x', likewise.
+            brain: where they hold, likewise.
+            sign: which differences count, as in :class:`~mmccd.cycle.CycleSettings`.
+        """
+        if self.units == "error":
+            return np.where(brain, anomaly, np.float32(0.0))
+        if sign == "both":
+            return np.maximum(in_slice_sd(signed, brain), in_slice_sd(-signed, brain))
+        return np.maximum(in_slice_sd(signed if sign == "brighter" else -signed, brain), np.float32(0.0))
+
+    def smooth(self, anomaly: Floats) -> Floats:
         """Median-filter each slice.
 
         Args:
@@ -39,7 +64,7 @@ class Postprocessing:
             return anomaly
         return np.asarray(ndimage.median_filter(anomaly, size=(1, self.median_size, self.median_size), mode="constant"))
 
-    def segment(self, smoothed: NDArray[np.float32], brain: NDArray[np.bool_], threshold: float, voxel_ml: float) -> NDArray[np.uint8]:
+    def segment(self, smoothed: Floats, brain: NDArray[np.bool_], threshold: float, voxel_ml: float) -> NDArray[np.uint8]:
         """``map > threshold`` inside the brain, without small components (26-neighbourhood).
 
         Args:
@@ -59,6 +84,33 @@ class Postprocessing:
     def as_dict(self) -> dict[str, Any]:
         """Plain values for JSON."""
         return asdict(self)
+
+
+def in_slice_sd(values: Floats, brain: NDArray[np.bool_]) -> Floats:
+    """(v - median) / (median - 16 % quantile) within the brain of each slice, 0 outside.
+
+    For a normal distribution the denominator is its standard deviation. Both come from the lower half of the values, which a bright lesion does not
+    reach as long as it fills less than half of the slice: the scale is that of the slice's healthy tissue (cf. the double MAD of Leys et al. 2013).
+
+    Args:
+        values: ``(slices, size, size)``.
+        brain: likewise; a slice with fewer than 75 brain pixels takes the numbers of the whole volume.
+    """
+    scaled = np.zeros_like(values, dtype=np.float32)
+    if not brain.any():
+        return scaled
+    whole = _centre_and_spread(values[brain])
+    for layer, value, inside in zip(scaled, values, brain, strict=True):
+        own = _centre_and_spread(value[inside]) if inside.sum() >= MIN_SLICE_PIXELS else whole
+        centre, spread = own if own[1] > 0 else whole
+        if spread > 0:
+            layer[inside] = (value[inside] - centre) / spread
+    return scaled
+
+
+def _centre_and_spread(values: Floats) -> tuple[float, float]:
+    low, centre = np.quantile(values, (0.16, 0.5))
+    return float(centre), float(centre - low)
 
 
 def erode_slices(brain: NDArray[np.bool_], pixels: int) -> NDArray[np.bool_]:
