@@ -9,10 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-Floats = NDArray[np.float32]
+from mmccd.spread import Floats, in_slice_sd
+
 UNITS = ("error", "slice_sd")
-MIN_SLICE_PIXELS = 75
-"""A slice with fewer brain pixels has no spread of its own: that of the whole volume is taken."""
 
 
 @dataclass(frozen=True)
@@ -21,7 +20,7 @@ class Postprocessing:
 
     Attributes:
         units: ``"error"``: the map as the cycle gives it; ``"slice_sd"``: the signed error in standard deviations of the slice itself, see
-            :func:`in_slice_sd`. The first compares a patient with other patients, the second a place with the rest of its slice.
+            :func:`~mmccd.spread.in_slice_sd`. The first compares a patient with other patients, the second a place with the rest of its slice.
         median_size: edge of the in-plane median filter in model pixels, odd; 1 = off. It works on the model grid, because the map has no finer
             detail; the smoothed map then goes to the native grid, where the threshold is applied.
         min_component_ml: components smaller than this many mL are removed from the segmentation; 0 = off.
@@ -84,33 +83,6 @@ class Postprocessing:
     def as_dict(self) -> dict[str, Any]:
         """Plain values for JSON."""
         return asdict(self)
-
-
-def in_slice_sd(values: Floats, brain: NDArray[np.bool_]) -> Floats:
-    """(v - median) / (median - 16 % quantile) within the brain of each slice, 0 outside.
-
-    For a normal distribution the denominator is its standard deviation. Both come from the lower half of the values, which a bright lesion does not
-    reach as long as it fills less than half of the slice: the scale is that of the slice's healthy tissue (cf. the double MAD of Leys et al. 2013).
-
-    Args:
-        values: ``(slices, size, size)``.
-        brain: likewise; a slice with fewer than 75 brain pixels takes the numbers of the whole volume.
-    """
-    scaled = np.zeros_like(values, dtype=np.float32)
-    if not brain.any():
-        return scaled
-    whole = _centre_and_spread(values[brain])
-    for layer, value, inside in zip(scaled, values, brain, strict=True):
-        own = _centre_and_spread(value[inside]) if inside.sum() >= MIN_SLICE_PIXELS else whole
-        centre, spread = own if own[1] > 0 else whole
-        if spread > 0:
-            layer[inside] = (value[inside] - centre) / spread
-    return scaled
-
-
-def _centre_and_spread(values: Floats) -> tuple[float, float]:
-    low, centre = np.quantile(values, (0.16, 0.5))
-    return float(centre), float(centre - low)
 
 
 def erode_slices(brain: NDArray[np.bool_], pixels: int) -> NDArray[np.bool_]:

@@ -11,7 +11,8 @@ from scipy import ndimage
 from mmccd.errors import UsageError
 from mmccd.evaluation.scoring import Maps
 from mmccd.evaluation.variants import LOWEST, Scored, apply_variant, read_variant
-from mmccd.postprocessing import Postprocessing, in_slice_sd
+from mmccd.postprocessing import Postprocessing
+from mmccd.spread import in_slice_sd
 
 Make = Callable[..., Scored]
 

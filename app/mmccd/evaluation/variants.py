@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from mmccd.errors import UsageError
 from mmccd.evaluation.scoring import Maps
 from mmccd.evaluation.subjects import Bools, Subject
-from mmccd.postprocessing import Postprocessing, erode_slices, in_slice_sd
+from mmccd.postprocessing import Postprocessing, erode_slices
+from mmccd.spread import in_slice_sd
 
 LOWEST = float(np.finfo(np.float32).min)
 """Score of brain that an eroded mask leaves out: never anomalous, whatever the threshold."""
