@@ -16,6 +16,7 @@ from mmccd.data.cases import Case, find_cases, split_cases
 from mmccd.data.phantom import Phantom, write_phantom
 from mmccd.errors import InputError, UnsuitableInputError
 from mmccd.io.nifti import read_nifti
+from mmccd.metrics import dice
 from mmccd.pipeline import AnomalyPipeline
 
 
@@ -64,6 +65,58 @@ def test_threshold_holds_on_the_smoothed_native_map(pipeline: AnomalyPipeline, c
     assert result.segmentation.data.sum() / result.brain_mask.data.sum() == pytest.approx(0.1, abs=0.005)
 
 
+def test_normal_range_is_learned_from_healthy_slices(
+    pipeline: AnomalyPipeline, cases: list[Case], shared_bundles: Path, tmp_path: Path
+) -> None:
+    """On the healthy case itself its percentiles are uniform; without the calibration there are none."""
+    found = calibrate_on_cases(pipeline, cases[1:], 0.1)
+    assert found.normal_range is not None
+    assert sum(map(sum, found.normal_range.voxels)) > 1000
+    flair = read_nifti(cases[1].images["flair"], "flair")
+    without = AnomalyPipeline(load_pair(shared_bundles), "fast", "cpu", threshold=found.threshold).run(flair)
+    assert without.percentile_map is None
+    assert without.report["unusual_ml"] is None
+    pair = replace(load_pair(shared_bundles), calibrations=[found])
+    result = AnomalyPipeline(pair, "fast", "cpu").run(flair)
+    assert result.percentile_map is not None
+    inside = result.brain_mask.data > 0
+    percent = result.percentile_map.data
+    assert percent.dtype == np.float32
+    assert (percent[~inside] == 0).all()
+    assert (percent[inside] <= 100).all()
+    for level in (30, 60, 90):
+        assert (percent[inside] > level).mean() == pytest.approx(1 - level / 100, abs=0.06)
+    unusual = result.report["unusual_ml"]
+    assert unusual["above_95_percent"] == pytest.approx((percent[inside] > 95).sum() * flair.voxel_ml, abs=1e-3)
+    assert unusual["expected_above_99_percent"] == pytest.approx(inside.sum() * flair.voxel_ml / 100, abs=1e-3)
+    given = AnomalyPipeline(pair, "fast", "cpu", threshold=1.0).run(flair)
+    assert given.percentile_map is not None, "another threshold does not change what is normal"
+    assert "normal_range" not in result.report["threshold"]["calibration"]
+
+
+def test_best_dice(pipeline: AnomalyPipeline, cases: list[Case]) -> None:
+    """No other threshold segments the labelled case better; healthy slices still make the normal range."""
+    case = cases[0]
+    found = calibrate_on_cases(pipeline, [case], None)
+    assert found.origin["method"].startswith("best pooled Dice")
+    assert case.label is not None and case.brain is not None
+    run = AnomalyPipeline(pipeline.pair, "fast", "cpu", threshold=found.threshold)
+    result = run.run(read_nifti(case.images["flair"], "flair"), read_nifti(case.brain, "mask"))
+    lesion = read_nifti(case.label, "mask").data > 0
+    assert dice(lesion, result.segmentation.data > 0) == pytest.approx(found.origin["dice"], abs=1e-3)
+    for factor in (0.8, 0.95, 1.05, 1.2):
+        other = (result.smoothed_map.data > factor * found.threshold) & (result.brain_mask.data > 0)
+        assert dice(lesion, other) <= found.origin["dice"] + 1e-6
+    healthy = calibrate_on_cases(pipeline, [case], 0.1)
+    assert found.healthy_error == pytest.approx(healthy.healthy_error, rel=1e-4)
+    assert found.normal_range == healthy.normal_range
+
+
+def test_best_dice_needs_lesions(pipeline: AnomalyPipeline, cases: list[Case]) -> None:
+    with pytest.raises(UnsuitableInputError, match="no lesion"):
+        calibrate_on_cases(pipeline, cases[1:], None)
+
+
 def test_progress(pipeline: AnomalyPipeline, cases: list[Case]) -> None:
     seen: list[tuple[int, int]] = []
     calibrate_on_cases(pipeline, cases, 0.1, 1, progress=lambda done, total: seen.append((done, total)))
@@ -101,6 +154,8 @@ class TestCommand:
         (stored,) = read_cycle_config(tiny_bundles)[1]
         assert (stored.origin["split"], stored.origin["slices"], stored.origin["data"]) == ("val", 3, phantom_data.name)
         assert cli.run([*predict, "--output", str(tmp_path / "after")]) == 0
+        assert not (tmp_path / "before").exists()
+        assert (tmp_path / "after" / "percentile_map.nii.gz").is_file()
         threshold = json.loads((tmp_path / "after" / "report.json").read_text())["threshold"]
         assert (threshold["source"], threshold["value"]) == ("calibration", stored.threshold)
         assert cli.run([*calibrate, "--rate", "0.3", "--slices-per-case", "3"]) == 0
@@ -114,6 +169,7 @@ class TestCommand:
             (["--rate", "0"], 2, "--rate"),
             (["--rate", "1"], 2, "--rate"),
             (["--rate", "5"], 2, "--rate"),
+            (["--rate", "0.1", "--best-dice"], 2, "--best-dice"),
             (["--preset", "slow"], 2, "slow"),
             (["--target", "t1"], 6, "t1"),
             (["--split-file", "{tmp}/nowhere.json"], 3, "nowhere.json"),

@@ -17,6 +17,7 @@ from mmccd.diffusion import MaskedDiffusionScheduler
 from mmccd.errors import CancelledError
 from mmccd.noise import ANCESTRAL, CONDITION, INITIAL, NO_MASK, normal_noise
 from mmccd.result import CycleResult
+from mmccd.suspicion import suspicious_region
 
 SIZE, SLICES, SEED = 32, 3, 5
 NAMES = [entry.name for entry in fields(CycleResult)]
@@ -104,8 +105,10 @@ def slow_timesteps(settings: CycleSettings) -> list[int]:
     return [int(np.round(1000 - i * 1000 / settings.steps)) - 1 for i in range(settings.steps)]
 
 
-def slow_cycle(settings: CycleSettings, images: Tensor, f: Callable[..., Tensor], g: Callable[..., Tensor]) -> dict[str, np.ndarray]:
-    """Alg. 2 with Eq. 10, one image, one mask and one step at a time, in float64 but for the networks."""
+def slow_cycle(
+    settings: CycleSettings, images: Tensor, f: Callable[..., Tensor], g: Callable[..., Tensor], hidden: Tensor | None = None
+) -> dict[str, np.ndarray]:
+    """Alg. 2 with Eq. 10, one image, one mask and one step at a time, in float64 but for the networks; ``hidden`` is masked, too."""
     abar = np.cumprod(1 - np.linspace(1e-4, 2e-2, 1000))
     size, timesteps = images.shape[-1], slow_timesteps(settings)
     vertical = [name == "vertical" for name in settings.orientations]
@@ -127,7 +130,8 @@ def slow_cycle(settings: CycleSettings, images: Tensor, f: Callable[..., Tensor]
             y = noise(k, NO_MASK, 0, INITIAL)
             for i, t in enumerate(timesteps):
                 eps = noise(k, r, i if settings.reading == "code" else 0, CONDITION)
-                condition = (1 - m) * x + m * eps
+                noisy = m if hidden is None else m | hidden[k, 0].numpy()
+                condition = (1 - noisy) * x + noisy * eps
                 y_0 = apply(f, [y, condition], torch.tensor([t]))
                 implied = (y - math.sqrt(abar[t]) * y_0) / math.sqrt(1 - abar[t])
                 before = abar[timesteps[i + 1]] if i + 1 < len(timesteps) else 1.0
@@ -213,6 +217,73 @@ def test_a_slice_alone_gives_its_map_in_the_whole(settings: CycleSettings, netwo
     for name in NAMES:
         assert_close(getattr(alone, name), getattr(whole, name)[3:])
         assert_close(getattr(reversed_, name).flip(0), getattr(whole, name))
+
+
+class TestRounds:
+    """A lesion in the second of three slices; f copies what it sees, and g returns it."""
+
+    SETTINGS = CycleSettings("paper", steps=1, stride=4, width=8, sign="brighter", rounds=2, suspicious_sd=2.0)
+
+    @pytest.fixture
+    def volume(self) -> Tensor:
+        values = 0.3 * torch.randn(SLICES, 1, SIZE, SIZE, generator=torch.Generator().manual_seed(4))
+        values[1, 0, 6:16, 4:18] += 3
+        return values
+
+    def test_equals_the_slow_reference_with_the_region_hidden(self, volume: Tensor, networks: tuple[Forward, Backward]) -> None:
+        one = inferer(replace(self.SETTINGS, rounds=1))(volume, *networks)
+        region = suspicious_region(one.signed, torch.ones_like(volume, dtype=torch.bool), 2.0)
+        assert 50 < int(region[1].sum()) < SIZE * SIZE / 2
+        result = inferer(self.SETTINGS)(volume, *networks)
+        expected = slow_cycle(self.SETTINGS, volume, *networks, hidden=region)
+        for name in NAMES:
+            assert_close(getattr(result, name), expected[name])
+        assert not torch.allclose(result.anomaly[1], one.anomaly[1], atol=1e-3)
+
+    def test_a_lesion_that_f_can_see_is_found_once_it_is_hidden(self, volume: Tensor) -> None:
+        """f fills the strip with the mean of what it sees beside it, lesion included."""
+
+        def f(x: Tensor, timesteps: Tensor) -> Tensor:
+            return nn.functional.avg_pool2d(x[:, 1:], 15, 1, 7)
+
+        def g(y: Tensor) -> Tensor:
+            return y
+
+        lesion = torch.zeros_like(volume, dtype=torch.bool)
+        lesion[1, 0, 6:16, 4:18] = True
+        one, two = (inferer(replace(self.SETTINGS, rounds=rounds))(volume, f, g) for rounds in (1, 2))
+        assert float(two.anomaly[lesion].mean()) > 1.2 * float(one.anomaly[lesion].mean())
+        assert float(two.returned[lesion].mean()) < 0.6 * float(one.returned[lesion].mean())
+
+    def test_slices_whose_region_stays_are_not_run_again(self, volume: Tensor, networks: tuple[Forward, Backward]) -> None:
+        """The brain is in the second slice alone; the others cost nothing, and more rounds than needed change nothing."""
+        brain = torch.zeros_like(volume, dtype=torch.bool)
+        brain[1, 0, 4:28, 4:28] = True
+        f, g = networks
+        once = inferer(replace(self.SETTINGS, rounds=1))(volume, f, g, brain)
+        passes = g.images
+        two = inferer(self.SETTINGS)(volume, f, g, brain)
+        assert g.images == 3 * passes
+        for name in NAMES:
+            torch.testing.assert_close(getattr(two, name)[[0, 2]], getattr(once, name)[[0, 2]], equal_nan=True)
+        nothing = inferer(replace(self.SETTINGS, suspicious_sd=1e6, rounds=9))(volume, f, g, brain)
+        assert g.images == 4 * passes
+        assert_close(nothing.anomaly, once.anomaly)
+
+    def test_progress(self, volume: Tensor, networks: tuple[Forward, Backward]) -> None:
+        calls: list[tuple[int, int]] = []
+        for sd in (2.0, 1e6):
+            calls.clear()
+            inferer(replace(self.SETTINGS, suspicious_sd=sd))(volume, *networks, progress=lambda done, total: calls.append((done, total)))
+            done, totals = zip(*calls, strict=True)
+            assert len(set(totals)) == 1
+            assert list(done) == sorted(set(done))
+            assert done[-1] == totals[0]
+
+    @pytest.mark.parametrize("wrong", [{"rounds": 0}, {"suspicious_sd": 0.0}, {"suspicious_sd": math.nan}])
+    def test_refuses(self, wrong: dict[str, float]) -> None:
+        with pytest.raises(ValueError, match=next(iter(wrong))):
+            replace(self.SETTINGS, **wrong)  # type: ignore[arg-type]
 
 
 def test_slices_have_noise_of_their_own(images: Tensor, networks: tuple[Forward, Backward]) -> None:

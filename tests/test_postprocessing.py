@@ -84,11 +84,13 @@ def test_nothing_found_is_no_error() -> None:
 
 
 def test_settings_survive_json() -> None:
-    chosen = Postprocessing(5, 0.1)
+    chosen = Postprocessing(5, 0.1, "slice_sd")
     assert Postprocessing(**chosen.as_dict()) == chosen
 
 
-@pytest.mark.parametrize("arguments", [{"median_size": 0}, {"median_size": 4}, {"median_size": -3}, {"min_component_ml": -1.0}])
+@pytest.mark.parametrize(
+    "arguments", [{"median_size": 0}, {"median_size": 4}, {"median_size": -3}, {"min_component_ml": -1.0}, {"units": "mm"}]
+)
 def test_refuses(arguments: dict[str, float]) -> None:
     with pytest.raises(ValueError, match=next(iter(arguments))):
         Postprocessing(**arguments)  # type: ignore[arg-type]
@@ -116,3 +118,27 @@ class TestErosion:
     def test_nothing_to_erode(self) -> None:
         brain = np.ones((2, 4, 4), dtype=bool)
         assert np.array_equal(erode_slices(brain, 0), brain)
+
+
+def sloped() -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+    """Two slices of noise; a bright lesion in the first, a dark one in the second."""
+    values = np.random.default_rng(0).normal(0, 2, (2, 60, 60)).astype(np.float32)
+    values[0, :15, :40] += 20
+    values[1, 30:40, 30:40] -= 20
+    return values, np.ones(values.shape, dtype=bool)
+
+
+@pytest.mark.parametrize(("sign", "lesion", "dip"), [("brighter", True, False), ("darker", False, True), ("both", True, True)])
+def test_units_count_one_sign(sign: str, lesion: bool, dip: bool) -> None:
+    values, brain = sloped()
+    scaled = Postprocessing(units="slice_sd").scale(np.zeros_like(values), values, brain, sign)
+    assert (scaled >= 0).all()
+    assert bool((scaled[0, :15, :40] > 4).all()) is lesion
+    assert bool((scaled[1, 30:40, 30:40] > 4).all()) is dip
+
+
+def test_units_off() -> None:
+    values, brain = sloped()
+    brain[0] = False
+    scaled = Postprocessing().scale(values, -values, brain)
+    np.testing.assert_array_equal(scaled, np.where(brain, values, 0))

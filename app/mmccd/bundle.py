@@ -6,6 +6,7 @@ import hashlib
 import importlib.resources
 import json
 import os
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -311,12 +312,17 @@ def write_json(path: Path, content: Any) -> None:
     """
     staged = path.with_name(f".{path.name}.tmp")
     try:
-        staged.write_text(json.dumps(content, indent=4) + "\n")
+        staged.write_text(_numbers_on_one_line(json.dumps(content, indent=4)) + "\n")
         staged.replace(path)
     except OSError as error:
         raise OutputError(
             f"{path}: cannot be written ({error.strerror}); copy the bundles to a writable folder and give it with --bundles"
         ) from error
+
+
+def _numbers_on_one_line(text: str) -> str:
+    """Indented JSON with every list of numbers on one line."""
+    return re.sub(r"\[\s+([-+.\deE,\s]+?)\s+\]", lambda found: f"[{' '.join(found[1].split())}]", text)
 
 
 def export_weights(checkpoint: str | Path, bundle: str | Path, research: bool = False) -> Path:

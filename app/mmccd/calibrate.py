@@ -1,8 +1,9 @@
-"""Choose a threshold on healthy slices of validation cases."""
+"""Choose a threshold on validation cases, and learn the normal range of the error from their healthy slices."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -12,75 +13,132 @@ import mmccd
 from mmccd.calibration import Calibration, describe, threshold_for_rate
 from mmccd.cycle import Progress
 from mmccd.data.cases import Case, refuse_test_patients
-from mmccd.data.slices import SliceRule, find_case_brain, load_case
+from mmccd.data.slices import SliceRule, find_case_brain, load_case, read_lesion
 from mmccd.errors import InputError, UnsuitableInputError
 from mmccd.io.nifti import read_nifti
-from mmccd.pipeline import AnomalyPipeline
+from mmccd.metrics import best_dice
+from mmccd.normal_range import NormalRange, depth_mm
+from mmccd.pipeline import AnomalyPipeline, Maps
+
+Values = NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class _CaseVoxels:
+    """What one case contributes, each 1-D: native voxels, and pixels of healthy slices on the model grid.
+
+    Attributes:
+        values: smoothed native map of the brain's voxels.
+        truth: lesion there.
+        healthy: whether the voxel's slice is healthy.
+        model: smoothed map, x' and depth of healthy slices on the model grid, ``(3, pixels)``.
+        slices: number of slices, and of healthy ones.
+    """
+
+    values: Values
+    truth: NDArray[np.bool_]
+    healthy: NDArray[np.bool_]
+    model: Values
+    slices: tuple[int, int]
 
 
 def calibrate_on_cases(
     pipeline: AnomalyPipeline,
     cases: Sequence[Case],
-    rate: float,
+    rate: float | None,
     slices_per_case: int | None = None,
     origin: dict[str, Any] | None = None,
     progress: Progress | None = None,
     test: Sequence[Case] = (),
 ) -> Calibration:
-    """The threshold on the smoothed native-grid map that the share ``rate`` of healthy brain voxels exceeds.
+    """The threshold on the smoothed native-grid map, and the normal range of the error.
 
     Args:
         pipeline: settings, weights and device; its own threshold is not used.
-        cases: validation cases; slices with a lesion label are left out.
-        rate: wanted voxel false-positive rate, in (0, 1).
-        slices_per_case: only so many slices of each case, evenly spread; all where it is None.
+        cases: validation cases.
+        rate: wanted voxel false-positive rate on slices without a lesion, in (0, 1): the threshold that this share of healthy brain voxels exceeds.
+            None: the threshold with the best pooled Dice on the cases' lesion labels.
+        slices_per_case: only so many slices of each case (healthy ones where a rate is wanted), evenly spread; all where it is None.
         origin: what to note about the data.
         progress: called with (cases done, cases in all).
         test: cases of the test split, whose patients must not be among ``cases``.
 
     Raises:
-        InputError, UnsuitableInputError: a case that cannot be used, or of a patient of the test split; no healthy slice.
+        InputError, UnsuitableInputError: a case that cannot be used, or of a patient of the test split; no healthy slice; no lesion for the best Dice.
     """
     refuse_test_patients(cases, test)
-    values: list[NDArray[np.float32]] = []
-    slices = 0
+    parts: list[_CaseVoxels] = []
     for number, case in enumerate(cases):
-        wanted = _healthy_slices(pipeline, case, slices_per_case)
+        wanted, healthy = _choose_slices(pipeline, case, slices_per_case, rate is not None)
         if wanted.any():
-            volume = read_nifti(case.images[pipeline.source], pipeline.source)
-            maps = pipeline.maps(volume, find_case_brain(case, volume), wanted)
-            values.append(maps.smoothed[maps.brain])
-            slices += int(wanted.sum())
+            parts.append(_voxels(pipeline, case, wanted, healthy))
         if progress is not None:
             progress(number + 1, len(cases))
-    if not values:
+    if not any(part.slices[1] for part in parts):
         raise UnsuitableInputError(f"no slice without a lesion in {len(cases)} cases; give cases with healthy slices")
-    healthy = np.concatenate(values)
-    threshold = threshold_for_rate(healthy, rate)
-    notes = {
-        "method": "voxel false-positive rate on healthy slices",
-        "wanted_rate": rate,
-        "reached_rate": float((healthy > threshold).mean()),
+    values, truth, is_healthy = (np.concatenate([getattr(part, name) for part in parts]) for name in ("values", "truth", "healthy"))
+    normal = values[is_healthy]
+    threshold, notes = _at_rate(normal, rate) if rate is not None else _at_best_dice(values, truth, normal)
+    origin = {
+        **notes,
         **(origin or {}),
-        "cases": len(values),
-        "slices": slices,
-        "voxels": int(healthy.size),
+        "cases": len(parts),
+        "slices": sum(part.slices[0] for part in parts),
+        "voxels": int(values.size),
         "seed": pipeline.seed,
         "mmccd": mmccd.__version__,
     }
     key = pipeline.pair.key(pipeline.preset, pipeline.precision)
-    return Calibration(key, threshold, notes, describe(healthy))
+    normal_range = NormalRange.fit(*np.concatenate([part.model for part in parts], axis=1))
+    return Calibration(key, threshold, origin, describe(normal), normal_range)
 
 
-def _healthy_slices(pipeline: AnomalyPipeline, case: Case, limit: int | None) -> NDArray[np.bool_]:
-    """Which model slices of a case hold brain and no lesion, thinned out to ``limit``."""
+def _at_rate(healthy: Values, rate: float) -> tuple[float, dict[str, Any]]:
+    threshold = threshold_for_rate(healthy, rate)
+    reached = float((healthy > threshold).mean())
+    return threshold, {"method": "voxel false-positive rate on healthy slices", "wanted_rate": rate, "reached_rate": reached}
+
+
+def _at_best_dice(values: Values, truth: NDArray[np.bool_], healthy: Values) -> tuple[float, dict[str, Any]]:
+    if not truth.any():
+        raise UnsuitableInputError("the cases have no lesion label; expected labelled lesions for the best Dice; use --rate instead")
+    dice, threshold = best_dice(truth, values)
+    reached = float((healthy > threshold).mean())
+    return threshold, {"method": "best pooled Dice on labelled cases", "dice": dice, "reached_rate": reached}
+
+
+def _voxels(pipeline: AnomalyPipeline, case: Case, wanted: NDArray[np.bool_], healthy: NDArray[np.bool_]) -> _CaseVoxels:
+    volume = read_nifti(case.images[pipeline.source], pipeline.source)
+    maps = pipeline.maps(volume, find_case_brain(case, volume), wanted)
+    native_healthy = maps.slices.transform.slices_to_native(healthy)
+    return _CaseVoxels(
+        maps.smoothed[maps.brain],
+        read_lesion(case, volume)[maps.brain],
+        native_healthy[maps.brain],
+        _model_pixels(maps, healthy),
+        (int(wanted.sum()), int(healthy.sum())),
+    )
+
+
+def _model_pixels(maps: Maps, healthy: NDArray[np.bool_]) -> Values:
+    brain = maps.slices.brain[:, 0].numpy()
+    chosen = brain & healthy[:, None, None]
+    layers = (maps.model_smoothed, np.nan_to_num(maps.cycle.returned[:, 0].numpy()), depth_mm(brain))
+    return np.stack([layer[chosen] for layer in layers])
+
+
+def _choose_slices(
+    pipeline: AnomalyPipeline, case: Case, limit: int | None, healthy_only: bool
+) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    """Which model slices of a case to run, thinned out to ``limit``, and which of them hold no lesion."""
     if pipeline.source not in case.images:
         raise InputError(f"case {case.name}: has no {pipeline.source}; found {sorted(case.images)}")
     slices = load_case(case, {pipeline.source: pipeline.normalisation})
+    ill = slices.has_lesion.numpy()
     holding = SliceRule().select(slices.brain.flatten(1).sum(1).tolist())
-    healthy = np.array([index for index in holding if not slices.has_lesion[index]], dtype=int)
-    if limit is not None and len(healthy) > limit:
-        healthy = healthy[np.unique(np.linspace(0, len(healthy) - 1, limit).round().astype(int))]
+    usable = np.array([index for index in holding if not (healthy_only and ill[index])], dtype=int)
+    if limit is not None and len(usable) > limit:
+        usable = usable[np.unique(np.linspace(0, len(usable) - 1, limit).round().astype(int))]
     chosen = np.zeros(len(slices.brain), dtype=bool)
-    chosen[healthy] = True
-    return chosen
+    chosen[usable] = True
+    return chosen, chosen & ~ill

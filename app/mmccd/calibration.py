@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mmccd.errors import UnsuitableInputError
+from mmccd.normal_range import NormalRange
 
 QUANTILES = (0.5, 0.9, 0.95, 0.98, 0.99, 0.999)
 
@@ -42,29 +43,37 @@ class Calibration:
         threshold: h; voxels above it are anomalous.
         origin: method, wanted and reached rate, data, number of patients and voxels, version.
         healthy_error: mean, standard deviation and quantiles of the map on the healthy data.
+        normal_range: the same for each place and brightness, on the model grid; None in calibrations that were made without.
     """
 
     key: CalibrationKey
     threshold: float
     origin: dict[str, Any]
     healthy_error: dict[str, float] = field(default_factory=dict)
+    normal_range: NormalRange | None = None
 
     def as_dict(self) -> dict[str, Any]:
         """Plain values for JSON."""
-        return asdict(self)
+        return {**asdict(self), "normal_range": self.normal_range.as_dict() if self.normal_range else None}
+
+    def summary(self) -> dict[str, Any]:
+        """The same without the table of the normal range, for reports."""
+        return {name: value for name, value in self.as_dict().items() if name != "normal_range"}
 
     @classmethod
     def from_dict(cls, content: dict[str, Any]) -> Calibration:
         """From :meth:`as_dict`.
 
         Raises:
-            KeyError, TypeError: a field is missing or unknown.
+            KeyError, TypeError, ValueError: a field is missing or unknown.
         """
+        normal_range = content.get("normal_range")
         return cls(
             CalibrationKey(**content["key"]),
             float(content["threshold"]),
             dict(content["origin"]),
             dict(content.get("healthy_error", {})),
+            NormalRange.from_dict(normal_range) if normal_range else None,
         )
 
 

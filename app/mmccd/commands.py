@@ -25,6 +25,7 @@ logger = logging.getLogger(__name__)
 TARGETS = ("t2", "t1")
 PRESETS = ("full", "balanced", "fast")
 CONTRASTS = ("flair", "t1", "t2")
+DEFAULT_RATE = 0.02
 
 
 def predict(
@@ -121,7 +122,8 @@ def calibrate(
     data: str | None = None,
     split_file: str | None = None,
     split: str = "val",
-    rate: float = 0.02,
+    rate: float | None = None,
+    best_dice: bool = False,
     preset: str = "balanced",
     target: str | None = None,
     device: str = "auto",
@@ -129,26 +131,30 @@ def calibrate(
     slices_per_case: int | None = None,
     seed: int = 0,
 ) -> None:
-    """Choose the threshold for a wanted false-positive rate on healthy slices and store it in the forward bundle.
+    """Choose the threshold for a wanted false-positive rate on healthy slices, or for the best Dice, and store it in the forward bundle.
 
     Args:
         data: data folder in BraTS layout, or a datalist JSON.
         split_file: JSON with the cases of each split (default: DATA/split.json, or the datalist's own lists).
         split: which split; not the one that is tested on.
-        rate: share of healthy brain voxels above the threshold.
+        rate: share of healthy brain voxels above the threshold (default: 0.02).
+        best_dice: instead, the threshold with the best pooled Dice on the lesion labels of the split.
         preset: full, balanced or fast.
         target: contrast that is imagined, t2 or t1.
         device: auto, cpu, cuda, cuda:N or mps.
         bundles: folder with the bundles; its cycle.json is changed.
-        slices_per_case: only so many healthy slices of each case, evenly spread (default: all).
+        slices_per_case: only so many (with a rate: healthy) slices of each case, evenly spread (default: all).
         seed: seed of the noise.
     """
     if data is None:
         raise UsageError("calibrate: --data is missing; give a data folder or a datalist")
     if split == "test":
         raise UsageError("calibrate: a threshold is never chosen on the test split; use --split val")
-    if not 0 < rate < 1:
+    if rate is not None and best_dice:
+        raise UsageError("calibrate: --rate and --best-dice exclude each other; give one")
+    if rate is not None and not 0 < rate < 1:
         raise UsageError(f"calibrate: --rate {rate}: expected a share between 0 and 1, e.g. 0.02")
+    wanted = None if best_dice else DEFAULT_RATE if rate is None else rate
     from mmccd.bundle import find_bundles, load_pair, write_calibrations
     from mmccd.calibrate import calibrate_on_cases
     from mmccd.calibration import replace_calibration
@@ -163,7 +169,7 @@ def calibrate(
     pipeline = AnomalyPipeline(pair, preset, device, seed=seed, require_threshold=False)
     origin = {"data": _data_name(Path(data)), "split": split}
     with _progress_bar("calibrate") as progress:
-        calibration = calibrate_on_cases(pipeline, cases, rate, slices_per_case, origin, progress, groups.get("test", []))
+        calibration = calibrate_on_cases(pipeline, cases, wanted, slices_per_case, origin, progress, groups.get("test", []))
     path = write_calibrations(pair.root, replace_calibration(pair.calibrations, calibration))
     _say(f"threshold {calibration.threshold:.5g} ({json.dumps(calibration.origin)}); written to {path}")
 

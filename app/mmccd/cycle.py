@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 import torch
@@ -16,6 +16,7 @@ from mmccd.errors import CancelledError
 from mmccd.masks import ORIENTATIONS, strip_masks
 from mmccd.noise import ANCESTRAL, CONDITION, INITIAL, NO_MASK, normal_noise
 from mmccd.result import CycleResult
+from mmccd.suspicion import suspicious_region
 
 Progress = Callable[[int, int], None]
 Network = Callable[..., Tensor]
@@ -36,6 +37,9 @@ class CycleSettings:
         width: thickness of a strip in pixels.
         orientations: ``"horizontal"``, ``"vertical"`` or both.
         sampler: ``"ddim"`` (eta 0) or ``"ancestral"`` (eta 1, all 1000 steps).
+        rounds: 1, or more: each further round hides, beside the strip, the region that the round before found suspicious
+            (:func:`~mmccd.suspicion.suspicious_region`), until that region stays as it is.
+        suspicious_sd: how many standard deviations of the slice are suspicious; without meaning for one round.
         sign: which differences count: ``"both"`` (Eq. 10), or only where the input is ``"brighter"`` or ``"darker"`` than what returns. On FLAIR most lesions
             are brighter, and healthy fluid is what returns too bright.
     """
@@ -47,6 +51,8 @@ class CycleSettings:
     orientations: tuple[str, ...] = ORIENTATIONS
     sampler: str = "ddim"
     sign: str = "both"
+    rounds: int = 1
+    suspicious_sd: float = 1.0
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "orientations", tuple(self.orientations))
@@ -56,6 +62,8 @@ class CycleSettings:
             raise ValueError(f"sampler must be 'ddim' or 'ancestral', got {self.sampler!r}")
         if self.sign not in SIGNS:
             raise ValueError(f"sign must be one of {', '.join(SIGNS)}, got {self.sign!r}")
+        if self.rounds < 1 or not self.suspicious_sd > 0:
+            raise ValueError(f"rounds must be 1 or more and suspicious_sd above 0, got {self.rounds} and {self.suspicious_sd}")
         if self.sampler == "ancestral" and (self.steps != 1000 or self.reading != "paper"):
             raise ValueError("ancestral sampling runs all 1000 steps, in the 'paper' reading")
 
@@ -129,7 +137,7 @@ class MaskedCycleInferer(Inferer):
             network: f, called as ``f(cat(y_t, x_r), timesteps)``.
             backward: g, called as ``g(y_0)``.
             brain: bool of the shape of ``inputs``; strips that touch no brain and slices without brain are skipped, which changes nothing
-                inside the brain. None: everything is run.
+                inside the brain. None: everything is run. With more than one round, the region to hide lies within the brain, too.
             slices: index of each slice in its volume, for the noise; 0, 1, ... where it is None.
             progress: called after each batch with (images done, images in all).
             cancelled: asked before each batch; True ends the run.
@@ -145,25 +153,47 @@ class MaskedCycleInferer(Inferer):
             raise ValueError(f"expected inputs of shape (slices, 1, height, width), got {tuple(inputs.shape)}")
         _check_companions(inputs, brain, slices)
         device = inputs.device
-        size = (inputs.shape[-2], inputs.shape[-1])
-        masks = self.settings.masks(size)
+        masks = self.settings.masks((inputs.shape[-2], inputs.shape[-1]))
         touched = _touched(masks, brain, inputs.shape[0])
         numbers = torch.as_tensor(list(slices) if slices is not None else range(inputs.shape[0]), dtype=torch.int64)
         masks, numbers = masks.to(device), numbers.to(device)
-        sums = torch.zeros(inputs.shape[0], 4, *size, device=device)
-        work = torch.nonzero(touched)
-        for done, items in _batches(work, self.batch_size):
+        inside = brain.cpu() if brain is not None else torch.ones(inputs.shape, dtype=torch.bool)
+        hidden = torch.zeros(inputs.shape, dtype=torch.bool)
+        count = int(touched.sum())
+        result = None
+        for number in range(self.settings.rounds):
+            if result is not None:
+                before, hidden = hidden, suspicious_region(result.signed, inside, self.settings.suspicious_sd, self.settings.sign)
+                changed = (hidden != before).flatten(1).any(1)
+                touched = touched & changed[:, None]
+            work = _Work(inputs, masks, touched, numbers, hidden.to(device))
+            tell = _part_of_progress(progress, number, self.settings.rounds, count)
+            new = self._round(work, network, backward, tell, cancelled)
+            result = new if result is None else _replaced(result, new, changed)
+        assert result is not None
+        return result
+
+    def _round(
+        self, work: _Work, network: Network, backward: Network, progress: Progress, cancelled: Callable[[], bool] | None
+    ) -> CycleResult:
+        """All strips of all slices that have work to do."""
+        size = (work.inputs.shape[-2], work.inputs.shape[-1])
+        device = work.inputs.device
+        sums = torch.zeros(work.inputs.shape[0], 4, *size, device=device)
+        items = torch.nonzero(work.touched)
+        for done, part in _batches(items, self.batch_size):
             if cancelled is not None and cancelled():
                 raise CancelledError("the run was cancelled; nothing was written")
-            which, index = items[:, 0].to(device), items[:, 1].to(device)
-            mask = masks[index][:, None]
-            source = inputs[which].float()
-            target = self._imagine(source, mask, numbers[which], index, network)
+            which, index = part[:, 0].to(device), part[:, 1].to(device)
+            mask = work.masks[index][:, None]
+            source = work.inputs[which].float()
+            target = self._imagine(source, mask | work.hidden[which], work.numbers[which], index, network)
             returned = self._forward(backward, target)
-            _accumulate(sums, items[:, 0].tolist(), mask, self._maps(source, target, returned))
-            if progress is not None:
-                progress(done, len(work))
-        coverage = (touched.float() @ masks.cpu().flatten(1).float()).view(-1, 1, *size)
+            _accumulate(sums, part[:, 0].tolist(), mask, self._maps(source, target, returned))
+            progress(done, len(items))
+        if not len(items):
+            progress(0, 0)
+        coverage = (work.touched.float() @ work.masks.cpu().flatten(1).float()).view(-1, 1, *size)
         return _means(sums.cpu(), coverage)
 
     def _imagine(self, source: Tensor, mask: Tensor, numbers: Tensor, index: Tensor, network: Network) -> Tensor:
@@ -196,6 +226,43 @@ class MaskedCycleInferer(Inferer):
         if self.settings.reading == "code":
             error = error.square()
         return torch.cat([error, signed, target, returned], dim=1)
+
+
+@dataclass(frozen=True)
+class _Work:
+    """What one round has to do, on the device of the inputs except for ``touched``.
+
+    Attributes:
+        inputs: x.
+        masks: the strips, bool ``(masks, height, width)``.
+        touched: which strip is run for which slice, bool ``(slices, masks)`` on the CPU.
+        numbers: index of each slice in its volume.
+        hidden: what is hidden beside the strip, bool of the shape of ``inputs``.
+    """
+
+    inputs: Tensor
+    masks: Tensor
+    touched: Tensor
+    numbers: Tensor
+    hidden: Tensor
+
+
+def _part_of_progress(progress: Progress | None, number: int, rounds: int, count: int) -> Progress:
+    """Progress of one of several rounds of ``count`` images each; a round with less to do ends where the full one would."""
+
+    def tell(done: int, total: int) -> None:
+        if progress is not None and count:
+            progress(number * count + (done if done < total else count), rounds * count)
+
+    return tell
+
+
+def _replaced(old: CycleResult, new: CycleResult, changed: Tensor) -> CycleResult:
+    """The new maps of the slices that were run again, the old ones of the others."""
+    chosen = changed[:, None, None, None]
+    return CycleResult(
+        **{field.name: torch.where(chosen, getattr(new, field.name), getattr(old, field.name)) for field in fields(CycleResult)}
+    )
 
 
 def _check_companions(inputs: Tensor, brain: Tensor | None, slices: Sequence[int] | None) -> None:

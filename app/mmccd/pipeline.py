@@ -23,6 +23,7 @@ from mmccd.cycle import MaskedCycleInferer, Progress
 from mmccd.device import choose_device
 from mmccd.errors import ModelError, ResourceError, first_line
 from mmccd.intake import Intake, Prepared
+from mmccd.normal_range import NormalRange, depth_mm
 from mmccd.preprocessing import ModelSlices, Normalisation, to_model_slices
 from mmccd.result import CycleResult, Result
 from mmccd.scorer import CycleScorer, Scorer
@@ -32,6 +33,7 @@ logger = logging.getLogger(__name__)
 
 NOTICE = "Research use only. Not a medical device. Not for diagnosis."
 REPORT_VERSION = 1
+UNUSUAL = (95.0, 99.0, 99.9)
 
 
 @dataclass(frozen=True)
@@ -41,6 +43,7 @@ class Maps:
     Attributes:
         anomaly: a on the native grid, 0 outside the brain.
         smoothed: the same after the preset's median filter.
+        model_smoothed: that on the model grid, ``(slices, size, size)``.
         brain: native brain mask, where the map holds.
         slices: what the scorer saw.
         cycle: maps on the model grid.
@@ -48,6 +51,7 @@ class Maps:
 
     anomaly: NDArray[np.float32]
     smoothed: NDArray[np.float32]
+    model_smoothed: NDArray[np.float32]
     brain: NDArray[np.bool_]
     slices: ModelSlices
     cycle: CycleResult
@@ -92,6 +96,8 @@ class AnomalyPipeline:
                 f"{pair.root}: no calibration for target {pair.target}, preset {preset}, {self.precision} and these weights "
                 f"(found {len(pair.calibrations)} for other settings); give --threshold, or run 'mmccd calibrate'"
             )
+        known = self.calibration or pair.calibration(self.preset, self.precision)
+        self.normal_range: NormalRange | None = known.normal_range if known else None
         self.threshold = self.calibration.threshold if self.calibration else threshold
         self.source: str = pair.forward.direction[0]
         self.normalisation: Normalisation = pair.forward.normalisation(self.source)
@@ -145,12 +151,14 @@ class AnomalyPipeline:
             raise ResourceError(f"out of memory on {self.device} ({text}); use --device cpu or a machine with more memory") from error
         inside = slices.brain[:, 0].numpy()
         covered = brain.mask & slices.transform.slices_to_native(np.asarray(inside.any(axis=(1, 2))))
-        anomaly = np.where(inside, np.nan_to_num(cycle.anomaly[:, 0].numpy()), 0.0)
+        postprocessing = self.preset.postprocessing
+        absolute, signed = (np.nan_to_num(layer[:, 0].numpy()) for layer in (cycle.anomaly, cycle.signed))
+        anomaly = postprocessing.scale(absolute, signed, inside, self.preset.cycle.sign)
+        model_smoothed = postprocessing.smooth(anomaly)
         native, smoothed = (
-            np.where(covered, slices.transform.to_native(layer, inside), 0.0).astype(np.float32)
-            for layer in (anomaly, self.preset.postprocessing.smooth(anomaly))
+            np.where(covered, slices.transform.to_native(layer, inside), 0.0).astype(np.float32) for layer in (anomaly, model_smoothed)
         )
-        return Maps(native, smoothed, covered, slices, cycle)
+        return Maps(native, smoothed, model_smoothed, covered, slices, cycle)
 
     def run(
         self,
@@ -180,13 +188,15 @@ class AnomalyPipeline:
         maps = self.maps(prepared.volume, brain, None, progress, cancelled)
         clock.lap("cycle")
         segmentation = self.preset.postprocessing.segment(maps.smoothed, maps.brain, self.threshold, volume.voxel_ml)
+        percentile = self._percentile(maps)
         clock.lap("segmentation")
-        report = self._report(volume, prepared, maps, segmentation, clock.seconds)
+        report = self._report(volume, prepared, maps, segmentation, percentile, clock.seconds)
         return Result(
             image=volume,
             anomaly_map=volume.with_data(maps.anomaly, "anomaly"),
             smoothed_map=volume.with_data(maps.smoothed, "anomaly"),
             segmentation=volume.with_data(segmentation, "mask"),
+            percentile_map=volume.with_data(percentile, "anomaly") if percentile is not None else None,
             brain_mask=volume.with_data(brain.mask.astype(np.uint8), "mask"),
             cycle=maps.cycle,
             report=report,
@@ -198,8 +208,24 @@ class AnomalyPipeline:
         inferer = MaskedCycleInferer(scheduler, self.preset.cycle, self.preset.batch_size, self.precision, self.seed)
         return CycleScorer(inferer, networks[0], networks[1], self.device)
 
+    def _percentile(self, maps: Maps) -> NDArray[np.float32] | None:
+        """The map in percent of healthy voxels of the same kind, on the native grid, where the calibration knows their range."""
+        if self.normal_range is None:
+            return None
+        inside = maps.slices.brain[:, 0].numpy()
+        returned = np.nan_to_num(maps.cycle.returned[:, 0].numpy())
+        percent = self.normal_range.percentile(maps.model_smoothed, returned, depth_mm(inside))
+        native = maps.slices.transform.to_native(percent, inside)
+        return np.where(maps.brain, native, 0.0).astype(np.float32)
+
     def _report(
-        self, volume: Volume, prepared: Prepared, maps: Maps, segmentation: NDArray[np.uint8], seconds: dict[str, float]
+        self,
+        volume: Volume,
+        prepared: Prepared,
+        maps: Maps,
+        segmentation: NDArray[np.uint8],
+        percentile: NDArray[np.float32] | None,
+        seconds: dict[str, float],
     ) -> dict[str, Any]:
         brain = prepared.brain
         values = maps.anomaly[maps.brain]
@@ -216,10 +242,11 @@ class AnomalyPipeline:
                 "anomalous": round(voxels * volume.voxel_ml, 3),
             },
             "map": {"mean": float(values.mean()), "p99": float(np.quantile(values, 0.99)), "max": float(values.max())},
+            "unusual_ml": _unusual_ml(percentile, maps.brain, volume.voxel_ml) if percentile is not None else None,
             "threshold": {
                 "value": self.threshold,
                 "source": "calibration" if self.calibration else "given",
-                "calibration": self.calibration.as_dict() if self.calibration else None,
+                "calibration": self.calibration.summary() if self.calibration else None,
             },
             "input": {
                 **volume.provenance,
@@ -248,6 +275,14 @@ class AnomalyPipeline:
             "timings_s": {name: round(value, 3) for name, value in seconds.items()},
             "warnings": warnings,
         }
+
+
+def _unusual_ml(percentile: NDArray[np.float32], brain: NDArray[np.bool_], voxel_ml: float) -> dict[str, float]:
+    """Volume whose error is larger than that of 95, 99 and 99.9 % of the healthy voxels of its kind, and what would be expected by chance."""
+    values = percentile[brain]
+    named = {f"above_{level:g}_percent": round(int((values > level).sum()) * voxel_ml, 3) for level in UNUSUAL}
+    expected = {f"expected_above_{level:g}_percent": round(values.size * voxel_ml * (1 - level / 100), 3) for level in UNUSUAL}
+    return {**named, **expected}
 
 
 def _is_out_of_memory(error: BaseException) -> bool:

@@ -1,4 +1,4 @@
-"""From the map to the segmentation: median filter, threshold, small components; each a switch."""
+"""From the map to the segmentation: units, median filter, threshold, small components; each a switch."""
 
 from __future__ import annotations
 
@@ -9,12 +9,18 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from mmccd.spread import Floats, in_slice_sd
+
+UNITS = ("error", "slice_sd")
+
 
 @dataclass(frozen=True)
 class Postprocessing:
     """What happens to the map before and after the threshold.
 
     Attributes:
+        units: ``"error"``: the map as the cycle gives it; ``"slice_sd"``: the signed error in standard deviations of the slice itself, see
+            :func:`~mmccd.spread.in_slice_sd`. The first compares a patient with other patients, the second a place with the rest of its slice.
         median_size: edge of the in-plane median filter in model pixels, odd; 1 = off. It works on the model grid, because the map has no finer
             detail; the smoothed map then goes to the native grid, where the threshold is applied.
         min_component_ml: components smaller than this many mL are removed from the segmentation; 0 = off.
@@ -22,14 +28,32 @@ class Postprocessing:
 
     median_size: int = 1
     min_component_ml: float = 0.0
+    units: str = "error"
 
     def __post_init__(self) -> None:
+        if self.units not in UNITS:
+            raise ValueError(f"units must be one of {', '.join(UNITS)}, got {self.units!r}")
         if self.median_size < 1 or self.median_size % 2 == 0:
             raise ValueError(f"median_size must be odd and at least 1, got {self.median_size}")
         if self.min_component_ml < 0:
             raise ValueError(f"min_component_ml must not be negative, got {self.min_component_ml}")
 
-    def smooth(self, anomaly: NDArray[np.float32]) -> NDArray[np.float32]:
+    def scale(self, anomaly: Floats, signed: Floats, brain: NDArray[np.bool_], sign: str = "brighter") -> Floats:
+        """The map in the chosen units, 0 outside the brain.
+
+        Args:
+            anomaly: map on the model grid ``(slices, size, size)``.
+            signed: x - x', likewise.
+            brain: where they hold, likewise.
+            sign: which differences count, as in :class:`~mmccd.cycle.CycleSettings`.
+        """
+        if self.units == "error":
+            return np.where(brain, anomaly, np.float32(0.0))
+        if sign == "both":
+            return np.maximum(in_slice_sd(signed, brain), in_slice_sd(-signed, brain))
+        return np.maximum(in_slice_sd(signed if sign == "brighter" else -signed, brain), np.float32(0.0))
+
+    def smooth(self, anomaly: Floats) -> Floats:
         """Median-filter each slice.
 
         Args:
@@ -39,7 +63,7 @@ class Postprocessing:
             return anomaly
         return np.asarray(ndimage.median_filter(anomaly, size=(1, self.median_size, self.median_size), mode="constant"))
 
-    def segment(self, smoothed: NDArray[np.float32], brain: NDArray[np.bool_], threshold: float, voxel_ml: float) -> NDArray[np.uint8]:
+    def segment(self, smoothed: Floats, brain: NDArray[np.bool_], threshold: float, voxel_ml: float) -> NDArray[np.uint8]:
         """``map > threshold`` inside the brain, without small components (26-neighbourhood).
 
         Args:

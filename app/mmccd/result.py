@@ -43,6 +43,8 @@ class Result:
         brain_mask: uint8.
         cycle: the maps on the model grid.
         report: what ``report.json`` holds.
+        percentile_map: share of healthy voxels of the same kind with a smaller error, in percent (:mod:`mmccd.normal_range`), float32, 0 outside the
+            brain; None where the settings have no calibration.
     """
 
     image: Volume
@@ -52,3 +54,4 @@ class Result:
     brain_mask: Volume
     cycle: CycleResult
     report: dict[str, Any] = field(default_factory=dict)
+    percentile_map: Volume | None = None

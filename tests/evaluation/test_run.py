@@ -136,7 +136,13 @@ class TestEndToEnd:
         plain, processed = (self.row(evaluated, "strict", "dae", name) for name in ("none", "median=3+erosion=2"))
         assert plain["figures"]["prevalence"] == processed["figures"]["prevalence"]
         assert plain["figures"]["auprc"] != processed["figures"]["auprc"]
-        assert processed["postprocessing"] == {"name": "median=3+erosion=2", "median_size": 3, "min_component_ml": 0.0, "erosion_pixels": 2}
+        assert processed["postprocessing"] == {
+            "name": "median=3+erosion=2",
+            "median_size": 3,
+            "min_component_ml": 0.0,
+            "units": "error",
+            "erosion_pixels": 2,
+        }
 
     def test_cases_csv(self, evaluated: Path) -> None:
         lines = list(csv.DictReader((evaluated / "paper" / "cases.csv").open()))

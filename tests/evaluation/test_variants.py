@@ -11,6 +11,8 @@ from scipy import ndimage
 from mmccd.errors import UsageError
 from mmccd.evaluation.scoring import Maps
 from mmccd.evaluation.variants import LOWEST, Scored, apply_variant, read_variant
+from mmccd.postprocessing import Postprocessing
+from mmccd.spread import in_slice_sd
 
 Make = Callable[..., Scored]
 
@@ -25,6 +27,8 @@ Make = Callable[..., Scored]
         ("components", 1, 1.0, 0),
         ("components=0.25", 1, 0.25, 0),
         ("median+erosion=2+components", 7, 1.0, 2),
+        ("slice_sd", 1, 0.0, 0),
+        ("median+slice_sd", 7, 0.0, 0),
     ],
 )
 def test_words(text: str, median: int, component: float, erosion: int) -> None:
@@ -35,10 +39,25 @@ def test_words(text: str, median: int, component: float, erosion: int) -> None:
         erosion,
     )
     assert variant.as_dict()["name"] == text
+    assert (variant.postprocessing.units == "slice_sd") == ("slice_sd" in text)
 
 
 @pytest.mark.parametrize(
-    "text", ["blur", "median+median", "median=x", "median=4", "median=2.5", "erosion=1.5", "erosion=-1", "components=-1", "none+median", ""]
+    "text",
+    [
+        "blur",
+        "median+median",
+        "median=x",
+        "median=4",
+        "median=2.5",
+        "erosion=1.5",
+        "erosion=-1",
+        "components=-1",
+        "none+median",
+        "",
+        "slice_sd+slice_sd",
+        "slice_sd=2",
+    ],
 )
 def test_refused(text: str) -> None:
     with pytest.raises(UsageError, match="--postprocessing"):
@@ -56,7 +75,7 @@ def one(make_scored: Make) -> Scored:
 def maps_of(one: Scored) -> Maps:
     empty = np.full(one.score.shape, np.nan, dtype=np.float16)
     anomaly = np.where(one.subject.brain, one.score, 0).astype(np.float32)
-    return Maps(np.array(one.subject.slices), anomaly, empty, empty, np.ones(len(anomaly)))
+    return Maps(np.array(one.subject.slices), anomaly, 2 - anomaly, empty, empty, np.ones(len(anomaly)))
 
 
 def test_none_changes_nothing_in_the_brain(one: Scored) -> None:
@@ -74,6 +93,14 @@ def test_median_is_in_plane(one: Scored) -> None:
 def test_dark_is_the_map_turned_round(one: Scored) -> None:
     bright, dark = (apply_variant([maps_of(one)], [one.subject], read_variant("median=3", 7), sign)[0] for sign in (1, -1))
     assert np.array_equal(bright.values, -dark.values)
+
+
+@pytest.mark.parametrize("polarity", [1, -1])
+def test_slice_sd_scales_the_signed_error(one: Scored, polarity: int) -> None:
+    maps = maps_of(one)
+    (scored,) = apply_variant([maps], [one.subject], read_variant("slice_sd+median=3", 7), polarity)
+    expected = Postprocessing(3).smooth(in_slice_sd(polarity * maps.signed, one.subject.brain))
+    assert np.array_equal(scored.values, expected[one.subject.brain])
 
 
 def test_erosion_takes_the_rim_out_and_keeps_the_truth(one: Scored) -> None:

@@ -600,7 +600,7 @@ class TestDemo:
         capsys.readouterr()
         output = tmp_path / "demo"
         assert cli.run([*self.WORDS, "--output", str(output), "--bundles", str(tiny_bundles)]) == 0
-        assert sorted(path.name for path in output.iterdir()) == sorted([*FILES, "phantom"])
+        assert sorted(path.name for path in output.iterdir()) == sorted([*FILES, "percentile_map.nii.gz", "phantom"])
         assert "AUPRC" in capsys.readouterr().out
         assert cli.run([*self.WORDS, "--output", str(output), "--bundles", str(tiny_bundles)]) == 5
         assert cli.run([*self.WORDS, "--output", str(output), "--bundles", str(tiny_bundles), "--force"]) == 0

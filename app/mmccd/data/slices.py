@@ -105,7 +105,7 @@ def load_case(case: Case, normalisations: dict[str, Normalisation]) -> CaseSlice
         for name, volume in volumes.items()
     }
     mask = torch.from_numpy(transform.to_model(brain, 0.0) >= 0.5)[:, None]
-    coverage = transform.to_model(_label(case, reference), 0.0)
+    coverage = transform.to_model(read_lesion(case, reference), 0.0)
     lesion = torch.from_numpy(coverage >= 0.5)[:, None] & mask
     area = torch.from_numpy(coverage.sum(axis=(1, 2)))
     return CaseSlices(images, mask, lesion, torch.from_numpy(coverage.max(axis=(1, 2)) > 0), area, transform)
@@ -116,7 +116,8 @@ def find_case_brain(case: Case, volume: Volume) -> Brain:
     return find_brain(volume, read_nifti(case.brain, "mask") if case.brain else None)
 
 
-def _label(case: Case, reference: Volume) -> NDArray[np.bool_]:
+def read_lesion(case: Case, reference: Volume) -> NDArray[np.bool_]:
+    """The case's lesion mask on the grid of one of its images, all False where it has none; raises as :func:`load_case`."""
     if case.label is None:
         return np.zeros(reference.shape, dtype=bool)
     return np.asarray(_on_grid(read_nifti(case.label, "mask"), reference, case).data > 0.5)

@@ -41,8 +41,8 @@ TITLES = {
 }
 """Methods in the order of the paper's table, with the thresholds behind."""
 SETTINGS: dict[str, dict[str, type]] = {
-    "mmccd": {"steps": int, "stride": int, "width": int},
-    "masked_translation": {"stride": int, "width": int},
+    "mmccd": {"steps": int, "stride": int, "width": int, "rounds": int, "suspicious_sd": float, "sign": str},
+    "masked_translation": {"stride": int, "width": int, "rounds": int, "suspicious_sd": float, "sign": str},
     "ddpm": {"level": int, "steps": int},
 }
 """What can be changed in a method's name (``mmccd:steps=1:stride=16``)."""
@@ -159,7 +159,7 @@ def read_name(text: str) -> tuple[str, dict[str, Any]]:
         try:
             settings[key] = known[key](value)
         except ValueError as error:
-            raise UsageError(f"--methods: {key}={value!r} of {name} is not a whole number") from error
+            raise UsageError(f"--methods: {key}={value!r} of {name} is not a number") from error
     return name, settings
 
 

@@ -22,7 +22,8 @@ from mmccd.evaluation.subjects import Subject, normalised_volume
 from mmccd.scorer import Scorer
 
 Floats = NDArray[np.float32]
-FORMAT = 2
+FORMAT = 3
+FIELDS = ("slices", "anomaly", "signed", "imagined", "returned", "seconds")
 
 
 @dataclass(frozen=True)
@@ -32,6 +33,7 @@ class Maps:
     Attributes:
         slices: index of each slice in the volume.
         anomaly: the anomaly map.
+        signed: mean of x - x'; the score itself where nothing returns.
         imagined: mean imagined target (or the reconstruction), float16, NaN where the method has none.
         returned: mean x', likewise.
         seconds: time of each slice, ``(slices,)``.
@@ -39,6 +41,7 @@ class Maps:
 
     slices: NDArray[np.int64]
     anomaly: Floats
+    signed: Floats
     imagined: NDArray[np.float16]
     returned: NDArray[np.float16]
     seconds: NDArray[np.float64]
@@ -46,7 +49,7 @@ class Maps:
     def take(self, wanted: Sequence[int]) -> Maps:
         """Only these slices, in this order."""
         rows = [int(np.flatnonzero(self.slices == index)[0]) for index in wanted]
-        return Maps(self.slices[rows], self.anomaly[rows], self.imagined[rows], self.returned[rows], self.seconds[rows])
+        return Maps(**{name: getattr(self, name)[rows] for name in FIELDS})
 
 
 class MapStore:
@@ -106,16 +109,15 @@ def _compute(method: Method, subject: Subject, wanted: Sequence[int], scorer: Sc
     result = scorer.score(image, brain & chosen[:, None, None, None])
     seconds = (time.perf_counter() - begin) / len(wanted)
     inside = brain[wanted, 0].numpy()
-    anomaly = np.where(inside, np.nan_to_num(result.anomaly[wanted, 0].numpy()), 0.0).astype(np.float32)
+    anomaly, signed = (
+        np.where(inside, np.nan_to_num(layer[wanted, 0].numpy()), 0.0).astype(np.float32) for layer in (result.anomaly, result.signed)
+    )
     imagined, returned = (layer[wanted, 0].numpy().astype(np.float16) for layer in (result.imagined, result.returned))
-    return Maps(np.asarray(wanted, dtype=np.int64), anomaly, imagined, returned, np.full(len(wanted), seconds))
+    return Maps(np.asarray(wanted, dtype=np.int64), anomaly, signed, imagined, returned, np.full(len(wanted), seconds))
 
 
 def _joined(first: Maps, second: Maps) -> Maps:
-    fields: dict[str, Any] = {
-        name: np.concatenate([getattr(first, name), getattr(second, name)])
-        for name in ("slices", "anomaly", "imagined", "returned", "seconds")
-    }
+    fields: dict[str, Any] = {name: np.concatenate([getattr(first, name), getattr(second, name)]) for name in FIELDS}
     return Maps(**fields)
 
 
@@ -125,7 +127,7 @@ def _read(path: Path, key: str) -> Maps | None:
         with np.load(path, allow_pickle=False) as stored:
             if str(stored["key"]) != key:
                 return None
-            return Maps(*(stored[name] for name in ("slices", "anomaly", "imagined", "returned", "seconds")))
+            return Maps(*(stored[name] for name in FIELDS))
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
         return None
 

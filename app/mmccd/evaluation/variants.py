@@ -1,4 +1,4 @@
-"""Post-processing of a row: median filter, erosion, small components, each on or off; and the map that comes out of it."""
+"""Post-processing of a row: units, median filter, erosion, small components, each on or off; and the map that comes out of it."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from mmccd.errors import UsageError
 from mmccd.evaluation.scoring import Maps
 from mmccd.evaluation.subjects import Bools, Subject
 from mmccd.postprocessing import Postprocessing, erode_slices
+from mmccd.spread import in_slice_sd
 
 LOWEST = float(np.finfo(np.float32).min)
 """Score of brain that an eroded mask leaves out: never anomalous, whatever the threshold."""
@@ -40,7 +41,7 @@ class Variant:
 
 
 def read_variant(text: str, median_size: int) -> Variant:
-    """``none``, or some of ``median``, ``erosion`` and ``components`` joined by ``+``, each with its size where wanted (``median=5+erosion``).
+    """``none``, or some of ``slice_sd``, ``median``, ``erosion`` and ``components`` joined by ``+``, with sizes where wanted (``median=5+erosion``).
 
     Args:
         text: the words.
@@ -50,11 +51,17 @@ def read_variant(text: str, median_size: int) -> Variant:
         UsageError: an unknown word or a size that does not exist.
     """
     sizes: dict[str, float] = {}
+    words = [] if text == "none" else text.split("+")
+    units = "slice_sd" if words.count("slice_sd") == 1 else "error"
+    if units == "slice_sd":
+        words.remove("slice_sd")
     defaults = {"median": float(median_size), "erosion": float(EROSION_PIXELS), "components": MIN_COMPONENT_ML}
-    for word in [] if text == "none" else text.split("+"):
+    for word in words:
         key, equals, value = word.partition("=")
         if key not in defaults or key in sizes:
-            raise UsageError(f"--postprocessing {text}: cannot read {word!r}; expected none, or some of {', '.join(defaults)} joined by +")
+            raise UsageError(
+                f"--postprocessing {text}: cannot read {word!r}; expected none, or some of slice_sd, {', '.join(defaults)} joined by +"
+            )
         try:
             sizes[key] = float(value) if equals else defaults[key]
             if sizes[key] < 0 or (key != "components" and sizes[key] != int(sizes[key])):
@@ -62,7 +69,7 @@ def read_variant(text: str, median_size: int) -> Variant:
         except ValueError as error:
             raise UsageError(f"--postprocessing {text}: {word!r} has no usable size ({error})") from error
     try:
-        postprocessing = Postprocessing(int(sizes.get("median", 1)), sizes.get("components", 0.0))
+        postprocessing = Postprocessing(int(sizes.get("median", 1)), sizes.get("components", 0.0), units)
     except ValueError as error:
         raise UsageError(f"--postprocessing {text}: {error}") from error
     return Variant(text, postprocessing, int(sizes.get("erosion", 0)))
@@ -99,10 +106,15 @@ class Scored:
 
 
 def apply_variant(maps: Sequence[Maps], subjects: Sequence[Subject], variant: Variant, polarity: int) -> list[Scored]:
-    """Smooth each map, turn it round where dark counts (``polarity`` -1), and take the brain's rim out."""
+    """Bring each map to its units, turn it round where dark counts (``polarity`` -1), smooth it, and take the brain's rim out.
+
+    In ``slice_sd`` the signed error (or score) of every method is taken, not its absolute value: what is brighter than the rest of the slice.
+    """
     scored = []
     for one, subject in zip(maps, subjects, strict=True):
         kept = erode_slices(subject.brain, variant.erosion_pixels)
-        score = np.where(kept, polarity * variant.postprocessing.smooth(one.anomaly), LOWEST).astype(np.float32)
+        in_sd = variant.postprocessing.units == "slice_sd"
+        turned = in_slice_sd(polarity * one.signed, subject.brain) if in_sd else polarity * one.anomaly
+        score = np.where(kept, variant.postprocessing.smooth(turned), LOWEST).astype(np.float32)
         scored.append(Scored(subject, score, variant))
     return scored

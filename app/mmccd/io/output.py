@@ -13,6 +13,7 @@ from mmccd.errors import OutputError
 MARKER = "report.json"
 NAMES = (
     "anomaly_map.nii.gz",
+    "percentile_map.nii.gz",
     "segmentation.nii.gz",
     "brain_mask.nii.gz",
     "overview.png",

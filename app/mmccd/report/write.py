@@ -22,6 +22,8 @@ def write_result(result: Result, folder: Path) -> None:
         OutputError: a file cannot be written.
     """
     write_nifti(result.anomaly_map, folder / "anomaly_map.nii.gz", "float32")
+    if result.percentile_map is not None:
+        write_nifti(result.percentile_map, folder / "percentile_map.nii.gz", "float32")
     write_nifti(result.segmentation, folder / "segmentation.nii.gz", "uint8")
     write_nifti(result.brain_mask, folder / "brain_mask.nii.gz", "uint8")
     try:
