@@ -104,7 +104,8 @@ def test_predict(program: Path, tmp_path: Path, tiny_bundles: Path, phantom_data
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir()
     found = run([program, *words], elsewhere)
-    assert (found.returncode, found.stderr) == (0, "")
+    assert found.returncode == 0, found.stderr
+    assert all(line.startswith("WARNING") for line in found.stderr.splitlines()), found.stderr
     report = json.loads((elsewhere / "out" / "report.json").read_text())
     assert report["status"] == "done"
 
