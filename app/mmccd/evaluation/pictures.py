@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from cycler import cycler
+from matplotlib import rcParams
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
@@ -99,6 +101,7 @@ def write_curves(path: Path, curves: dict[str, tuple[RankCounts, float]], preval
     """
     figure = Figure(figsize=(6.4, 5.2))
     axis = figure.add_subplot()
+    axis.set_prop_cycle(cycler(linestyle=["-", "--", "-."]) * rcParams["axes.prop_cycle"])
     for title, (ranks, area) in curves.items():
         recall, precision = ranks.curve()
         axis.step(recall, precision, where="post", linewidth=1.2, label=f"{title} ({area:.3f})")
@@ -115,7 +118,7 @@ def _canvas(rows: int, columns: int) -> tuple[Figure, list[list[Axes]]]:
     for axis in grid.flat:
         axis.set_axis_off()
     figure.subplots_adjust(
-        left=0.01, right=0.99, top=1 - 0.3 / (1.5 * rows + 0.5), bottom=0.2 / (1.5 * rows + 0.5), wspace=0.03, hspace=0.03
+        left=0.01, right=0.99, top=1 - 0.4 / (1.5 * rows + 0.5), bottom=0.2 / (1.5 * rows + 0.5), wspace=0.03, hspace=0.03
     )
     figure.text(0.5, 0.01, NOTICE, color="#ff9d5c", fontsize=6, ha="center")
     return figure, grid.tolist()
