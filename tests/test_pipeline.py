@@ -22,6 +22,7 @@ from mmccd.bundle import load_pair, write_calibrations
 from mmccd.calibration import Calibration, CalibrationKey
 from mmccd.data.phantom import Phantom
 from mmccd.errors import CancelledError, ModelError, ResourceError, UnsuitableInputError, UsageError
+from mmccd.intake import Intake
 from mmccd.pipeline import NOTICE, AnomalyPipeline
 from mmccd.result import CycleResult, Result
 from mmccd.volume import Volume
@@ -163,6 +164,7 @@ def test_given_mask(pipeline: AnomalyPipeline, flair: Volume) -> None:
     mask[: mask.shape[0] // 2] = False
     found = pipeline.run(flair, flair.with_data(mask.astype(np.float32), "mask"))
     assert found.report["input"]["brain_found_by"] == "given mask"
+    assert any("width" in text or "flat" in text or "contrast" in text for text in found.report["warnings"])
     assert np.array_equal(found.brain_mask.data > 0, mask)
     assert (found.anomaly_map.data[~mask] == 0).all()
     assert (found.anomaly_map.data[mask] > 0).mean() > 0.95
@@ -321,7 +323,10 @@ def test_real_volume(shared_bundles: Path, real_data: Path) -> None:
     """A thin slab of a real FLAIR volume keeps its grid; the map ends where the brain ends."""
     image = nib.load(real_data / "ms" / "OPENMS_26" / "OPENMS_26_flair.nii.gz").slicer[:, :, 80:92]
     volume = Volume(np.asarray(image.get_fdata(dtype=np.float32)), np.asarray(image.affine), "flair")
-    found = make_pipeline(shared_bundles, threshold=THRESHOLD).run(volume)
+    with pytest.raises(UnsuitableInputError, match="12 axial slices"):
+        make_pipeline(shared_bundles, threshold=THRESHOLD).run(volume)
+    found = make_pipeline(shared_bundles, threshold=THRESHOLD, intake=Intake(unchecked=True)).run(volume)
+    assert any("12 axial slices" in text for text in found.report["warnings"])
     assert np.array_equal(found.anomaly_map.affine, volume.affine)
     assert (found.anomaly_map.data[volume.data == 0] == 0).mean() > 0.99
     assert (found.anomaly_map.data[volume.data > 0] > 0).mean() > 0.97

@@ -113,16 +113,21 @@ def review(
         slices: the brain on the model grid.
         statistics: what is usual.
         lower: where cerebellum and brainstem are, on the same grid; None where nobody knows.
-        chosen_by_user: whether the mask was given; who gives half a brain may want that, so its shape is no reason to refuse it.
+        chosen_by_user: whether the mask was given; who gives half a brain may want that, so its shape is no reason to refuse it, and nor is its contrast,
+            which is measured with tissue maps that are fitted to a whole brain.
     """
     shape = check_extent(slices, statistics.limits) + check_faces(slices, statistics.limits) + check_outline(slices, statistics.limits)
+    whole = not any(finding.refuses for finding in shape)
     if chosen_by_user:
         shape = [replace(finding, refuses=False) for finding in shape]
     direction = check_direction(slices, lower) if lower is not None else []
     turned = any("upside-down" in finding.text for finding in direction)
     measured = measure(replace(slices, image=slices.image[::-1], mask=slices.mask[::-1]) if turned else slices)
     contrasts, strangeness = statistics.contrasts(measured), statistics.strangeness(measured)
-    found = shape + check_contrast(contrasts, statistics.limits) + check_quality(measured, strangeness, statistics.limits)
+    contrast = check_contrast(contrasts, statistics.limits)
+    if chosen_by_user and not whole:
+        contrast = [replace(finding, refuses=False) for finding in contrast]
+    found = shape + contrast + check_quality(measured, strangeness, statistics.limits)
     found += check_thickness(slices, statistics.limits) + direction
     figures = {
         "contrast_probabilities": {name: round(value, 4) for name, value in contrasts.items()},
