@@ -29,7 +29,9 @@ def test_a_head_is_extracted_with_a_warning(head: tuple[Volume, Extraction], mon
     found = Intake().prepare(volume)
     assert found.brain.method == EXTRACTED
     np.testing.assert_array_equal(found.brain.mask, extraction.mask)
-    assert found.warnings[0] == "the brain was found by mmccd's own network; look at brain_mask"
+    assert (
+        found.warnings[0] == "the brain was found by mmccd's own network; look at brain_mask: fat of neck or orbits in it looks anomalous"
+    )
     assert set(found.figures) == {"contrast_probabilities", "strangeness", "bias", "jump", "detail"}
 
 

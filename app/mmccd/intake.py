@@ -82,7 +82,9 @@ class Intake:
         brain = find_brain(volume, brain_mask, self.extract)
         warnings = []
         if brain.method == EXTRACTED:
-            warnings.append(f"the brain was found by {_FINDERS[self.extractor]}; look at brain_mask")
+            warnings.append(
+                f"the brain was found by {_FINDERS[self.extractor]}; look at brain_mask: fat of neck or orbits in it looks anomalous"
+            )
         if self.bias_correction:
             from mmccd.bias import correct_bias
 
