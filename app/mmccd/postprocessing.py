@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from mmccd.spread import Floats, in_slice_sd
+from mmccd.spread import Floats, error_in_slice_sd
 
 UNITS = ("error", "slice_sd")
 
@@ -49,9 +49,7 @@ class Postprocessing:
         """
         if self.units == "error":
             return np.where(brain, anomaly, np.float32(0.0))
-        if sign == "both":
-            return np.maximum(in_slice_sd(signed, brain), in_slice_sd(-signed, brain))
-        return np.maximum(in_slice_sd(signed if sign == "brighter" else -signed, brain), np.float32(0.0))
+        return error_in_slice_sd(signed, brain, sign)
 
     def smooth(self, anomaly: Floats) -> Floats:
         """Median-filter each slice.

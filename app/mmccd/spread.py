@@ -32,6 +32,18 @@ def in_slice_sd(values: Floats, brain: NDArray[np.bool_]) -> Floats:
     return scaled
 
 
+def error_in_slice_sd(signed: Floats, brain: NDArray[np.bool_], sign: str) -> Floats:
+    """How far a signed error lies on the side that counts, in standard deviations of its slice; 0 on the other side and outside the brain.
+
+    Args:
+        signed: x - x', ``(slices, size, size)``.
+        brain: likewise.
+        sign: which differences count, as in :class:`~mmccd.cycle.CycleSettings`.
+    """
+    sides = {"brighter": [signed], "darker": [-signed], "both": [signed, -signed]}[sign]
+    return np.maximum.reduce([np.zeros_like(signed, dtype=np.float32), *(in_slice_sd(side, brain) for side in sides)])
+
+
 def _centre_and_spread(values: Floats) -> tuple[float, float]:
     low, centre = np.quantile(values, (0.16, 0.5))
     return float(centre), float(centre - low)

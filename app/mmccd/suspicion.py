@@ -7,7 +7,7 @@ import torch
 from scipy import ndimage
 from torch import Tensor
 
-from mmccd.spread import MIN_SLICE_PIXELS, in_slice_sd
+from mmccd.spread import MIN_SLICE_PIXELS, error_in_slice_sd
 
 MEDIAN_PIXELS = 7
 GROWTH_PIXELS = 2
@@ -30,8 +30,7 @@ def suspicious_region(signed: Tensor, brain: Tensor, sd: float, sign: str = "bri
     """
     inside = brain[:, 0].numpy() & (brain.flatten(1).sum(1).numpy() >= MIN_SLICE_PIXELS)[:, None, None]
     error = np.where(inside, np.nan_to_num(signed[:, 0].numpy()), np.float32(0))
-    turned = {"brighter": [error], "darker": [-error], "both": [error, -error]}[sign]
-    scaled = np.maximum.reduce([in_slice_sd(values, inside) for values in turned])
+    scaled = error_in_slice_sd(error, inside, sign)
     smooth = ndimage.median_filter(scaled, size=(1, MEDIAN_PIXELS, MEDIAN_PIXELS), mode="constant")
     cross = ndimage.generate_binary_structure(2, 1)[None]
     grown = ndimage.binary_dilation(smooth > sd, structure=cross, iterations=GROWTH_PIXELS)

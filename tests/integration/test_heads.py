@@ -6,18 +6,17 @@ import json
 import os
 from pathlib import Path
 
-import nibabel as nib
 import numpy as np
 import pytest
-from numpy.typing import NDArray
-from tests.integration.test_predict_dicom import sagittal, turned, words
-from tests.io.dicom_files import assert_same_in_patient_space, multi_frame, save, save_all, single_frames
+from tests.integration.test_predict_dicom import predict_both, words
+from tests.io.dicom_files import assert_same_in_patient_space
 
 from mmccd import cli
 from mmccd.data.phantom import Acquisition, load_anatomy, make_phantom
 from mmccd.errors import UnsuitableInputError
 from mmccd.intake import Intake
 from mmccd.io.nifti import read_nifti
+from mmccd.metrics import dice
 from mmccd.volume import Volume
 
 RAW = Path(os.environ.get("MMCCD_DATA", "/nowhere")) / "raw"
@@ -25,10 +24,6 @@ pytestmark = pytest.mark.skipif("MMCCD_DATA" not in os.environ, reason="MMCCD_DA
 PATIENT = RAW / "FG6692"
 FLAIR = PATIENT / "FG6692_flair.nii.gz"
 HEADS = sorted(path for path in RAW.glob("*/*.nii.gz") if "brainmask" not in path.name)
-
-
-def dice(a: NDArray[np.bool_], b: NDArray[np.bool_]) -> float:
-    return 2 * float((a & b).sum()) / float(a.sum() + b.sum())
 
 
 @pytest.fixture(scope="module")
@@ -99,15 +94,7 @@ def test_wrong_headers_are_noticed(intake: Intake, path: Path) -> None:
 @pytest.mark.parametrize("kind", ["axial", "oblique", "sagittal", "multi-frame"])
 def test_dicom_series_of_a_head(tmp_path: Path, shared_bundles: Path, flair: Volume, kind: str) -> None:
     """The same map and mask as from NIfTI."""
-    image = (np.rint(flair.data).astype(np.uint16), flair.affine)
-    array, affine = {"oblique": turned, "sagittal": sagittal}.get(kind, lambda image: image)(image)
-    nib.save(nib.Nifti1Image(array, affine), tmp_path / "head.nii.gz")
-    if kind == "multi-frame":
-        save(multi_frame(array, affine), tmp_path / "study" / "IM")
-    else:
-        save_all(single_frames(array, affine), tmp_path / "study")
-    assert cli.run(words(tmp_path / "head.nii.gz", tmp_path / "from_nifti", shared_bundles)) == 0
-    assert cli.run(words(tmp_path / "study", tmp_path / "from_dicom", shared_bundles)) == 0
+    predict_both((np.rint(flair.data).astype(np.uint16), flair.affine), kind, tmp_path, shared_bundles)
     for name in ("brain_mask", "anomaly_map"):
         expected, found = (read_nifti(tmp_path / folder / f"{name}.nii.gz") for folder in ("from_nifti", "from_dicom"))
         atol = 1e-3 * float(expected.data.max()) if name == "anomaly_map" else 0.0

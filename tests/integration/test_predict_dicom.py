@@ -46,16 +46,21 @@ def words(source: Path, output: Path, bundles: Path, *more: str) -> list[str]:
     return ["predict", str(source), "--output", str(output), *always, *more]
 
 
+def predict_both(image: Image, kind: str, folder: Path, bundles: Path) -> None:
+    """An image as NIfTI and as a series of that kind, each predicted: ``from_nifti`` and ``from_dicom`` in the folder."""
+    array, affine = {"oblique": turned, "sagittal": sagittal}.get(kind, lambda same: same)(image)
+    nib.save(nib.Nifti1Image(array, affine), folder / "head.nii.gz")
+    if kind == "multi-frame":
+        save(multi_frame(array, affine), folder / "study" / "IM")
+    else:
+        save_all(single_frames(array, affine), folder / "study")
+    assert cli.run(words(folder / "head.nii.gz", folder / "from_nifti", bundles)) == 0
+    assert cli.run(words(folder / "study", folder / "from_dicom", bundles)) == 0
+
+
 @pytest.mark.parametrize("kind", ["axial", "oblique", "sagittal", "multi-frame"])
 def test_as_from_nifti(tmp_path: Path, head: Image, shared_bundles: Path, kind: str) -> None:
-    array, affine = {"oblique": turned, "sagittal": sagittal}.get(kind, lambda image: image)(head)
-    nib.save(nib.Nifti1Image(array, affine), tmp_path / "head.nii.gz")
-    if kind == "multi-frame":
-        save(multi_frame(array, affine), tmp_path / "study" / "IM")
-    else:
-        save_all(single_frames(array, affine), tmp_path / "study")
-    assert cli.run(words(tmp_path / "head.nii.gz", tmp_path / "from_nifti", shared_bundles)) == 0
-    assert cli.run(words(tmp_path / "study", tmp_path / "from_dicom", shared_bundles)) == 0
+    predict_both(head, kind, tmp_path, shared_bundles)
     for name in MAPS:
         expected = read_nifti(tmp_path / "from_nifti" / f"{name}.nii.gz")
         found = read_nifti(tmp_path / "from_dicom" / f"{name}.nii.gz")

@@ -9,13 +9,13 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
 from numpy.random import Generator
 from numpy.typing import NDArray
 from scipy import ndimage
+from scipy.spatial.transform import Rotation
 from torch import Tensor
 from torch.nn import functional
 from torch.utils.data import Dataset
@@ -33,6 +33,8 @@ _LOWER = (7, 46, 8, 47, 15, 16)
 """FreeSurfer's cerebellum, fourth ventricle and brainstem."""
 _SPLIT = {"white": ((2, 41, 77, 78, 79, 85, 251, 252, 253, 254, 255), (7, 46), (530,)), "grey": ((8, 47), (17, 53, 18, 54))}
 """Tissues of which parts get contrasts of their own."""
+_OUTER = ("scalp", "skin", "bone", "marrow", "mucosa", "vessel")
+"""Tissues outside the brain whose signal varies most."""
 _SAMPLES = 6
 """Points at which a voxel is sampled: its partial volume."""
 _LEVELS = np.array([[-1.0, -1.6, -1.8], [1.0, -0.6, 1.25]])
@@ -155,7 +157,7 @@ def synthesise(head: Head, slices: int, random: Generator, grid: Grid | None = N
     if stripped:
         image = image * (brain >= random.uniform(0.3, 0.7))
     image = _acquire(image, centres, outer, stripped, random)
-    image, brain, lower = _orient(image, brain, lower, random)
+    image, brain, lower = _orient([image, brain, lower], random)
     image, keep = _crop(image, random)
     scale = intensity_scale(image) * math.exp(random.normal(0, 0.15))
     image = np.clip(image / scale, 0, LARGEST).astype(np.float32)
@@ -179,7 +181,7 @@ class _Geometry:
     @classmethod
     def draw(cls, head: Head, slices: int, random: Generator, grid: Grid) -> _Geometry:
         angles = np.radians(np.clip(random.normal(0, [9.0, 4.0, 8.0]), -25, 25))
-        turn = _rotation(angles) @ np.diag(np.exp(random.normal(0, 0.07, 3)))
+        turn = Rotation.from_euler("XYZ", angles).as_matrix() @ np.diag(np.exp(random.normal(0, 0.07, 3)))
         spacing = random.uniform(2.5, 7.0)
         thickness = spacing * random.uniform(0.7, 1.0)
         offset = np.array([*random.normal(0, 9.0, 2), 0.0])
@@ -222,14 +224,6 @@ class _Geometry:
         return image, brain, lower, np.asarray(self.points - middle, dtype=np.float32)
 
 
-def _rotation(angles: NDArray[np.float64]) -> NDArray[np.float64]:
-    cosines, sines = np.cos(angles), np.sin(angles)
-    about_x = np.array([[1, 0, 0], [0, cosines[0], -sines[0]], [0, sines[0], cosines[0]]])
-    about_y = np.array([[cosines[1], 0, sines[1]], [0, 1, 0], [-sines[1], 0, cosines[1]]])
-    about_z = np.array([[cosines[2], -sines[2], 0], [sines[2], cosines[2], 0], [0, 0, 1]])
-    return about_x @ about_y @ about_z
-
-
 def _field(points: NDArray[np.float32], shape: Sequence[int], channels: int, knots_mm: float, random: Generator) -> NDArray[np.float32]:
     """Smooth random fields over the head, ``(..., channels)``, at points in voxels of 1 mm."""
     knots = [int(math.ceil(n / knots_mm)) + 1 for n in shape]
@@ -257,7 +251,7 @@ def _contrast(tissues: Sequence[str], random: Generator) -> tuple[NDArray[np.flo
     if random.random() < 0.35:  # fat is suppressed, or bright as in fast spin echo
         factor = random.uniform(0.1, 1.0) if random.random() < 0.6 else random.uniform(1.0, 1.8)
         values[[number for number, name in enumerate(tissues) if name in ("scalp", "marrow")]] *= factor
-    outside = np.array([name in ("scalp", "skin", "bone", "marrow", "mucosa", "vessel") for name in tissues])
+    outside = np.array([name in _OUTER for name in tissues])
     return values, np.where(np.pad(outside, (0, CLASS_BITS + 1 - count)), values, 0).astype(np.float32)
 
 
@@ -272,7 +266,7 @@ def _physical(tissues: Sequence[str], kind: str, random: Generator) -> NDArray[n
 
     white = TISSUES["white"].at(acquisition.field_strength)
     unit = signal(white.t1, white.t2, white.pd, sequence)
-    loose = np.where([name in ("scalp", "skin", "bone", "marrow", "mucosa", "vessel") for name in tissues], 0.35, 0.05)
+    loose = np.where([name in _OUTER for name in tissues], 0.35, 0.05)
     return np.array([value(TISSUES[name]) / unit for name in tissues]) * np.exp(random.normal(0, 1, len(tissues)) * loose)
 
 
@@ -317,9 +311,8 @@ def _acquire(
     return image.astype(np.float32)
 
 
-def _orient(*layers_and_random: Any) -> tuple[NDArray[np.float32], ...]:
+def _orient(layers: Sequence[NDArray[np.float32]], random: Generator) -> tuple[NDArray[np.float32], ...]:
     """Mirror left and right; turn the order of the slices round; more rarely mirror front and back, as wrong headers do."""
-    *layers, random = layers_and_random
     sideways, upwards, frontwards = random.random() < 0.5, random.random() < 0.5, random.random() < 0.12
     result = []
     for layer in layers:
