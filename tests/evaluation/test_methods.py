@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from mmccd.errors import ModelError, UsageError
-from mmccd.evaluation.methods import TITLES, Setup, expand_grid, make_methods, read_name, resolve_target
+from mmccd.evaluation.methods import TITLES, Setup, _sides, expand_grid, make_methods, read_name, resolve_target
 from mmccd.preprocessing import Normalisation
 
 
@@ -35,6 +35,16 @@ def test_thresholds_have_a_second_side_on_other_contrasts(setup: Setup) -> None:
     other = replace(setup, source="t2", target="flair")
     assert [method.polarities for method in make_methods(["intensity", "histogram"], other)] == [(1, -1), (1, -1)]
     assert make_methods(["intensity"], other)[0].normalisation == Normalisation("range", 2.0, 90.0)
+
+
+def test_the_side_that_counts_in_slice_sd(setup: Setup) -> None:
+    """The sign of the cycle names it; an absolute error leaves it to validation data where lesions may be dark."""
+    names = ["intensity", "ae", "mmccd:sign=both", "mmccd:sign=brighter", "mmccd:sign=darker"]
+    assert [method.choices("slice_sd") for method in make_methods(names, setup)] == [(1,), (1,), (1,), (1,), (-1,)]
+    (other,) = make_methods(["intensity"], replace(setup, source="t2", target="flair"))
+    assert other.choices("slice_sd") == other.choices("error") == (1, -1)
+    assert _sides("both", "t1") == (1, -1)
+    assert _sides("darker", "t1") == (-1,)
 
 
 @pytest.mark.parametrize(

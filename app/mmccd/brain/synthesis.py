@@ -37,9 +37,9 @@ _OUTER = ("scalp", "skin", "bone", "marrow", "mucosa", "vessel")
 """Tissues outside the brain whose signal varies most."""
 _SAMPLES = 6
 """Points at which a voxel is sampled: its partial volume."""
-_LEVELS = np.array([[-1.0, -1.6, -1.8], [1.0, -0.6, 1.25]])
-_LEVEL_SHARES = (0.6, 0.25, 0.15)
-"""Where slices lie, in halves of the brain's height from its middle: brain, skull base, from the neck to beyond the crown."""
+_LEVELS = np.array([[-1.0, -1.7, 0.6, -1.8], [1.0, -0.5, 1.2, 1.25]])
+_LEVEL_SHARES = (0.4, 0.35, 0.15, 0.1)
+"""Where slices lie, in halves of the brain's height from its middle: brain, skull base and neck, crown, anywhere."""
 _KNOTS_MM = 40.0
 _SHARES = {"flair": 0.4, "t1": 0.2, "t2": 0.2, "random": 0.2}
 

@@ -82,7 +82,8 @@ class Method:
         normalisation: of the images that the scorer sees.
         key: everything that the maps depend on, for JSON.
         build: makes the scorer (loads the networks).
-        polarities: what may count as anomalous: ``(BRIGHT,)``, or both where validation data choose.
+        polarities: whether large or small scores count as anomalous: ``(BRIGHT,)``, or both where validation data choose.
+        sides: which side of the signed error counts in ``slice_sd``, where the score's sign is gone: likewise.
     """
 
     name: str
@@ -91,6 +92,11 @@ class Method:
     key: dict[str, Any]
     build: Callable[[], Scorer]
     polarities: tuple[int, ...] = (BRIGHT,)
+    sides: tuple[int, ...] = (BRIGHT,)
+
+    def choices(self, units: str) -> tuple[int, ...]:
+        """What validation data choose from, in units of :class:`~mmccd.postprocessing.Postprocessing`."""
+        return self.sides if units == "slice_sd" else self.polarities
 
 
 def resolve_target(bundles: Path, source: str, target: str | None) -> str | None:
@@ -182,7 +188,14 @@ def _make(text: str, setup: Setup) -> Method:
     except ValueError as error:
         raise UsageError(f"--methods: {text}: {error}") from error
     common = {"method": name, "source": setup.source, "normalisation": made.normalisation.as_dict()}
-    return replace(made, name=text, title=title, key={**common, **made.key})
+    sides = _sides(made.key.get("cycle", {}).get("sign", "both"), setup.source)
+    return replace(made, name=text, title=title, key={**common, **made.key}, sides=sides)
+
+
+def _sides(sign: str, source: str) -> tuple[int, ...]:
+    """Lesions are bright on FLAIR; on other contrasts the sign of the cycle says, or validation data do."""
+    named = {"brighter": (BRIGHT,), "darker": (DARK,)}
+    return named.get(sign, (BRIGHT,) if source == "flair" else (BRIGHT, DARK))
 
 
 def _threshold(name: str, settings: dict[str, Any], setup: Setup) -> Method:

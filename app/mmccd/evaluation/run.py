@@ -179,7 +179,7 @@ def _judge(
     def scored(subjects: Sequence[Subject], polarity: int) -> list[Scored]:
         return apply_variant([maps[subject.name] for subject in subjects], subjects, variant, polarity)
 
-    polarity = choose_polarity(method.polarities, lambda sign: scored(group.validation, sign))
+    polarity = choose_polarity(method.choices(variant.postprocessing.units), lambda sign: scored(group.validation, sign))
     row = protocol.judge(scored(group.validation, polarity), scored(group.reported, polarity), plan.rate)
     shown = [group.reported[index] for index in choose_shown(len(group.reported))]
     return polarity, row, [_shot(subject, maps[subject.name], variant, polarity) for subject in shown]
@@ -187,7 +187,8 @@ def _judge(
 
 def _shot(subject: Subject, maps: Maps, variant: Variant, polarity: int) -> Shot:
     at = subject.picture
-    smoothed = polarity * variant.postprocessing.smooth(maps.anomaly[at : at + 1])[0]
+    score = maps.signed if variant.postprocessing.units == "slice_sd" else maps.anomaly
+    smoothed = polarity * variant.postprocessing.smooth(score[at : at + 1])[0]
     return Shot(subject, smoothed, maps.imagined[at].astype(np.float32), maps.returned[at].astype(np.float32))
 
 

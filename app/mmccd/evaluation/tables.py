@@ -39,7 +39,7 @@ class TableRow:
     @property
     def title(self) -> str:
         """The method's title, with the side that was chosen where there was a choice."""
-        side = f", {'bright' if self.polarity > 0 else 'dark'}" if len(self.method.polarities) > 1 else ""
+        side = f", {'bright' if self.polarity > 0 else 'dark'}" if len(self.method.choices(self.variant.postprocessing.units)) > 1 else ""
         return self.method.title + side
 
 
