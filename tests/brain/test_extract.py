@@ -12,7 +12,7 @@ from scipy import ndimage
 from scipy.spatial.transform import Rotation
 from torch import Tensor
 
-from mmccd.brain.extract import AxialGrid, extract_brain
+from mmccd.brain.extract import AxialGrid, extract_brain, without_neck
 from mmccd.brain.slices import intensity_scale, triples
 from mmccd.errors import UnsuitableInputError
 from mmccd.volume import Volume
@@ -143,6 +143,24 @@ def test_a_neck_that_looks_like_brain_does_not_spread() -> None:
     found = extract_brain(Volume(data, affine()), bright).mask
     assert float((found & ~brain).sum()) < 0.6 * float((neck & ~brain).sum())
     assert dice(found, brain) > 0.93
+
+
+@pytest.mark.parametrize("upside_down", [False, True])
+def test_slices_of_fat_and_bone_at_the_lower_end_are_no_brain(upside_down: bool) -> None:
+    random = np.random.default_rng(0)
+    radii = np.array([5, 5, 6, 9, 12, 14, 14, 12, 8, 5])
+    rows = np.arange(32) - 15.5
+    mask = np.hypot(rows[:, None], rows)[None] < radii[:, None, None]
+    image = random.normal(100, 10, mask.shape).astype(np.float32)
+    image[:2] = random.choice(np.array([20.0, 100.0, 300.0], dtype=np.float32), image[:2].shape)
+    lower = np.where(np.arange(10) < 4, 0.9, 0.1)[:, None, None] * np.ones(mask.shape)
+    order = slice(None, None, -1 if upside_down else 1)
+    kept = without_neck(mask[order], image[order], lower[order])[order]
+    assert not kept[:2].any()
+    assert np.array_equal(kept[2:], mask[2:])
+    image[-2:] = image[:2]
+    assert np.array_equal(without_neck(mask, image, lower)[2:], mask[2:]), "the crown stays"
+    assert np.array_equal(without_neck(mask, np.full_like(image, 100), lower), mask)
 
 
 def test_a_leaning_brain_is_not_cut() -> None:

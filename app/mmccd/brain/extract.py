@@ -30,6 +30,8 @@ _MOVE_MM = 8.0
 _CLOSING_MM = 4.0
 _LEAN = 0.36
 """How far a brain's outline may lie outside that of its neighbour nearer to the widest slice, in slice spacings: a stack tilted by 20 degrees."""
+_NECK_AREA, _NECK_SHARE = 0.3, 0.25
+"""A neck: an end slice smaller than this share of the widest, more of which than this share is as dark or bright as 2 % of the brain's middle."""
 _BALL = ndimage.generate_binary_structure(3, 1)
 
 
@@ -126,8 +128,9 @@ def extract_brain(volume: Volume, network: Network, device: torch.device | None 
     centre = _upper_head(volume, data)
     for _ in range(2):
         grid = AxialGrid.fit(volume, centre)
-        probability = _run(grid.to_model(data), network, device or torch.device("cpu"))
-        mask = _clean(probability[0], grid.spacing)
+        slices = grid.to_model(data)
+        probability = _run(slices, network, device or torch.device("cpu"))
+        mask = without_neck(_clean(probability[0], grid.spacing), slices, probability[1])
         if mask.sum() * np.prod(grid.spacing) / 1000 < SMALLEST_ML:
             raise UnsuitableInputError(
                 f"{name}: no brain was found in it ({mask.sum() * np.prod(grid.spacing) / 1000:.0f} mL); expected an MRI of a head; "
@@ -214,6 +217,33 @@ def _narrowing(mask: NDArray[np.bool_], lean: int) -> NDArray[np.bool_]:
             if 3 * areas[index] < 2 * areas[widest]:
                 result[index] &= ndimage.binary_dilation(last, disc, iterations=lean)
             last = result[index]
+    return result
+
+
+def without_neck(mask: NDArray[np.bool_], image: NDArray[np.float32], lower: NDArray[np.float32]) -> NDArray[np.bool_]:
+    """Take away small slices at the lower end that hold fat and bone: much that is darker or brighter than nearly all of the middle of the brain.
+
+    Args:
+        mask: ``(slices, rows, columns)``, the brain as found.
+        image: likewise, the intensities.
+        lower: likewise, probability of cerebellum and brainstem: it tells which end is the lower one.
+    """
+    areas = mask.sum(axis=(1, 2))
+    widest = int(areas.max(initial=0))
+    infratentorial = np.where(mask, lower, 0).sum(axis=(1, 2))
+    if not infratentorial.any():
+        return mask
+    places = np.arange(len(mask))
+    below = np.average(places, weights=infratentorial) < np.average(places, weights=areas)
+    middle = areas > 0.6 * widest
+    dark, bright = np.quantile(image[middle][mask[middle]], (0.02, 0.98))
+    result = mask.copy()
+    ends = np.flatnonzero(areas)
+    for index in ends if below else ends[::-1]:
+        values = image[index][mask[index]]
+        if areas[index] > _NECK_AREA * widest or ((values < dark) | (values > bright)).mean() <= _NECK_SHARE:
+            break
+        result[index] = False
     return result
 
 
