@@ -13,6 +13,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from numpy.typing import NDArray
 from pydicom.dataset import Dataset
 from pydicom.sr.codedict import codes
+from pydicom.valuerep import DA, TM
 
 from mmccd.dicom_out.identity import WATERMARK, Identity, finish
 from mmccd.dicom_out.source import Source
@@ -63,7 +64,7 @@ def draw_slice(view: RadiologicalView, index: int, found: str) -> NDArray[np.uin
     left, right = (figure.add_axes((start, bottom, wide, tall)) for start in (0.0, 1.0 - wide))
     for axis in (left, right):
         view.draw_input(axis, index)
-    view.draw_map(right, index, alpha=0.5)
+    view.draw_map(right, index, fade=True)
     view.draw_outline(right, index)
     for axis in (left, right):
         draw_sides(axis, 13.0)
@@ -98,7 +99,7 @@ def _capture(pixels: NDArray[np.uint8], number: int, source: Source, identity: I
     dataset.copy_patient_and_study_information(source.first)
     dataset.ConversionType = "WSD"
     dataset.BodyPartExamined = "BRAIN"
-    dataset.DateOfSecondaryCapture, dataset.TimeOfSecondaryCapture = identity.date, identity.time
+    dataset.DateOfSecondaryCapture, dataset.TimeOfSecondaryCapture = DA(identity.date), TM(identity.time)
     # No name and no date of the patient is in the picture.
     dataset.BurnedInAnnotation = "NO"
     dataset.DerivationDescription = f"Anomaly map and outline over the input; {WATERMARK}"

@@ -16,6 +16,7 @@ from mmccd.volume import Volume
 
 OUTLINE = "#00d5ff"
 _APART_MM = 6.0
+_MOST_OPAQUE = 0.75
 
 
 @dataclass(frozen=True)
@@ -39,8 +40,8 @@ class RadiologicalView:
     @classmethod
     def of(cls, result: Result) -> RadiologicalView:
         """The view of a finished run."""
-        volumes = (result.image, result.smoothed_map, result.segmentation, result.brain_mask)
-        return cls(*(_radiological(volume) for volume in volumes), _spacing(result.image))
+        image, anomaly = _radiological(result.image), _radiological(result.smoothed_map)
+        return cls(image, anomaly, _radiological(result.segmentation), _radiological(result.brain_mask), _spacing(result.image))
 
     @property
     def box(self) -> tuple[slice, slice]:
@@ -74,10 +75,11 @@ class RadiologicalView:
         axis.imshow(self.image[(index, *self.box)], cmap="gray", vmin=low, vmax=high, aspect=self._aspect)
         axis.set_axis_off()
 
-    def draw_map(self, axis: Axes, index: int, alpha: float = 0.75) -> ScalarMappable:
-        """The map within the brain, over what was drawn."""
+    def draw_map(self, axis: Axes, index: int, fade: bool = False) -> ScalarMappable:
+        """The map within the brain, over what was drawn; where it is to fade, low values let the image through."""
         view = (index, *self.box)
         shown = np.ma.masked_where(self.brain[view] == 0, self.anomaly[view])
+        alpha = np.clip(self.anomaly[view] / self.top, 0.0, 1.0) * _MOST_OPAQUE if fade else _MOST_OPAQUE
         return axis.imshow(shown, cmap="inferno", vmin=0, vmax=self.top, alpha=alpha, aspect=self._aspect)
 
     def draw_outline(self, axis: Axes, index: int) -> None:
