@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pydicom
 from numpy.typing import NDArray
+from pydicom.datadict import dictionary_VR
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import (
     UID,
@@ -132,12 +133,18 @@ def _completed(header: Dataset, volume: Volume) -> Dataset:
     result.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
     for keyword in _TYPE_2:
         if not _is_valid(result, keyword):
-            setattr(result, keyword, "")
+            _put(result, keyword, "")
     if "PerFrameFunctionalGroupsSequence" in result:
-        result.SharedFunctionalGroupsSequence = [_shared_group(result, volume)]
+        _put(result, "SharedFunctionalGroupsSequence", [_shared_group(result, volume)])
     elif not result.get("SliceThickness"):
-        result.SliceThickness = round(volume.spacing[2], 6)
+        _put(result, "SliceThickness", round(volume.spacing[2], 6))
     return result
+
+
+def _put(header: Dataset, keyword: str, value: object) -> None:
+    """A new element in place of one that other datasets may hold, too."""
+    header.pop(keyword, None)
+    setattr(header, keyword, value)
 
 
 def _shared_group(header: Dataset, volume: Volume) -> Dataset:
@@ -150,15 +157,15 @@ def _shared_group(header: Dataset, volume: Volume) -> Dataset:
     measures = Dataset()
     measures.update(group.PixelMeasuresSequence[0])
     if not measures.get("SliceThickness"):
-        measures.SliceThickness = round(volume.spacing[2], 6)
-    group.PixelMeasuresSequence = [measures]
+        _put(measures, "SliceThickness", round(volume.spacing[2], 6))
+    _put(group, "PixelMeasuresSequence", [measures])
     return group
 
 
 def _is_valid(header: Dataset, keyword: str) -> bool:
     try:
         element = header[keyword]
-        pattern = _VALID.get(element.VR)
+        pattern = _VALID.get(dictionary_VR(keyword))
         return element.value is not None and (pattern is None or not element.value or bool(pattern.fullmatch(str(element.value))))
     except READ_ERRORS:
         return False

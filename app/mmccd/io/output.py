@@ -104,7 +104,10 @@ def _make_folder(folder: Path, made: list[Path]) -> None:
 
 
 def _publish(staging: Path, folder: Path) -> None:
-    staged = sorted(str(path.relative_to(staging)) for path in staging.rglob("*") if path.is_file())
+    # Not rglob, which passes over folders that it cannot list.
+    staged = sorted(
+        str(path.relative_to(staging)) for entry in staging.iterdir() for path in (entry.iterdir() if entry.is_dir() else [entry])
+    )
     if MARKER not in staged:
         raise RuntimeError(f"a run without {MARKER} is not complete")
     (folder / MARKER).unlink(missing_ok=True)
