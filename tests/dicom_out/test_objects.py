@@ -327,7 +327,8 @@ class TestHeadersInTheWild:
         def spoil(datasets: list[Dataset]) -> None:
             for dataset in datasets:
                 dataset.PatientSex, dataset.StudyID = "W", "much longer than sixteen characters"
-                dataset.SeriesNumber, dataset.PatientName = -4, "Mustermann"
+                dataset.PatientName = "Mustermann"
+                dataset.add_new("SeriesNumber", "LO", "five")
                 dataset.add_new("PatientBirthDate", "LO", "about 1960")
                 dataset.add_new("StudyDate", "LO", "yesterday")
 
@@ -362,6 +363,18 @@ class TestHeadersInTheWild:
         assert report["dicom"] == []
         assert report["warnings"][-1].startswith(f"no DICOM objects were written: a source file has no valid {says}")
         assert list((tmp_path / "out").iterdir()) == []
+
+    def test_what_nobody_expects(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        """A header that highdicom cannot take over costs the objects, not the run, and the error's text is not quoted."""
+
+        def refuse(*_: object) -> None:
+            raise ValueError("Mustermann")
+
+        monkeypatch.setattr("mmccd.dicom_out.write.make_segmentation", refuse)
+        report = write_dicom(result_on(write_kind("axial", tmp_path / "source")), tmp_path).report
+        assert report["dicom"] == []
+        assert "the source's headers cannot be taken over (ValueError)" in report["warnings"][-1]
+        assert "Mustermann" not in str(report)
 
     @pytest.mark.parametrize(("code", "name"), [("ISO_IR 100", "Müller^Jörg"), ("ISO_IR 144", "Люкceмбypг"), ("GB18030", "王^小东")])
     def test_character_sets(self, tmp_path: Path, code: str, name: str) -> None:

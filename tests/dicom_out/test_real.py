@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import shutil
 import subprocess
-from dataclasses import replace
 from pathlib import Path
 
 import highdicom
 import nibabel as nib
 import numpy as np
+import pydicom
 import pytest
-from tests.dicom_out.results import result_on
+from tests.dicom_out.results import result_of, result_on
 from tests.io.dicom_files import RAS_TO_LPS, as_archived, save_all, single_frames
 
 from mmccd.dicom_out.write import write_dicom
+from mmccd.io.dicom.starts import looks_like_dicom
 from mmccd.io.read import read_volume
 from mmccd.result import Result
 
@@ -54,25 +55,27 @@ def test_a_head_as_scanned(tmp_path: Path, real_data: Path, case: str) -> None:
     check(result_on(save_all(datasets, tmp_path / "source")), tmp_path / "out")
 
 
+def completed(folder: Path, target: Path) -> str:
+    """Copies of a series with the frame of reference that whoever made it anonymous took away; its series UID."""
+    target.mkdir()
+    uid = ""
+    for number, path in enumerate(path for path in sorted(folder.rglob("*")) if path.is_file() and looks_like_dicom(path)):
+        dataset = pydicom.dcmread(path)
+        uid = str(dataset.SeriesInstanceUID)
+        dataset.FrameOfReferenceUID = dataset.get("FrameOfReferenceUID") or f"{uid}.1"
+        dataset.save_as(target / f"IM{number}")
+    return uid
+
+
 @pytest.mark.parametrize("name", SERIES)
 def test_series_of_scanners(tmp_path: Path, real_data: Path, name: str) -> None:
     """Headers as scanners write them, with whatever they leave out."""
-    folder = real_data / "dicom" / name
-    uid = next((read_uid(path) for path in sorted(folder.rglob("*")) if path.is_file() and read_uid(path)), None)
-    result = result_on(folder) if uid is None else with_series(folder, uid)
-    check(result, tmp_path / "out")
+    uid = completed(real_data / "dicom" / name, tmp_path / "source")
+    check(result_of(read_volume(tmp_path / "source", "flair", uid)), tmp_path / "out")
 
 
-def read_uid(path: Path) -> str | None:
-    import pydicom
-
-    try:
-        return str(pydicom.dcmread(path, stop_before_pixels=True).SeriesInstanceUID)
-    except (pydicom.errors.InvalidDicomError, AttributeError):
-        return None
-
-
-def with_series(folder: Path, uid: str) -> Result:
-    from tests.dicom_out.results import result_of
-
-    return result_of(replace(read_volume(folder, "flair", uid)))
+def test_no_frame_of_reference(tmp_path: Path, real_data: Path) -> None:
+    """The files as they came have none: a warning, no object."""
+    report = write_dicom(result_on(real_data / "dicom" / SERIES[0]), tmp_path).report
+    assert report["dicom"] == []
+    assert "no valid frame of reference UID" in report["warnings"][-1]

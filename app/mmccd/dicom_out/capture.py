@@ -25,6 +25,7 @@ WIDTH = 1024
 _DPI = 100.0
 _BAND = 56
 _GAP = 8
+_MOST_HEIGHT = 640
 _WARNING_COLOUR = "#ff9d5c"
 _COPIED = ("LossyImageCompression", "LossyImageCompressionRatio", "LossyImageCompressionMethod")
 
@@ -57,7 +58,7 @@ def draw_slice(view: RadiologicalView, index: int, found: str) -> NDArray[np.uin
     """
     width_mm, height_mm = view.size_mm
     panel = (WIDTH - _GAP) // 2
-    height = 2 * _BAND + round(panel * height_mm / width_mm)
+    height = 2 * _BAND + min(round(panel * height_mm / width_mm), _MOST_HEIGHT)
     figure = plt.Figure(figsize=(WIDTH / _DPI, height / _DPI), dpi=_DPI, facecolor="black")
     canvas = FigureCanvasAgg(figure)
     bottom, tall, wide = _BAND / height, 1 - 2 * _BAND / height, panel / WIDTH

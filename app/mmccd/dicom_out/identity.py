@@ -16,6 +16,7 @@ from pydicom.dataset import Dataset
 from pydicom.sr.codedict import codes
 
 from mmccd.dicom_out.source import Source
+from mmccd.io.dicom.header import READ_ERRORS
 from mmccd.result import Result
 
 MANUFACTURER = "MMCCD"
@@ -67,14 +68,12 @@ class Identity:
             "voxels": [_digest(result.segmentation.data), _digest(result.anomaly_map.data), _digest(result.smoothed_map.data)],
         }
         key = hashlib.sha256(json.dumps(decisive, sort_keys=True).encode()).hexdigest()
-        number = source.first.get("SeriesNumber")
-        usable = number is not None and 0 < int(number) <= _MOST_SERIES_NUMBER
         date, time = source.moment
         if not date:
             now = datetime.datetime.now()
             date, time = now.strftime("%Y%m%d"), now.strftime("%H%M%S")
         serial = "-".join(sha[:16] for sha in hashes)
-        return cls(key, version, serial, parameters, int(number) if usable else None, date, time)
+        return cls(key, version, serial, parameters, _series_number(source.first), date, time)
 
     def uid(self, *names: str) -> str:
         """The UID of what has this name."""
@@ -151,6 +150,14 @@ def finish(dataset: Dataset, source: Source) -> None:
 
 def _uid(*names: str) -> str:
     return f"2.25.{uuid.uuid5(_NAMESPACE, '/'.join(names)).int}"
+
+
+def _series_number(header: Dataset) -> int | None:
+    try:
+        number = int(header.SeriesNumber)
+    except READ_ERRORS:
+        return None
+    return number if 0 < number <= _MOST_SERIES_NUMBER else None
 
 
 def _digest(data: np.ndarray[Any, Any]) -> str:

@@ -47,6 +47,7 @@ _TYPE_2 = (
 _VALID = {
     "DA": re.compile(r"\d{4}(0[1-9]|1[0-2])(0[1-9]|[12]\d|3[01])"),
     "TM": re.compile(r"([01]\d|2[0-3])([0-5]\d([0-5]\d(\.\d{1,6})?)?)?"),
+    "AS": re.compile(r"\d{3}[DWMY]"),
     "CS": re.compile(r"[MFO]"),
 }
 _MOMENTS = ("Content", "Acquisition", "Series", "Study")
@@ -126,11 +127,13 @@ def tolerant() -> Iterator[None]:
 
 
 def _completed(header: Dataset, volume: Volume) -> Dataset:
-    """A copy that has what a derived object must have; what is missing or no valid date, time or sex is empty."""
+    """A copy that has what a derived object must have; what is missing or no valid date, time, sex or age is empty."""
     result: Dataset = copy.copy(header)
     result._dict = dict(header._dict)
     result.file_meta = FileMetaDataset()
     result.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
+    if not _is_valid(result, "PatientAge"):
+        result.pop("PatientAge", None)
     for keyword in _TYPE_2:
         if not _is_valid(result, keyword):
             _put(result, keyword, "")

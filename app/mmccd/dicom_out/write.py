@@ -15,6 +15,7 @@ from mmccd.dicom_out.segmentation import make_segmentation
 from mmccd.dicom_out.source import Source, refusal, tolerant
 from mmccd.dicom_out.structured_report import make_report
 from mmccd.errors import OutputError
+from mmccd.io.dicom.header import READ_ERRORS
 from mmccd.io.output import DICOM
 from mmccd.result import Result
 
@@ -37,14 +38,14 @@ def write_dicom(result: Result, folder: Path) -> Result:
     """
     if not result.image.headers:
         return result
-    reason = refusal(result.image)
+    objects, reason = _objects_or_reason(result)
     if reason:
         warning = f"no DICOM objects were written: {reason}"
         return replace(result, report={**result.report, "dicom": [], "warnings": [*result.report["warnings"], warning]})
     try:
         (folder / DICOM).mkdir()
         with tolerant():
-            entries = [_write(dataset, folder, name) for name, dataset in make_objects(result).items()]
+            entries = [_write(dataset, folder, name) for name, dataset in objects.items()]
     except OSError as error:
         raise OutputError(
             f"{folder.parent}: cannot be written ({error.strerror or error}); choose another --output or free some space"
@@ -62,6 +63,16 @@ def make_objects(result: Result) -> dict[str, Dataset]:
         report = make_report(result, source, segmentation, identity)
     numbered = {f"secondary_capture_{number}.dcm": capture for number, capture in enumerate(captures, 1)}
     return {"segmentation.dcm": segmentation, **numbered, "report.dcm": report}
+
+
+def _objects_or_reason(result: Result) -> tuple[dict[str, Dataset], str | None]:
+    """The objects, or why there are none: the files beside them are worth having all the same. An error's text is not told, it can quote the header."""
+    try:
+        with tolerant():
+            reason = refusal(result.image)
+        return ({}, reason) if reason else (make_objects(result), None)
+    except READ_ERRORS as error:
+        return {}, f"the source's headers cannot be taken over ({type(error).__name__}); export the series again from the archive"
 
 
 def _write(dataset: Dataset, folder: Path, name: str) -> dict[str, str]:
