@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from dataclasses import replace
 from pathlib import Path
 
@@ -18,9 +17,6 @@ from mmccd.errors import OutputError
 from mmccd.io.dicom.header import READ_ERRORS
 from mmccd.io.output import DICOM
 from mmccd.result import Result
-
-# highdicom tells at INFO what it copies, and warns with the values that it dislikes.
-logging.getLogger("highdicom").setLevel(logging.CRITICAL)
 
 
 def write_dicom(result: Result, folder: Path) -> Result:
