@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from io import BytesIO
 from pathlib import Path
 
 from pydicom.dataset import Dataset
@@ -34,19 +35,19 @@ def write_dicom(result: Result, folder: Path) -> Result:
     """
     if not result.image.headers:
         return result
-    objects, reason = _objects_or_reason(result)
+    encoded, reason = _encoded_or_reason(result)
     if reason:
         warning = f"no DICOM objects were written: {reason}"
         return replace(result, report={**result.report, "dicom": [], "warnings": [*result.report["warnings"], warning]})
     try:
         (folder / DICOM).mkdir()
-        with tolerant():
-            entries = [_write(dataset, folder, name) for name, dataset in objects.items()]
+        for name, (content, _) in encoded.items():
+            (folder / name).write_bytes(content)
     except OSError as error:
         raise OutputError(
             f"{folder.parent}: cannot be written ({error.strerror or error}); choose another --output or free some space"
         ) from error
-    return replace(result, report={**result.report, "dicom": entries})
+    return replace(result, report={**result.report, "dicom": [{"file": name, **entry} for name, (_, entry) in encoded.items()]})
 
 
 def make_objects(result: Result) -> dict[str, Dataset]:
@@ -61,16 +62,26 @@ def make_objects(result: Result) -> dict[str, Dataset]:
     return {"segmentation.dcm": segmentation, **numbered, "report.dcm": report}
 
 
-def _objects_or_reason(result: Result) -> tuple[dict[str, Dataset], str | None]:
-    """The objects, or why there are none: the files beside them are worth having all the same. An error's text is not told, it can quote the header."""
+def _encoded_or_reason(result: Result) -> tuple[dict[str, tuple[bytes, dict[str, str]]], str | None]:
+    """The bytes and the report's entry of each file, or why there are none: what lies beside them is worth having all the same.
+
+    An error's text is not told, because it can quote the header.
+    """
     try:
         with tolerant():
             reason = refusal(result.image)
-        return ({}, reason) if reason else (make_objects(result), None)
+            if reason:
+                return {}, reason
+            return {f"{DICOM}/{name}": (_encode(dataset), _entry(dataset)) for name, dataset in make_objects(result).items()}, None
     except READ_ERRORS as error:
         return {}, f"the source's headers cannot be taken over ({type(error).__name__}); export the series again from the archive"
 
 
-def _write(dataset: Dataset, folder: Path, name: str) -> dict[str, str]:
-    dataset.save_as(folder / DICOM / name, enforce_file_format=True)
-    return {"file": f"{DICOM}/{name}", "sop_class": UID(dataset.SOPClassUID).name, "sop_instance_uid": str(dataset.SOPInstanceUID)}
+def _encode(dataset: Dataset) -> bytes:
+    buffer = BytesIO()
+    dataset.save_as(buffer, enforce_file_format=True)
+    return buffer.getvalue()
+
+
+def _entry(dataset: Dataset) -> dict[str, str]:
+    return {"sop_class": UID(dataset.SOPClassUID).name, "sop_instance_uid": str(dataset.SOPInstanceUID)}
