@@ -49,6 +49,11 @@ def predict_file(
     pipeline = make_pipeline()
     with staged_output(output, force) as staging:
         result = pipeline.run(volume, mask, progress)
+        if volume.headers:
+            # highdicom takes a second to load, which NIfTI need not wait for.
+            from mmccd.dicom_out.write import write_dicom
+
+            result = write_dicom(result, staging)
         write_result(result, staging)
     return result
 

@@ -22,12 +22,15 @@ class Volume:
             y to anterior, z to superior are the *positive* directions R, A, S); the position is that of the voxel's centre.
         modality: ``"flair"``, ``"t1"``, ``"t2"``, ``"mask"`` or ``""`` where it is not known.
         provenance: where the image came from (file name, type, notes of the reader); never patient data.
+        headers: of an image from DICOM, the headers of its files without pixels (pydicom datasets). They hold patient data and serve one purpose, the
+            DICOM objects that go back into the same study (:mod:`mmccd.dicom_out`); empty for other images.
     """
 
     data: NDArray[Any]
     affine: NDArray[np.float64]
     modality: str = ""
     provenance: dict[str, Any] = field(default_factory=dict)
+    headers: tuple[Any, ...] = field(default=(), repr=False, compare=False)
 
     def __post_init__(self) -> None:
         if self.data.ndim != 3:

@@ -1,4 +1,4 @@
-"""``mmccd predict`` on DICOM: the same map as from NIfTI, on the series' own grid, and nothing of the patient anywhere."""
+"""``mmccd predict`` on DICOM: the same map as from NIfTI, on the series' own grid, and nothing of the patient anywhere but in the DICOM objects."""
 
 from __future__ import annotations
 
@@ -9,9 +9,10 @@ from pathlib import Path
 import nibabel as nib
 import numpy as np
 import pytest
+from highdicom.seg import segread
 from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
-from tests.io.dicom_files import SECRETS, assert_same_in_patient_space, multi_frame, save, save_all, single_frames
+from tests.io.dicom_files import RAS_TO_LPS, SECRETS, assert_same_in_patient_space, multi_frame, save, save_all, single_frames
 
 from mmccd import cli
 from mmccd.batch import predict_folder
@@ -67,10 +68,26 @@ def test_as_from_nifti(tmp_path: Path, head: Image, shared_bundles: Path, kind: 
         atol = 1e-5 * float(expected.data.max()) if name == "anomaly_map" else 0.0
         assert_same_in_patient_space(found, expected.data, expected.affine, atol=atol)
         assert found.data.any()
+    check_objects(tmp_path / "from_dicom")
+    assert not (tmp_path / "from_nifti" / "dicom").exists()
+
+
+def check_objects(output: Path) -> None:
+    """The segmentation object holds the voxels of the NIfTI file, and the report lists what lies in the folder."""
+    expected = read_nifti(output / "segmentation.nii.gz")
+    volume = segread(output / "dicom" / "segmentation.dcm").get_volume(combine_segments=True)
+    to_index = np.linalg.inv(expected.affine) @ RAS_TO_LPS @ volume.affine
+    places = np.argwhere(volume.array) @ to_index[:3, :3].T + to_index[:3, 3]
+    np.testing.assert_allclose(places, np.rint(places), atol=1e-3)
+    placed = np.zeros(expected.shape)
+    placed[tuple(np.rint(places).astype(int).T)] = 1
+    np.testing.assert_array_equal(placed, expected.data)
+    report = json.loads((output / "report.json").read_text())
+    assert sorted(entry["file"] for entry in report["dicom"]) == sorted(f"dicom/{path.name}" for path in (output / "dicom").iterdir())
 
 
 def test_nothing_of_the_patient(tmp_path: Path, head: Image, shared_bundles: Path, capfd: pytest.CaptureFixture[str]) -> None:
-    """In no file, no line, with --debug: the name stands in headers, folders and the description."""
+    """In no file but the DICOM objects, no line, with --debug: the name stands in headers, folders and the description."""
     datasets = single_frames(*head, description="flair Mustermann ERIKA")
     save_all(datasets, tmp_path / "study" / "Mustermann_PID-4711")
     save_all(single_frames(*head, uid="1.2.3.9", number=9, description="flair PID-4711"), tmp_path / "study" / "Erika")
@@ -80,8 +97,8 @@ def test_nothing_of_the_patient(tmp_path: Path, head: Image, shared_bundles: Pat
     assert report["input"]["file"] == 'DICOM series 5 "flair *** ***"'
     assert "2 series look like FLAIR" in report["warnings"][-1]
     assert "1.2.3" not in json.dumps(report["input"]) + json.dumps(report["warnings"]), "no UID in the report"
-    texts = [captured.out, captured.err, *(path.name for path in (tmp_path / "out").iterdir())]
-    contents = [path.read_bytes() for path in (tmp_path / "out").iterdir()]
+    texts = [captured.out, captured.err, *(path.name for path in (tmp_path / "out").rglob("*"))]
+    contents = [path.read_bytes() for path in (tmp_path / "out").iterdir() if path.is_file()]
     for secret in SECRETS:
         assert all(secret.lower() not in text.lower() for text in texts)
         assert all(secret.encode() not in content for content in contents)

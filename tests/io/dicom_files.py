@@ -180,3 +180,16 @@ def assert_same_in_patient_space(
     assert np.abs(found - nearest).max() < places
     assert nearest.min() >= 0
     np.testing.assert_allclose(volume.data.reshape(-1), np.asarray(array[tuple(nearest)], dtype=np.float64), rtol=0, atol=atol)
+
+
+def as_archived(datasets: list[Dataset]) -> None:
+    """Add what an archive's headers have beyond that: every attribute of type 2, a name that is not ASCII, the scanner."""
+    for dataset in datasets:
+        dataset.PatientName = "Mustermann^Jörg=漢字"
+        dataset.PatientSex, dataset.PatientAge, dataset.PatientWeight = "M", "061Y", "80"
+        dataset.StudyDate, dataset.StudyTime, dataset.StudyID = "20240305", "101112", "S-1"
+        dataset.SeriesDate, dataset.SeriesTime = "20240305", "102030.5"
+        dataset.StudyDescription, dataset.ReferringPhysicianName = "Kopf", "Überweiser^Anna"
+        dataset.Manufacturer, dataset.ManufacturerModelName, dataset.DeviceSerialNumber = "Scanners", "Scan 3", "77"
+        dataset.SoftwareVersions, dataset.TimezoneOffsetFromUTC = "V1", "+0100"
+        dataset.BodyPartExamined, dataset.PatientPosition, dataset.PositionReferenceIndicator = "HEAD", "HFS", ""

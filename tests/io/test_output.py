@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from mmccd.errors import OutputError
-from mmccd.io.output import MARKER, NAMES, STAGING, check_output, staged_output
+from mmccd.io.output import DICOM, MARKER, NAMES, STAGING, check_output, staged_output
 
 ORDINARY = [name for name in NAMES if name != MARKER]
 
@@ -24,6 +24,7 @@ class RunError(Exception):
 def write_all(folder: Path, text: str = "new", names: tuple[str, ...] = NAMES) -> None:
     """Every file of ours."""
     for name in names:
+        (folder / name).parent.mkdir(exist_ok=True)
         (folder / name).write_text(text)
 
 
@@ -83,7 +84,7 @@ def test_an_incomplete_run_is_a_defect(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_files_of_ours_are_not_replaced(tmp_path: Path, name: str) -> None:
-    (tmp_path / name).write_text("old")
+    write_all(tmp_path, "old", (name,))
     with pytest.raises(OutputError, match="--force") as caught, staged_output(tmp_path):
         pytest.fail("the block must not run")
     assert caught.value.exit_code == 5
@@ -124,6 +125,20 @@ def test_force_removes_old_files_that_the_new_run_does_not_have(earlier: Path) -
     with staged_output(earlier, force=True) as staging:
         write_all(staging, names=(MARKER,))
     assert content(earlier) == {MARKER: "new", "notes.txt": "mine"}
+    assert not (earlier / DICOM).exists()
+
+
+def test_other_files_in_the_dicom_folder_are_left_alone(earlier: Path) -> None:
+    (earlier / DICOM / "mine.dcm").write_text("mine")
+    with staged_output(earlier, force=True) as staging:
+        write_all(staging, names=(MARKER,))
+    assert content(earlier) == {MARKER: "new", "notes.txt": "mine", f"{DICOM}/mine.dcm": "mine"}
+
+
+def test_a_file_where_the_dicom_folder_belongs(tmp_path: Path) -> None:
+    (tmp_path / DICOM).write_text("mine")
+    with pytest.raises(OutputError, match="holds a file dicom where a folder of ours belongs"):
+        check_output(tmp_path, force=True)
 
 
 def test_the_report_comes_last(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -131,7 +146,7 @@ def test_the_report_comes_last(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     replace = Path.replace
 
     def record(self: Path, target: Path) -> Path:
-        moved.append(Path(target).name)
+        moved.append(str(Path(target).relative_to(tmp_path)))
         return replace(self, target)
 
     monkeypatch.setattr(Path, "replace", record)

@@ -13,7 +13,8 @@ import torch
 from nibabel import orientations
 from numpy.typing import NDArray
 
-from mmccd.report.overview import most_anomalous, write_overview
+from mmccd.report.overview import write_overview
+from mmccd.report.view import most_anomalous
 from mmccd.result import CycleResult, Result
 from mmccd.volume import Volume
 

@@ -11,6 +11,8 @@ from pathlib import Path
 from mmccd.errors import OutputError
 
 MARKER = "report.json"
+DICOM = "dicom"
+CAPTURES = 5
 NAMES = (
     "anomaly_map.nii.gz",
     "percentile_map.nii.gz",
@@ -18,9 +20,12 @@ NAMES = (
     "brain_mask.nii.gz",
     "overview.png",
     "report.html",
+    f"{DICOM}/segmentation.dcm",
+    *(f"{DICOM}/secondary_capture_{number}.dcm" for number in range(1, CAPTURES + 1)),
+    f"{DICOM}/report.dcm",
     MARKER,
 )
-"""Files of ours; others in the folder are left alone."""
+"""Files of ours; others in the folder, and in its folder ``dicom``, are left alone."""
 STAGING = ".mmccd_staging"
 
 
@@ -67,6 +72,9 @@ def check_output(folder: Path, force: bool) -> None:
             raise OutputError(f"{folder}: is a file; expected a folder; choose another --output")
         there = [name for name in NAMES if (folder / name).exists()] if folder.is_dir() else []
         folders = [name for name in there if (folder / name).is_dir()]
+        in_the_way = (folder / DICOM).exists() and not (folder / DICOM).is_dir()
+    if in_the_way:
+        raise OutputError(f"{folder}: holds a file {DICOM} where a folder of ours belongs; remove it or choose another --output")
     if folders:
         raise OutputError(f"{folder}: holds a folder {folders[0]} where a file of ours belongs; remove it or choose another --output")
     if there and not force:
@@ -96,15 +104,21 @@ def _make_folder(folder: Path, made: list[Path]) -> None:
 
 
 def _publish(staging: Path, folder: Path) -> None:
-    staged = sorted(path.name for path in staging.iterdir())
+    # Not rglob, which passes over folders that it cannot list.
+    staged = sorted(
+        str(path.relative_to(staging)) for entry in staging.iterdir() for path in (entry.iterdir() if entry.is_dir() else [entry])
+    )
     if MARKER not in staged:
         raise RuntimeError(f"a run without {MARKER} is not complete")
     (folder / MARKER).unlink(missing_ok=True)
     for name in [name for name in staged if name != MARKER] + [MARKER]:
+        (folder / name).parent.mkdir(exist_ok=True)
         (staging / name).replace(folder / name)
     for name in set(NAMES) - set(staged):
         (folder / name).unlink(missing_ok=True)
-    staging.rmdir()
+    if (folder / DICOM).is_dir() and not any((folder / DICOM).iterdir()):
+        (folder / DICOM).rmdir()
+    shutil.rmtree(staging)
 
 
 @contextlib.contextmanager

@@ -23,9 +23,10 @@ _LPS_TO_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
 _ORIENTATION_TOLERANCE = 1e-3
 _STEP_TOLERANCE = 0.25
 _PERPENDICULAR_TOLERANCE = 1e-2
+_PIXELS = 0x7FE00000
 
 
-def assemble(series: Series, path: Path) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
+def assemble(series: Series, path: Path) -> tuple[NDArray[np.float32], NDArray[np.float64], tuple[Dataset, ...]]:
     """Decode the pixels of a series that passed the checks, and stack them.
 
     Args:
@@ -33,7 +34,8 @@ def assemble(series: Series, path: Path) -> tuple[NDArray[np.float32], NDArray[n
         path: what the user gave, for messages.
 
     Returns:
-        Voxels ``(columns, rows, slices)``, rescaled slice by slice, MONOCHROME1 inverted; and the affine from their indices to mm, RAS.
+        Voxels ``(columns, rows, slices)``, rescaled slice by slice, MONOCHROME1 inverted; the affine from their indices to mm, RAS; and the
+        files' headers, their directions and pixel spacings made equal, without pixels.
 
     Raises:
         InputError: a file cannot be read to its end or its pixels cannot be decoded.
@@ -47,12 +49,22 @@ def assemble(series: Series, path: Path) -> tuple[NDArray[np.float32], NDArray[n
                 _check_pixels(dataset, series, path)
         except READ_ERRORS as error:
             raise _damaged(series, path, "a file has elements that cannot be read") from error
+        headers = tuple(_without_pixels(dataset, series) for dataset in datasets)
         volume = _stack(datasets, series, path)
     if not np.isfinite(volume.array).all():
         raise UnsuitableInputError(
             f"{path}: {series.label} has values that are not finite after rescaling; expected finite ones; check slope and intercept"
         )
-    return _columns_rows_slices(volume)
+    return *_columns_rows_slices(volume), headers
+
+
+def _without_pixels(dataset: Dataset, series: Series) -> Dataset:
+    """The header as the file has it, but for directions and spacings; a frame of reference that was filled in is left out again."""
+    header: Dataset = dataset[:_PIXELS]
+    header.file_meta = dataset.file_meta
+    if not series.first.frame_of_reference:
+        del header.FrameOfReferenceUID
+    return header
 
 
 def _columns_rows_slices(volume: highdicom.Volume) -> tuple[NDArray[np.float32], NDArray[np.float64]]:

@@ -22,7 +22,8 @@ def read_dicom(path: str | Path, modality: str = "", series_uid: str | None = No
 
     Returns:
         Volume with float32 voxels (columns, rows, slices) on the series' own grid; rescaled, MONOCHROME1 inverted. Its provenance tells how the
-        series was acquired and what to be warned of, and has nothing of the patient: no name, number, date, UID or path.
+        series was acquired and what to be warned of, and has nothing of the patient: no name, number, date, UID or path;
+        all that stands in its headers.
 
     Raises:
         InputError: nothing there, no DICOM, or files that are damaged, cut off or missing.
@@ -32,8 +33,8 @@ def read_dicom(path: str | Path, modality: str = "", series_uid: str | None = No
     if not path.exists():
         raise InputError(f"{path}: no such file or folder; expected a folder with a DICOM study")
     choice = choose(scan(path), path, series_uid)
-    data, affine = assemble(choice.series, path)
-    volume = Volume(data, affine, modality, _provenance(choice.series))
+    data, affine, headers = assemble(choice.series, path)
+    volume = Volume(data, affine, modality, _provenance(choice.series), headers)
     warnings = [*choice.warnings, *_warnings(choice.series, volume)]
     if warnings:
         volume.provenance["warning"] = "; ".join(warnings)

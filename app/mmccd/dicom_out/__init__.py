@@ -1,0 +1,1 @@
+"""A result as DICOM objects that go back into the study it came from."""
