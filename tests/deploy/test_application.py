@@ -5,7 +5,6 @@ from __future__ import annotations
 import importlib.util
 import json
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -22,7 +21,6 @@ from pydicom.dataset import Dataset
 from tests.conftest import PROJECT
 from tests.io.dicom_files import SECRETS, save_all, single_frames, write_series
 
-from mmccd.bundle import FORWARD
 from mmccd.data.phantom import Phantom
 from mmccd.deploy.studies import study_name
 
@@ -108,53 +106,52 @@ def test_two_studies_of_which_one_is_bad(tmp_path: Path, head: Image, shared_bun
     assert not [secret for secret in (*SECRETS, "1.2.8.5", "1.2.9.5") if secret.lower() in text.lower()]
 
 
-@pytest.mark.parametrize(
-    ("kind", "expected", "words"),
-    [
-        ("setting", 2, "MMCCD_PRESET: 'quick' cannot be used"),
-        ("device", 2, "this machine has"),
-        ("missing", 3, "no such file"),
-        ("damaged", 3, "is not a NIfTI file or is damaged"),
-        ("flat", 4, "has shape"),
-        ("file", 5, "is a file"),
-        ("models", 6, "no such bundle"),
-        ("weights", 6, "damaged or was replaced"),
-        ("large", 7, "expected at most 10"),
-        ("slow", 7, "took longer than 0.01 s"),
-    ],
-)
-def test_exit_codes(tmp_path: Path, nifti: Path, tiny_bundles: Path, kind: str, expected: int, words: str) -> None:
-    source, output, models = nifti, tmp_path / "out", tiny_bundles
-    variables: dict[str, str] = {}
-    if kind == "setting":
-        variables["MMCCD_PRESET"] = "quick"
-    elif kind == "device":
-        variables["MMCCD_DEVICE"] = "cuda:99"
-    elif kind == "missing":
-        source = tmp_path / "none"
-    elif kind == "damaged":
-        source.write_bytes(b"no image")
-    elif kind == "flat":
-        nib.save(nib.Nifti1Image(np.zeros((8, 8, 1), np.int16), np.eye(4)), source)
-    elif kind == "file":
-        output.touch()
-    elif kind == "models":
-        shutil.rmtree(models / FORWARD)
-    elif kind == "weights":
-        (models / FORWARD / "models" / "model.pt").write_bytes(b"other")
-    elif kind == "large":
-        variables["MMCCD_MAX_VOXELS"] = "10"
-    else:
-        variables["MMCCD_TIMEOUT_S"] = "0.01"
-    code, err, status = run(source, output, models, **variables)
-    assert code == expected, err
-    assert [line for line in err.splitlines() if " ERROR " in line and words in line], err
-    assert "Traceback" not in err
-    if status:
-        assert (status["state"], status["exit_code"]) == ("failed", expected)
+def failed(found: tuple[int, str, dict[str, Any]], code: int, *texts: str) -> None:
+    """The run ended with that code, and each text stands in an error of one line; no traceback."""
+    assert found[0] == code, found[1]
+    errors = [line for line in found[1].splitlines() if " ERROR " in line]
+    for text in texts:
+        assert [line for line in errors if text in line], found[1]
+    assert len(errors) == len(texts)
+    assert "Traceback" not in found[1]
+
+
+class TestExitCodes:
+    """Each run ends with its code, and leaves nothing but the status file."""
+
+    def test_what_is_wrong_at_once(self, tmp_path: Path, nifti: Path, shared_bundles: Path) -> None:
+        output = tmp_path / "out"
+        failed(run(nifti, output, shared_bundles, MMCCD_PRESET="quick"), 2, "MMCCD_PRESET: 'quick' cannot be used")
+        assert not output.exists()
+        failed(run(tmp_path / "none", output, shared_bundles), 3, "no such file")
         assert [path.name for path in output.iterdir()] == ["status.json"]
-    else:
-        assert expected in (2, 5), "before there is a place for it"
+        failed(run(nifti, nifti, shared_bundles), 5, "is a file")
+
+    def test_two_bad_files(self, tmp_path: Path, shared_bundles: Path) -> None:
+        (tmp_path / "in").mkdir()
+        (tmp_path / "in" / "damaged.nii.gz").write_bytes(b"no image")
+        nib.save(nib.Nifti1Image(np.zeros((8, 8, 1), np.int16), np.eye(4)), tmp_path / "in" / "flat.nii.gz")
+        found = run(tmp_path / "in", tmp_path / "out", shared_bundles)
+        failed(found, 3, "is not a NIfTI file or is damaged", "has shape (8, 8, 1)")
+        assert [study["exit_code"] for study in found[2]["studies"]] == [3, 4]
+        assert [path.name for path in (tmp_path / "out").iterdir()] == ["status.json"]
+
+    @pytest.mark.parametrize(
+        ("name", "value", "code", "text"),
+        [
+            ("MMCCD_DEVICE", "cuda:99", 2, "this machine has"),
+            ("HOLOSCAN_MODEL_PATH", "nowhere", 6, "no such bundle"),
+            ("MMCCD_TIMEOUT_S", "0.01", 7, "took longer than 0.01 s"),
+        ],
+    )
+    def test_what_is_wrong_later(
+        self, tmp_path: Path, nifti: Path, shared_bundles: Path, name: str, value: str, code: int, text: str
+    ) -> None:
+        models = tmp_path / value if name == "HOLOSCAN_MODEL_PATH" else shared_bundles
+        found = run(nifti, tmp_path / "out", models, **({} if name == "HOLOSCAN_MODEL_PATH" else {name: value}))
+        failed(found, code, text)
+        assert (found[2]["state"], found[2]["exit_code"]) == ("failed", code)
+        assert [path.name for path in (tmp_path / "out").iterdir()] == ["status.json"]
 
 
 def test_sigterm_in_the_middle(tmp_path: Path, nifti: Path, shared_bundles: Path) -> None:

@@ -162,7 +162,7 @@ def write(job: Job, work: Work) -> None:
 
 
 def finish(job: Job, work: Work) -> None:
-    """Report how the study ended, and let go of everything it held."""
+    """Report how the study ended, and let go of everything it held. Wrong usage, such as a device that is not there, ends the whole run."""
     code, message = explain(job.error)
     event: dict[str, Any] = {"event": "done", "study": job.index, "exit_code": code, "timings_s": job.seconds}
     if message is not None:
@@ -173,9 +173,9 @@ def finish(job: Job, work: Work) -> None:
     job.volume = job.result = None
     job.cleanup.close()
     event["memory_mib"] = round(psutil.Process().memory_info().rss / 2**20, 1)
-    work.report(event)
     if isinstance(job.error, UsageError):
-        work.report({"event": "fatal", "exit_code": code, "message": event["message"]})
+        event["event"] = "fatal"
+    work.report(event)
 
 
 STAGES: dict[str, Stage] = {"start": start, "select": select, "volume": load, "anomaly": find_anomalies, "write": write}
