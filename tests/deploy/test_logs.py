@@ -55,6 +55,7 @@ class TestRedactor:
         ("text", "expected"),
         [
             ('series 5 "flair" (UID 1.2.840.113619.2.5): small', 'series 5 "flair" (UID): small'),
+            ("(UID 1.2.9)", "(UID)"),
             ("1.2.840.10008.1 is odd", "(UID) is odd"),
             ("torch 2.13.0 and 0.5 mm, 1.25e-3", "torch 2.13.0 and 0.5 mm, 1.25e-3"),
         ],

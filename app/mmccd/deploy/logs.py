@@ -11,7 +11,8 @@ from collections.abc import Iterable, Mapping
 
 from mmccd.deploy.studies import DICOM, Study
 
-_UID = re.compile(r"(\(?UID )?\b\d+(\.\d+){4,}\b(?(1)\))")
+_UID = re.compile(r"\(UID [0-9.]+\)|\b\d+(?:\.\d+){4,}\b")
+"""What is marked as a UID, and what has five parts or more: versions have fewer."""
 _EXTRAS = ("study", "stage", "seconds", "exit_code")
 
 
