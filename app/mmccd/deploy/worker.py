@@ -15,10 +15,11 @@ from pathlib import Path
 from typing import IO, Any
 
 from mmccd.deploy.logs import Redactor, set_up_logging
+from mmccd.deploy.runtime import load_cuda_runtime
 from mmccd.deploy.settings import Settings
 from mmccd.deploy.stages import Job, Report, Work
 from mmccd.deploy.studies import Study
-from mmccd.errors import UsageError
+from mmccd.errors import UsageError, first_line
 
 logger = logging.getLogger(__name__)
 
@@ -48,11 +49,12 @@ def main() -> int:
 
 
 def _run(jobs: list[Job], settings: Settings, models: str | None, report: Report, redact: Redactor) -> None:
+    load_cuda_runtime()
     try:
         from mmccd.deploy.operators import AnomalyApplication
     except ImportError as error:
         raise UsageError(
-            f"the MONAI Deploy App SDK cannot be loaded ({error.name} is missing); install it: pip install 'mmccd[deploy]'"
+            f"the MONAI Deploy App SDK cannot be loaded ({first_line(error)}); install it: pip install 'mmccd[deploy]'"
         ) from error
     from mmccd.intake import Intake
     from mmccd.pipeline import AnomalyPipeline
