@@ -93,7 +93,8 @@ class Supervisor:
     def _worker(self, indices: list[int]) -> Iterator[subprocess.Popen[bytes]]:
         """A working process, which is gone when the block ends, and whatever it left unfinished is removed."""
         command = [sys.executable, "-m", "mmccd.deploy.worker"]
-        environment = {"HOLOSCAN_LOG_LEVEL": "ERROR", **os.environ}
+        # MONAI asks for the name of the user, whom a container need not know.
+        environment = {"HOLOSCAN_LOG_LEVEL": "ERROR", "USER": "mmccd", **os.environ}
         process = subprocess.Popen(
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True, bufsize=0, env=environment
         )
