@@ -95,6 +95,7 @@ class Supervisor:
         command = [sys.executable, "-m", "mmccd.deploy.worker"]
         # MONAI asks for the name of the user, whom a container need not know.
         environment = {"HOLOSCAN_LOG_LEVEL": "ERROR", "USER": "mmccd", **os.environ}
+        environment.pop("HOLOSCAN_CONFIG_PATH", None)  # read by us, and Holoscan refuses a path at which nothing is mounted
         process = subprocess.Popen(
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True, bufsize=0, env=environment
         )
