@@ -14,7 +14,7 @@ from mmccd.io.nifti import read_nifti
 from mmccd.io.output import check_output, staged_output
 from mmccd.io.read import read_volume
 from mmccd.pipeline import AnomalyPipeline
-from mmccd.report.write import write_result
+from mmccd.report.write import write_outputs
 from mmccd.result import Result
 
 logger = logging.getLogger(__name__)
@@ -48,14 +48,7 @@ def predict_file(
     mask = read_nifti(brain_mask, "mask").with_axes_of(volume) if brain_mask is not None else None
     pipeline = make_pipeline()
     with staged_output(output, force) as staging:
-        result = pipeline.run(volume, mask, progress)
-        if volume.headers:
-            # highdicom takes a second to load, which NIfTI need not wait for.
-            from mmccd.dicom_out.write import write_dicom
-
-            result = write_dicom(result, staging)
-        write_result(result, staging)
-    return result
+        return write_outputs(pipeline.run(volume, mask, progress), staging)
 
 
 def predict_folder(pipeline: AnomalyPipeline, dataset_dir: str | Path, output_dir: str | Path, force: bool = False) -> list[Path]:

@@ -11,6 +11,28 @@ from mmccd.report.overview import write_overview
 from mmccd.result import Result
 
 
+def write_outputs(result: Result, folder: Path) -> Result:
+    """Write everything: DICOM objects where the input was DICOM, then maps, masks, picture and report.
+
+    Args:
+        result: a finished run.
+        folder: an existing folder (the staging one).
+
+    Returns:
+        The result with the report that was written.
+
+    Raises:
+        OutputError: a file cannot be written.
+    """
+    if result.image.headers:
+        # highdicom takes a second to load, which NIfTI need not wait for.
+        from mmccd.dicom_out.write import write_dicom
+
+        result = write_dicom(result, folder)
+    write_result(result, folder)
+    return result
+
+
 def write_result(result: Result, folder: Path) -> None:
     """Write maps, masks, picture and report; ``report.json`` last.
 
