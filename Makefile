@@ -4,14 +4,14 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.complete
 
-.PHONY: install demo test lint format bench fuzz clean
+.PHONY: install demo test lint format bench fuzz image clean
 
 install: $(STAMP)
 
 $(STAMP): setup.cfg pyproject.toml constraints.txt
 	rm -rf $(VENV)
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[test]"
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[test,deploy]"
 	touch $(STAMP)
 
 demo: $(STAMP)
@@ -35,6 +35,10 @@ bench: $(STAMP)
 
 fuzz: $(STAMP)
 	$(BIN)/python -m tests.fuzz.mutants --seconds 180
+
+# TARGET: cpu or cuda. BASE and WHEELS: see docker/build.sh.
+image: $(STAMP)
+	PYTHON=$(BIN)/python docker/build.sh $(or $(TARGET),cpu)
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache mmccd_demo

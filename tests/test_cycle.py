@@ -436,3 +436,48 @@ def test_refuses_a_batch_size() -> None:
 def test_refuses_inputs(shape: tuple[int, ...], networks: tuple[Forward, Backward]) -> None:
     with pytest.raises(ValueError, match="shape"):
         inferer()(torch.zeros(shape), *networks)
+
+
+class Small(nn.Module):
+    """A network on a GPU whose memory holds a few images only."""
+
+    def __init__(self, network: nn.Module, holds: int) -> None:
+        super().__init__()
+        self.network, self.holds = network, holds
+        self.sizes: list[int] = []
+
+    def forward(self, x: Tensor, *arguments: Tensor) -> Tensor:
+        self.sizes.append(len(x))
+        if len(x) > self.holds:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        return self.network(x, *arguments)
+
+
+class TestOutOfMemory:
+    """A GPU's memory that is too small for a batch."""
+
+    @pytest.mark.parametrize("which", ["f", "g"])
+    def test_halves_the_batch_and_gives_the_same_map(
+        self, which: str, images: Tensor, networks: tuple[Forward, Backward], caplog: pytest.LogCaptureFixture
+    ) -> None:
+        f, g = networks
+        expected = inferer(batch_size=4)(images, f, g)
+        small = Small(f if which == "f" else g, 5)
+        cycle = inferer(batch_size=16)
+        result = cycle(images, *((small, g) if which == "f" else (f, small)))
+        for name in NAMES:
+            torch.testing.assert_close(getattr(result, name), getattr(expected, name), rtol=0, atol=1e-5, equal_nan=True)
+        assert cycle.batch_size == 4
+        assert small.sizes[:3] == [16, 8, 4]
+        assert "going on with batches of 4" in caplog.text
+
+    def test_not_even_one_image(self, images: Tensor, networks: tuple[Forward, Backward]) -> None:
+        with pytest.raises(torch.OutOfMemoryError):
+            inferer()(images, Small(networks[0], 0), networks[1])
+
+    def test_other_errors_stay(self, images: Tensor, networks: tuple[Forward, Backward]) -> None:
+        def broken(*arguments: Tensor) -> Tensor:
+            raise RuntimeError("another")
+
+        with pytest.raises(RuntimeError, match="another"):
+            inferer()(images, broken, networks[1])

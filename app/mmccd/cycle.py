@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+import logging
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
@@ -17,6 +18,8 @@ from mmccd.masks import ORIENTATIONS, strip_masks
 from mmccd.noise import ANCESTRAL, CONDITION, INITIAL, NO_MASK, normal_noise
 from mmccd.result import CycleResult
 from mmccd.suspicion import suspicious_region
+
+logger = logging.getLogger(__name__)
 
 Progress = Callable[[int, int], None]
 Network = Callable[..., Tensor]
@@ -95,7 +98,7 @@ class MaskedCycleInferer(Inferer):
     Args:
         scheduler: the noise schedule that f was trained with.
         settings: see :class:`CycleSettings`.
-        batch_size: images per network pass; bounds the memory of the passes.
+        batch_size: images per network pass; bounds the memory of the passes. It is halved where a GPU's memory is too small.
         precision: ``"fp32"`` or ``"bf16"`` (autocast; noise, sampler and sums stay float32).
         seed: seed of all noise.
     """
@@ -181,20 +184,48 @@ class MaskedCycleInferer(Inferer):
         device = work.inputs.device
         sums = torch.zeros(work.inputs.shape[0], 4, *size, device=device)
         items = torch.nonzero(work.touched)
-        for done, part in _batches(items, self.batch_size):
+        done = 0
+        while done < len(items):
             if cancelled is not None and cancelled():
                 raise CancelledError("the run was cancelled; nothing was written")
-            which, index = part[:, 0].to(device), part[:, 1].to(device)
-            mask = work.masks[index][:, None]
-            source = work.inputs[which].float()
-            target = self._imagine(source, mask | work.hidden[which], work.numbers[which], index, network)
-            returned = self._forward(backward, target)
-            _accumulate(sums, part[:, 0].tolist(), mask, self._maps(source, target, returned))
+            part = items[done : done + self.batch_size]
+            if not self._batch(work, part, network, backward, sums):
+                continue
+            done += len(part)
             progress(done, len(items))
         if not len(items):
             progress(0, 0)
         coverage = (work.touched.float() @ work.masks.cpu().flatten(1).float()).view(-1, 1, *size)
         return _means(sums.cpu(), coverage)
+
+    def _batch(self, work: _Work, part: Tensor, network: Network, backward: Network, sums: Tensor) -> bool:
+        """Add the maps of some items (slice, mask) to the sums.
+
+        Returns:
+            False where the GPU's memory was too small: nothing was added, and the batch size is half of what it was, for all that follows.
+
+        Raises:
+            torch.OutOfMemoryError: too small even for one image.
+        """
+        device = work.inputs.device
+        try:
+            which, index = part[:, 0].to(device), part[:, 1].to(device)
+            mask = work.masks[index][:, None]
+            source = work.inputs[which].float()
+            target = self._imagine(source, mask | work.hidden[which], work.numbers[which], index, network)
+            maps = self._maps(source, target, self._forward(backward, target)) * mask
+        except torch.OutOfMemoryError:
+            if len(part) == 1:
+                raise
+            self.batch_size = max(1, len(part) // 2)
+        else:
+            _accumulate(sums, part[:, 0].tolist(), maps)
+            return True
+        # Here, where the error and what its frames hold are gone.
+        if device.type == "cuda":
+            torch.cuda.empty_cache()
+        logger.warning("the memory of %s is too small; going on with batches of %d", device, self.batch_size)
+        return False
 
     def _imagine(self, source: Tensor, mask: Tensor, numbers: Tensor, index: Tensor, network: Network) -> Tensor:
         """y_0 under the masked condition, from the y_T that all masks of a slice share."""
@@ -280,18 +311,8 @@ def _touched(masks: Tensor, brain: Tensor | None, count: int) -> Tensor:
     return (flat @ masks.flatten(1).float().T) > 0
 
 
-def _batches(work: Tensor, size: int) -> Iterator[tuple[int, Tensor]]:
-    """Parts of the work list (slice, mask), with the number of items done after each."""
-    done = 0
-    for items in work.split(size):
-        done += len(items)
-        if len(items):
-            yield done, items
-
-
-def _accumulate(sums: Tensor, slices: list[int], mask: Tensor, maps: Tensor) -> None:
+def _accumulate(sums: Tensor, slices: list[int], masked: Tensor) -> None:
     """Add item by item: the order, and with it the rounding, is the same for every batch size and device."""
-    masked = maps * mask
     for item, index in enumerate(slices):
         sums[index] += masked[item]
 

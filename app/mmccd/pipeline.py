@@ -16,6 +16,7 @@ import torch
 from numpy.typing import NDArray
 
 import mmccd
+from mmccd import NOTICE
 from mmccd.brain import EXTRACTED, Brain
 from mmccd.bundle import BundlePair, Preset, find_bundles, load_pair, to_device
 from mmccd.calibration import Calibration
@@ -31,7 +32,6 @@ from mmccd.volume import Volume
 
 logger = logging.getLogger(__name__)
 
-NOTICE = "Research use only. Not a medical device. Not for diagnosis."
 REPORT_VERSION = 1
 UNUSUAL = (95.0, 99.0, 99.9)
 

@@ -15,7 +15,7 @@ from mmccd.io.dicom.header import READ_ERRORS, Frame, Instance, instance_of, qui
 from mmccd.io.dicom.starts import files_below, looks_like_dicom
 from mmccd.io.nifti import is_nifti_name
 
-_DICOM_ENDINGS = (".dcm", ".ima", ".dicom")
+DICOM_ENDINGS = (".dcm", ".ima", ".dicom")
 AXIAL, CORONAL, SAGITTAL = "axial", "coronal", "sagittal"
 
 
@@ -117,7 +117,7 @@ def _read(file: Path, study: Study, listed: dict[str, set[str]]) -> Instance | N
     """One file's header; None where it is not DICOM, or a DICOMDIR, whose list goes into ``listed``."""
     if not looks_like_dicom(file):
         study.nifti += is_nifti_name(file)
-        study.damaged += file.name.lower().endswith(_DICOM_ENDINGS)
+        study.damaged += file.name.lower().endswith(DICOM_ENDINGS)
         return None
     if file.name.upper() == "DICOMDIR":
         # A damaged one lists nothing: the files speak for themselves.
