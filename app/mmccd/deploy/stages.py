@@ -152,12 +152,16 @@ def find_anomalies(job: Job, work: Work) -> None:
 
 
 def write(job: Job, work: Work) -> None:
-    """Write the results, all or nothing."""
+    """Write the results, all or nothing; for DICOM input with the objects for the archive."""
     from mmccd.report.write import write_result
 
     if job.result is None:
         raise RuntimeError("no result")
     with staged_output(job.output, work.settings.force) as staging:
+        if job.result.image.headers:
+            from mmccd.dicom_out.write import write_dicom
+
+            job.result = write_dicom(job.result, staging)
         write_result(job.result, staging)
 
 
