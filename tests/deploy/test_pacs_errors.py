@@ -5,6 +5,9 @@ from __future__ import annotations
 import json
 import logging
 import re
+import shutil
+import ssl
+import subprocess
 import threading
 from collections.abc import Callable, Iterator
 from datetime import UTC, date, datetime, timedelta
@@ -319,6 +322,33 @@ class TestArchive:
         with pytest.raises(InputError, match=text) as found:
             Archive(PacsSettings(archive.url, tmp_path)).series(UID)
         assert UID not in str(found.value)
+
+    def test_certificates_are_checked(self, tmp_path: Path, archive: FakeArchive) -> None:
+        if shutil.which("openssl") is None:
+            pytest.skip("openssl is not installed")
+        key, certificate = tmp_path / "key.pem", tmp_path / "certificate.pem"
+        words = [
+            "req",
+            "-x509",
+            "-newkey",
+            "rsa:2048",
+            "-nodes",
+            "-days",
+            "2",
+            "-subj",
+            "/CN=here",
+            "-addext",
+            "subjectAltName=IP:127.0.0.1",
+        ]
+        subprocess.run(["openssl", *words, "-keyout", str(key), "-out", str(certificate)], check=True, capture_output=True)
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(certificate, key)
+        archive.socket = context.wrap_socket(archive.socket, server_side=True)
+        url = archive.url.replace("http:", "https:")
+        with pytest.raises(InputError, match="MMCCD_PACS_CA_FILE"):
+            Archive(PacsSettings(url, tmp_path)).series(UID)
+        (series,) = Archive(PacsSettings(url, tmp_path, ca_file=str(certificate))).series(UID)
+        assert series.modality == "MR"
 
     def test_what_is_no_dicomweb(self, tmp_path: Path, archive: FakeArchive) -> None:
         archive.store_answer = {"no": "list"}
