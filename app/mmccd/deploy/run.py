@@ -115,3 +115,7 @@ def check_output_folder(folder: Path) -> None:
 
 def _cancel(number: int, frame: Any) -> None:
     raise CancelledError("ended by SIGTERM; the study at work was given up, nothing of it was written")
+
+
+if __name__ == "__main__":
+    main()

@@ -152,7 +152,7 @@ def find_anomalies(job: Job, work: Work) -> None:
 
 
 def write(job: Job, work: Work) -> None:
-    """Write the results, all or nothing."""
+    """Write the results, all or nothing; for DICOM input with the objects for the archive."""
     from mmccd.report.write import write_outputs
 
     if job.result is None:
