@@ -108,14 +108,23 @@ class RunStatus:
             "versions": versions(),
             "studies": [asdict(study) for study in self.studies],
         }
-        staged = folder / f".{NAME}.tmp"
-        try:
-            staged.write_text(json.dumps(content, indent=2) + "\n")
-            staged.replace(folder / NAME)
-        except OSError as error:
-            raise OutputError(
-                f"{folder}: cannot be written ({error.strerror or error}); expected a writable folder; check what is mounted there"
-            ) from error
+        replace_status(folder, content)
+
+
+def replace_status(folder: Path, content: Mapping[str, Any]) -> None:
+    """Replace the status file in one step; who reads it sees the old one or the new one.
+
+    Raises:
+        OutputError: it cannot be written.
+    """
+    staged = folder / f".{NAME}.tmp"
+    try:
+        staged.write_text(json.dumps(content, indent=2) + "\n")
+        staged.replace(folder / NAME)
+    except OSError as error:
+        raise OutputError(
+            f"{folder}: cannot be written ({error.strerror or error}); expected a writable folder; free some space, or check what is mounted there"
+        ) from error
 
 
 def now() -> str:

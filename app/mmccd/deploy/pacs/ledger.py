@@ -14,7 +14,7 @@ from typing import IO, Any
 
 import mmccd
 from mmccd.deploy.pacs.settings import PacsSettings
-from mmccd.deploy.status import DONE, FAILED, NAME, RUNNING, STATUS_VERSION, WAITING, now
+from mmccd.deploy.status import DONE, FAILED, NAME, RUNNING, STATUS_VERSION, WAITING, now, replace_status
 from mmccd.errors import MmccdError, OutputError, UsageError
 from mmccd.io.output import make_folder
 
@@ -165,15 +165,7 @@ class Ledger:
             "archive": self.settings.url,
             "studies": {name: asdict(record) for name, record in sorted(self.records.items())},
         }
-        folder = self.settings.state
-        staged = folder / f".{NAME}.tmp"
-        try:
-            staged.write_text(json.dumps(content, indent=2) + "\n")
-            staged.replace(folder / NAME)
-        except OSError as error:
-            raise OutputError(
-                f"{folder}: cannot be written ({error.strerror or error}); expected a writable folder; free some space"
-            ) from error
+        replace_status(self.settings.state, content)
         self._written = time.monotonic()
 
     def _note(self, name: str, **values: Any) -> None:
