@@ -73,10 +73,12 @@ def in_study(uid: str) -> Callable[[list[Dataset]], None]:
 
 
 def test_one_nifti_file(tmp_path: Path, nifti: Path, shared_bundles: Path) -> None:
-    """Results lie in the output folder itself; each log line is JSON; a second run is refused."""
-    code, err, status = run(nifti, tmp_path / "out", shared_bundles, MMCCD_LOG_FORMAT="json")
+    """Results lie in the output folder itself; each log line is JSON; settings reach the pipeline; a second run is refused."""
+    code, err, status = run(nifti, tmp_path / "out", shared_bundles, MMCCD_LOG_FORMAT="json", MMCCD_BIAS_CORRECTION="1", MMCCD_SEED="7")
     assert code == 0, err
-    assert (tmp_path / "out" / "report.json").is_file()
+    report = json.loads((tmp_path / "out" / "report.json").read_text())
+    assert report["input"]["bias_correction"] is True
+    assert report["settings"]["seed"] == 7
     assert (status["state"], status["exit_code"]) == ("done", 0)
     (study,) = status["studies"]
     assert (study["name"], study["output"], study["state"]) == ("head", ".", "done")

@@ -32,6 +32,9 @@ class Settings:
         series: which DICOM series: ``auto``, ``uid=UID``, ``number=N`` or ``description=REGULAR EXPRESSION``.
         device: auto, cpu, cuda, cuda:N or mps.
         seed: seed of the noise.
+        extractor: what finds the brain in a head, mmccd or hd-bet.
+        bias_correction: whether the brain's brightness is evened out before the cycle.
+        unchecked: whether to go on, with a warning, where the checks refuse the input.
         force: whether results of an earlier run are replaced.
         timeout_s: seconds for one study, models' loading included; 0: no limit.
         max_voxels: the largest volume that is taken.
@@ -45,6 +48,9 @@ class Settings:
     series: str = "auto"
     device: str = "auto"
     seed: int = 0
+    extractor: str = "mmccd"
+    bias_correction: bool = False
+    unchecked: bool = False
     force: bool = False
     timeout_s: float = 3600.0
     max_voxels: int = 512**3
@@ -169,6 +175,9 @@ _READERS: dict[str, Callable[[Any], Any]] = {
     "series": _series,
     "device": _device,
     "seed": _number("a whole number from 0 to 2^64 - 1", int, 0, 2**64 - 1),
+    "extractor": _one_of("mmccd", "hd-bet"),
+    "bias_correction": _boolean,
+    "unchecked": _boolean,
     "force": _boolean,
     "timeout_s": _number("seconds, 0 (no limit) to 1000000", float, 0, 1e6),
     "max_voxels": _number("a whole number of voxels from 1 on", int, 1, 2**63),

@@ -60,7 +60,7 @@ def _run(jobs: list[Job], settings: Settings, models: str | None, report: Report
     from mmccd.pipeline import AnomalyPipeline
 
     def make_pipeline() -> AnomalyPipeline:
-        intake = Intake(Path(models) if models else None)
+        intake = Intake(Path(models) if models else None, settings.extractor, settings.bias_correction, settings.unchecked)
         target = settings.target or None
         return AnomalyPipeline.from_bundles(models, target, settings.preset, settings.device, settings.threshold, settings.seed, intake)
 
