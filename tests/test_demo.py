@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mmccd import cli
 from mmccd.data.phantom import DEMO_LESIONS, Phantom
 from mmccd.demo import demo_table, equal_alarms_threshold, lesion_groups
 from mmccd.result import Result
@@ -68,3 +71,9 @@ def test_nothing_found(lesion_phantom: Phantom) -> None:
     ours, _ = table(lesion_phantom, nothing, nothing > 0)
     assert ours[2:] == ["0.000", "0%", "0%", "0%"]
     assert float(ours[0]) == pytest.approx(lesion_phantom.lesion.data.sum() / lesion_phantom.brain.data.sum(), abs=1e-3)
+
+
+def test_the_demonstration_runs_with_what_ships(tmp_path: Path) -> None:
+    """As `make demo` does, to the end: its phantom, the weights that ship, the stored threshold."""
+    assert cli.run(["demo", "--output", str(tmp_path / "demo")]) == 0
+    assert {"overview.png", "report.json", "segmentation.nii.gz"} <= {path.name for path in (tmp_path / "demo").iterdir()}
