@@ -13,7 +13,7 @@ from mmccd.deploy.status import RunStatus, StudyStatus
 from mmccd.deploy.studies import NIFTI, Study
 from mmccd.deploy.supervise import Plan, Supervisor, remove_unfinished
 from mmccd.errors import MmccdError
-from mmccd.io.output import MARKER, NAMES, STAGING
+from mmccd.io.output import DICOM, MARKER, NAMES, STAGING
 
 
 class TestRemoveUnfinished:
@@ -22,6 +22,14 @@ class TestRemoveUnfinished:
         (output / STAGING).mkdir(parents=True)
         (output / STAGING / "x").touch()
         (output / NAMES[0]).touch()
+        remove_unfinished(output, tmp_path)
+        assert list(tmp_path.iterdir()) == []
+
+    def test_half_written_objects(self, tmp_path: Path) -> None:
+        """Nothing is left of the folder for the archive's objects, either."""
+        output = tmp_path / "study"
+        (output / DICOM).mkdir(parents=True)
+        (output / DICOM / "segmentation.dcm").touch()
         remove_unfinished(output, tmp_path)
         assert list(tmp_path.iterdir()) == []
 

@@ -97,13 +97,10 @@ class RunStatus:
             OutputError: it cannot be written.
         """
         content = {
-            "status_version": STATUS_VERSION,
-            "notice": mmccd.NOTICE,
             "state": self.state,
             "exit_code": self.exit_code,
             "message": self.message,
             "started": self.started,
-            "updated": now(),
             "settings": dict(self.settings),
             "versions": versions(),
             "studies": [asdict(study) for study in self.studies],
@@ -112,14 +109,15 @@ class RunStatus:
 
 
 def replace_status(folder: Path, content: Mapping[str, Any]) -> None:
-    """Replace the status file in one step; who reads it sees the old one or the new one.
+    """Replace the status file in one step, with version, notice and time; who reads it sees the old one or the new one.
 
     Raises:
         OutputError: it cannot be written.
     """
+    whole = {"status_version": STATUS_VERSION, "notice": mmccd.NOTICE, "updated": now(), **content}
     staged = folder / f".{NAME}.tmp"
     try:
-        staged.write_text(json.dumps(content, indent=2) + "\n")
+        staged.write_text(json.dumps(whole, indent=2) + "\n")
         staged.replace(folder / NAME)
     except OSError as error:
         raise OutputError(

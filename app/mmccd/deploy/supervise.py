@@ -21,7 +21,7 @@ from mmccd.deploy.settings import Settings
 from mmccd.deploy.status import DONE, FAILED, RUNNING, WAITING, RunStatus, StudyStatus
 from mmccd.deploy.studies import Study
 from mmccd.errors import MmccdError
-from mmccd.io.output import MARKER, NAMES, STAGING
+from mmccd.io.output import MARKER, STAGING, remove_results
 
 logger = logging.getLogger(__name__)
 
@@ -202,12 +202,8 @@ def remove_unfinished(output: Path, folder: Path) -> None:
         return
     shutil.rmtree(output / STAGING, ignore_errors=True)
     if not (output / MARKER).exists():
-        for name in NAMES:
-            path = output / name
-            if path.is_dir():
-                shutil.rmtree(path, ignore_errors=True)
-            else:
-                path.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            remove_results(output)
     if output != folder:
         with contextlib.suppress(OSError):
             output.rmdir()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from mmccd.errors import OutputError
@@ -114,11 +114,16 @@ def _publish(staging: Path, folder: Path) -> None:
     for name in [name for name in staged if name != MARKER] + [MARKER]:
         (folder / name).parent.mkdir(exist_ok=True)
         (staging / name).replace(folder / name)
-    for name in set(NAMES) - set(staged):
+    remove_results(folder, set(NAMES) - set(staged))
+    shutil.rmtree(staging)
+
+
+def remove_results(folder: Path, names: Iterable[str] = NAMES) -> None:
+    """Remove files of ours, and the folder ``dicom`` where nothing is left in it."""
+    for name in names:
         (folder / name).unlink(missing_ok=True)
     if (folder / DICOM).is_dir() and not any((folder / DICOM).iterdir()):
         (folder / DICOM).rmdir()
-    shutil.rmtree(staging)
 
 
 @contextlib.contextmanager

@@ -12,7 +12,6 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import IO, Any
 
-import mmccd
 from mmccd.deploy.pacs.settings import PacsSettings
 from mmccd.deploy.status import DONE, FAILED, NAME, RUNNING, STATUS_VERSION, WAITING, now, replace_status
 from mmccd.errors import MmccdError, OutputError, UsageError
@@ -155,13 +154,10 @@ class Ledger:
             OutputError: it cannot be written.
         """
         content = {
-            "status_version": STATUS_VERSION,
-            "notice": mmccd.NOTICE,
             "state": self.state,
             "exit_code": self.exit_code,
             "message": self.message,
             "started": self._started,
-            "updated": now(),
             "archive": self.settings.url,
             "studies": {name: asdict(record) for name, record in sorted(self.records.items())},
         }
