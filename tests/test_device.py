@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import fire
 import pytest
 import torch
 from torch import Tensor, nn
 
-from mmccd.device import AutocastInferer, autocast, choose_device, choose_precision, has_fast_bf16
+from mmccd.cli import parse
+from mmccd.commands import predict
+from mmccd.device import AutocastInferer, autocast, choose_device, choose_devices, choose_precision, describe_devices, has_fast_bf16
 from mmccd.errors import UsageError
 
 CPU = torch.device("cpu")
@@ -44,6 +47,49 @@ def test_what_is_no_device_here(name: str) -> None:
         choose_device(name)
     assert f"--device {name}" in str(error.value)
     assert error.value.exit_code == 2
+
+
+class TestSeveralDevices:
+    """A machine with three CUDA devices, and one without."""
+
+    @pytest.fixture
+    def three(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(torch.cuda, "device_count", lambda: 3)
+
+    @pytest.mark.parametrize(
+        ("names", "expected"),
+        [
+            ("cuda:all", ["cuda:0", "cuda:1", "cuda:2"]),
+            ("cuda:2,cuda:0", ["cuda:2", "cuda:0"]),
+            ("cuda:1", ["cuda:1"]),
+            ("cuda", ["cuda"]),
+            ("cpu", ["cpu"]),
+        ],
+    )
+    def test_names(self, three: None, names: str, expected: list[str]) -> None:
+        devices = choose_devices(names)
+        assert devices == tuple(torch.device(name) for name in expected)
+        assert describe_devices(devices) == ",".join(expected)
+
+    @pytest.mark.parametrize(
+        "names", ["cuda:0,cuda:0", "cuda:0,cpu", "cpu,cpu", "cuda,cuda:1", "cuda:0,", "cuda:0,cuda:3", "cuda:all,cuda:0"]
+    )
+    def test_refuses(self, three: None, names: str) -> None:
+        with pytest.raises(UsageError, match="--device"):
+            choose_devices(names)
+
+    def test_all_of_none(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(torch.cuda, "device_count", lambda: 0)
+        with pytest.raises(UsageError, match="no CUDA device"):
+            choose_devices("cuda:all")
+
+    def test_the_command_line_keeps_the_comma(self) -> None:
+        """Fire would make a tuple of it; it gets the text in quotes."""
+        values = parse("predict", predict, ["flair.nii.gz", "--device", "cuda:0,cuda:1"])
+        assert values["device"] == "cuda:0,cuda:1"
+        seen: list[str] = []
+        fire.Fire({"x": lambda device: seen.append(device)}, command=["x", f"--device={values['device']!r}"], serialize=lambda _: None)
+        assert seen == ["cuda:0,cuda:1"]
 
 
 def test_mps_that_is_not_there(monkeypatch: pytest.MonkeyPatch) -> None:

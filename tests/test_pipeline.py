@@ -25,6 +25,7 @@ from mmccd.errors import CancelledError, ModelError, ResourceError, UnsuitableIn
 from mmccd.intake import Intake
 from mmccd.pipeline import NOTICE, AnomalyPipeline
 from mmccd.result import CycleResult, Result
+from mmccd.scorer import ParallelScorer
 from mmccd.volume import Volume
 
 THRESHOLD = 0.7
@@ -290,6 +291,16 @@ def test_calibration_of_something_else_is_not_used(
     write_calibrations(tiny_bundles, [Calibration(other(key), 0.625, {})])
     with pytest.raises(ModelError, match="no calibration"):
         make_pipeline(tiny_bundles)
+
+
+def test_several_devices_share_a_volume(shared_bundles: Path, flair: Volume, result: Result, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two devices, here twice the CPU: the map of one up to rounding."""
+    monkeypatch.setattr("mmccd.pipeline.choose_devices", lambda names: (torch.device("cpu"), torch.device("cpu")))
+    pipeline = make_pipeline(shared_bundles, threshold=THRESHOLD)
+    assert isinstance(pipeline.scorer, ParallelScorer)
+    shared = pipeline.run(flair)
+    assert np.abs(shared.anomaly_map.data - result.anomaly_map.data).max() < 1e-5 * result.anomaly_map.data.max()
+    assert shared.report["settings"]["device"] == "cpu,cpu"
 
 
 @pytest.mark.parametrize("options", [{"preset": "slow"}, {"device": "tpu"}, {"device": "cuda:99"}])

@@ -181,11 +181,11 @@ class BundlePair:
         """The calibration that fits to these weights and settings, or None."""
         return find_calibration(self.calibrations, self.key(preset, precision))
 
-    def choose_precision(self, preset: Preset, device: torch.device) -> str:
-        """``auto`` is bf16 where the hardware has it and a calibration for it exists, else fp32."""
+    def choose_precision(self, preset: Preset, *devices: torch.device) -> str:
+        """``auto`` is bf16 where the hardware of all devices has it and a calibration for it exists, else fp32."""
         if preset.precision != "auto":
             return preset.precision
-        fast = has_fast_bf16(device) and self.calibration(preset, "bf16") is not None
+        fast = all(map(has_fast_bf16, devices)) and self.calibration(preset, "bf16") is not None
         return "bf16" if fast else "fp32"
 
 
@@ -369,9 +369,18 @@ def file_sha256(path: Path) -> str:
 
 
 def to_device(network: nn.Module, device: torch.device, precision: str) -> nn.Module:
-    """Place a network; channels-last where bf16 convolutions profit from it."""
+    """Place a network for inference.
+
+    For bf16 it becomes channels-last, and the weights of convolutions and linear layers are rounded to bf16 once: autocast would do the same in
+    each pass. Normalisations keep theirs in float32.
+    """
     placed: nn.Module = network.to(device)
-    return placed.to(memory_format=torch.channels_last) if precision == "bf16" else placed  # type: ignore[call-overload]
+    if precision != "bf16":
+        return placed
+    for layer in placed.modules():
+        if isinstance(layer, nn.Conv2d | nn.Linear):
+            layer.to(torch.bfloat16)
+    return placed.to(memory_format=torch.channels_last)  # type: ignore[no-any-return, call-overload]
 
 
 def _training_record(path: Path) -> dict[str, Any]:

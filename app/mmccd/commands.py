@@ -51,7 +51,7 @@ def predict(
         output: folder for the results; made if it is not there.
         preset: full, balanced or fast.
         target: contrast that is imagined, t2 or t1; t2 where its weights are there.
-        device: auto, cpu, cuda, cuda:N or mps.
+        device: auto, cpu, cuda, cuda:N, several of them (cuda:0,cuda:1), cuda:all, or mps.
         bundles: folder with other bundles (default: HOLOSCAN_MODEL_PATH, else those installed).
         brain_mask: NIfTI mask of the brain on the input's grid (default: the brain is found).
         threshold: instead of the calibrated one.
@@ -95,7 +95,7 @@ def demo(
         output: folder for the phantom (phantom/) and the results.
         preset: full, balanced or fast.
         target: contrast that is imagined, t2 or t1.
-        device: auto, cpu, cuda, cuda:N or mps.
+        device: auto, cpu, cuda, cuda:N, several of them (cuda:0,cuda:1), cuda:all, or mps.
         bundles: folder with other bundles.
         force: replace the results of an earlier run.
     """
@@ -144,7 +144,7 @@ def calibrate(
         best_dice: instead, the threshold with the best pooled Dice on the lesion labels of the split.
         preset: full, balanced or fast.
         target: contrast that is imagined, t2 or t1.
-        device: auto, cpu, cuda, cuda:N or mps.
+        device: auto, cpu, cuda, cuda:N, several of them (cuda:0,cuda:1), cuda:all, or mps.
         bundles: folder with the bundles; its cycle.json is changed.
         slices_per_case: only so many (with a rate: healthy) slices of each case, evenly spread (default: all).
         seed: seed of the noise.

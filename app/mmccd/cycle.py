@@ -159,7 +159,7 @@ class MaskedCycleInferer(Inferer):
         masks = self.settings.masks((inputs.shape[-2], inputs.shape[-1]))
         touched = _touched(masks, brain, inputs.shape[0])
         numbers = torch.as_tensor(list(slices) if slices is not None else range(inputs.shape[0]), dtype=torch.int64)
-        masks, numbers = masks.to(device), numbers.to(device)
+        masks = masks.to(device)
         inside = brain.cpu() if brain is not None else torch.ones(inputs.shape, dtype=torch.bool)
         hidden = torch.zeros(inputs.shape, dtype=torch.bool)
         count = int(touched.sum())
@@ -175,6 +175,11 @@ class MaskedCycleInferer(Inferer):
             result = new if result is None else _replaced(result, new, changed)
         assert result is not None
         return result
+
+    def count(self, brain: Tensor) -> int:
+        """What progress counts to for a brain mask: strips that touch it, times rounds."""
+        masks = self.settings.masks((brain.shape[-2], brain.shape[-1]))
+        return int(_touched(masks, brain, brain.shape[0]).sum()) * self.settings.rounds
 
     def _round(
         self, work: _Work, network: Network, backward: Network, progress: Progress, cancelled: Callable[[], bool] | None
@@ -212,7 +217,7 @@ class MaskedCycleInferer(Inferer):
             which, index = part[:, 0].to(device), part[:, 1].to(device)
             mask = work.masks[index][:, None]
             source = work.inputs[which].float()
-            target = self._imagine(source, mask | work.hidden[which], work.numbers[which], index, network)
+            target = self._imagine(source, mask | work.hidden[which], work.numbers[part[:, 0]], index, network)
             maps = self._maps(source, target, self._forward(backward, target)) * mask
         except torch.OutOfMemoryError:
             if len(part) == 1:
@@ -228,9 +233,10 @@ class MaskedCycleInferer(Inferer):
         return False
 
     def _imagine(self, source: Tensor, mask: Tensor, numbers: Tensor, index: Tensor, network: Network) -> Tensor:
-        """y_0 under the masked condition, from the y_T that all masks of a slice share."""
+        """y_0 under the masked condition, from the y_T that all masks of a slice share; ``numbers`` on the CPU, so that no GPU is waited for."""
         size = (source.shape[-2], source.shape[-1])
-        different, which = torch.unique(numbers, return_inverse=True)
+        different, which = (part.to(source.device) for part in torch.unique(numbers, return_inverse=True))
+        numbers = numbers.to(source.device)
         image = normal_noise(self.seed, different, torch.full_like(different, NO_MASK), 0, INITIAL, size)[which]
         condition = source
         for step, timestep in enumerate(self.scheduler.timesteps.tolist()):
@@ -261,13 +267,13 @@ class MaskedCycleInferer(Inferer):
 
 @dataclass(frozen=True)
 class _Work:
-    """What one round has to do, on the device of the inputs except for ``touched``.
+    """What one round has to do, on the device of the inputs except for ``touched`` and ``numbers``.
 
     Attributes:
         inputs: x.
         masks: the strips, bool ``(masks, height, width)``.
         touched: which strip is run for which slice, bool ``(slices, masks)`` on the CPU.
-        numbers: index of each slice in its volume.
+        numbers: index of each slice in its volume, on the CPU.
         hidden: what is hidden beside the strip, bool of the shape of ``inputs``.
     """
 

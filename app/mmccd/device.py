@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
@@ -13,6 +13,7 @@ from torch import Tensor
 from mmccd.errors import UsageError
 
 PRECISIONS = ("auto", "fp32", "bf16")
+ALL_CUDA = "cuda:all"
 
 
 def choose_device(name: str = "auto") -> torch.device:
@@ -37,6 +38,30 @@ def choose_device(name: str = "auto") -> torch.device:
     if device.type == "mps" and not torch.backends.mps.is_available():
         raise UsageError("--device mps: this machine has no MPS device; use --device auto or cpu")
     return device
+
+
+def choose_devices(names: str = "auto") -> tuple[torch.device, ...]:
+    """The devices that share the slices of a volume.
+
+    Args:
+        names: one device as for :func:`choose_device`, several CUDA devices separated by commas (``cuda:0,cuda:1``), or ``cuda:all``.
+
+    Raises:
+        UsageError: see :func:`choose_device`; several devices that are not all different CUDA devices; ``cuda:all`` on a machine that has none.
+    """
+    if names == ALL_CUDA:
+        if not torch.cuda.device_count():
+            raise UsageError(f"--device {names}: this machine has no CUDA device; use --device auto or cpu")
+        return tuple(torch.device("cuda", index) for index in range(torch.cuda.device_count()))
+    devices = tuple(choose_device(name) for name in names.split(","))
+    if len(devices) > 1 and (len(set(devices)) < len(devices) or any(device.type != "cuda" or device.index is None for device in devices)):
+        raise UsageError(f"--device {names}: expected different CUDA devices with their numbers, such as cuda:0,cuda:1, or {ALL_CUDA}")
+    return devices
+
+
+def describe_devices(devices: Sequence[torch.device]) -> str:
+    """The devices as a user would name them: ``cuda:0,cuda:1``."""
+    return ",".join(str(device) for device in devices)
 
 
 def has_fast_bf16(device: torch.device) -> bool:

@@ -21,13 +21,13 @@ from mmccd.brain import EXTRACTED, Brain
 from mmccd.bundle import BundlePair, Preset, find_bundles, load_pair, to_device
 from mmccd.calibration import Calibration
 from mmccd.cycle import MaskedCycleInferer, Progress
-from mmccd.device import choose_device
+from mmccd.device import choose_devices, describe_devices
 from mmccd.errors import ModelError, ResourceError, first_line
 from mmccd.intake import Intake, Prepared
 from mmccd.normal_range import NormalRange, depth_mm
 from mmccd.preprocessing import ModelSlices, Normalisation, to_model_slices
 from mmccd.result import CycleResult, Result
-from mmccd.scorer import CycleScorer, Scorer
+from mmccd.scorer import CycleScorer, ParallelScorer, Scorer
 from mmccd.volume import Volume
 
 logger = logging.getLogger(__name__)
@@ -63,7 +63,7 @@ class AnomalyPipeline:
     Args:
         pair: the bundles.
         preset: name of a preset.
-        device: device name, see :func:`~mmccd.device.choose_device`.
+        device: name of one or several devices, see :func:`~mmccd.device.choose_devices`; several share the slices of a volume.
         threshold: h; None for the calibrated one.
         seed: seed of all noise.
         require_threshold: whether a missing calibration is an error (it is not where only maps are wanted).
@@ -86,8 +86,9 @@ class AnomalyPipeline:
     ) -> None:
         self.pair = pair
         self.preset: Preset = pair.preset(preset)
-        self.device = choose_device(device)
-        self.precision = pair.choose_precision(self.preset, self.device)
+        self.devices = choose_devices(device)
+        self.device = self.devices[0]
+        self.precision = pair.choose_precision(self.preset, *self.devices)
         self.seed = seed
         self.intake = replace(intake or Intake(pair.root), device=self.device)
         self.calibration: Calibration | None = pair.calibration(self.preset, self.precision) if threshold is None else None
@@ -148,7 +149,9 @@ class AnomalyPipeline:
             if not _is_out_of_memory(error):
                 raise
             text = first_line(error)
-            raise ResourceError(f"out of memory on {self.device} ({text}); use --device cpu or a machine with more memory") from error
+            raise ResourceError(
+                f"out of memory on {describe_devices(self.devices)} ({text}); use --device cpu or a machine with more memory"
+            ) from error
         inside = slices.brain[:, 0].numpy()
         covered = brain.mask & slices.transform.slices_to_native(np.asarray(inside.any(axis=(1, 2))))
         postprocessing = self.preset.postprocessing
@@ -203,10 +206,14 @@ class AnomalyPipeline:
         )
 
     def _scorer(self) -> Scorer:
-        networks = [to_device(weights.load_network(), self.device, self.precision) for weights in (self.pair.forward, self.pair.backward)]
+        scorers = [self._scorer_on(device) for device in self.devices]
+        return scorers[0] if len(scorers) == 1 else ParallelScorer(tuple(scorers))
+
+    def _scorer_on(self, device: torch.device) -> CycleScorer:
+        networks = [to_device(weights.load_network(), device, self.precision) for weights in (self.pair.forward, self.pair.backward)]
         scheduler = self.pair.forward.load_scheduler()
         inferer = MaskedCycleInferer(scheduler, self.preset.cycle, self.preset.batch_size, self.precision, self.seed)
-        return CycleScorer(inferer, networks[0], networks[1], self.device)
+        return CycleScorer(inferer, networks[0], networks[1], device)
 
     def _percentile(self, maps: Maps) -> NDArray[np.float32] | None:
         """The map in percent of healthy voxels of the same kind, on the native grid, where the calibration knows their range."""
@@ -264,7 +271,7 @@ class AnomalyPipeline:
                 "target": self.pair.target,
                 "precision": self.precision,
                 "batch_size": self.preset.batch_size,
-                "device": str(self.device),
+                "device": describe_devices(self.devices),
                 "seed": self.seed,
             },
             "weights": {

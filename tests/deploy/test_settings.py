@@ -30,6 +30,11 @@ def test_the_environment_wins(tmp_path: Path) -> None:
     assert (settings.preset, settings.threshold, settings.force, settings.timeout_s) == ("full", 0.5, True, 90.0)
 
 
+@pytest.mark.parametrize("name", ["auto", "cpu", "mps", "cuda", "cuda:1", "cuda:0,cuda:1", "cuda:all"])
+def test_devices(name: str) -> None:
+    assert read_settings(None, {"MMCCD_DEVICE": name.upper()}).device == name
+
+
 def test_an_empty_variable_is_none() -> None:
     assert read_settings(None, {"MMCCD_THRESHOLD": "", "MMCCD_TARGET": ""}) == Settings()
 
@@ -44,6 +49,7 @@ def test_an_empty_variable_is_none() -> None:
         ("SEED", "1.5", "a whole number"),
         ("SEED", "-1", "a whole number"),
         ("DEVICE", "gpu", "cuda:N"),
+        ("DEVICE", "cuda:0,cpu", "cuda:all"),
         ("FORCE", "perhaps", "true or false"),
         ("UNCHECKED", "maybe", "true or false"),
         ("BIAS_CORRECTION", "n4", "true or false"),

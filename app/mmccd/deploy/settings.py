@@ -30,7 +30,7 @@ class Settings:
         target: contrast that is imagined, t2 or t1; empty: t2 where its weights are there.
         threshold: instead of the calibrated one; None for that.
         series: which DICOM series: ``auto``, ``uid=UID``, ``number=N`` or ``description=REGULAR EXPRESSION``.
-        device: auto, cpu, cuda, cuda:N or mps.
+        device: auto, cpu, cuda, cuda:N, several CUDA devices (cuda:0,cuda:1), cuda:all, or mps.
         seed: seed of the noise.
         extractor: what finds the brain in a head, mmccd or hd-bet.
         bias_correction: whether the brain's brightness is evened out before the cycle.
@@ -163,8 +163,8 @@ def _series(value: Any) -> str:
 
 def _device(value: Any) -> str:
     text = str(value).lower()
-    if not re.fullmatch(r"auto|cpu|mps|cuda(:\d+)?", text):
-        raise ValueError("auto, cpu, cuda, cuda:N or mps")
+    if not re.fullmatch(r"auto|cpu|mps|cuda(:all|:\d+(,cuda:\d+)*)?", text):
+        raise ValueError("auto, cpu, cuda, cuda:N, cuda:0,cuda:1, cuda:all or mps")
     return text
 
 
