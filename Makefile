@@ -31,7 +31,7 @@ format: $(STAMP)
 	$(BIN)/ruff format .
 
 bench: $(STAMP)
-	$(BIN)/mmccd benchmark --output docs/benchmarks/cycle.json
+	$(BIN)/mmccd benchmark --output docs/benchmarks/machine.json --plot docs/images/benchmark_scaling.png
 
 fuzz: $(STAMP)
 	$(BIN)/python -m tests.fuzz.mutants --seconds 180

@@ -380,7 +380,8 @@ def to_device(network: nn.Module, device: torch.device, precision: str) -> nn.Mo
     for layer in placed.modules():
         if isinstance(layer, nn.Conv2d | nn.Linear):
             layer.to(torch.bfloat16)
-    return placed.to(memory_format=torch.channels_last)  # type: ignore[no-any-return, call-overload]
+    folded: nn.Module = placed.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    return folded
 
 
 def _training_record(path: Path) -> dict[str, Any]:

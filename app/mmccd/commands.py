@@ -341,19 +341,40 @@ def datalist(
     _say(f"{', '.join(f'{name} {count}' for name, count in counts.items())} cases; {output}")
 
 
-def benchmark(output: str | None = None, device: str = "auto", slices: int = 2, stride: int = 8, steps: int = 1) -> None:
-    """Measure the cycle against a plain loop over single masks, with the same network and passes.
+def benchmark(
+    output: str | None = None,
+    device: str = "auto",
+    quick: bool = False,
+    bundles: str | None = None,
+    show: str | None = None,
+    compare: str | None = None,
+    markdown: bool = False,
+    plot: str | None = None,
+) -> None:
+    """Measure how fast this machine is: networks, cycle against a plain loop and against the paper's network, whole volumes, memory.
 
     Args:
         output: JSON file for the figures.
         device: auto, cpu, cuda, cuda:N or mps.
-        slices: slices of the phantom.
-        stride: distance of the strips in pixels.
-        steps: sampling steps.
+        quick: less than a minute instead of a quarter of an hour; the figures are rougher.
+        bundles: folder with other bundles (default: HOLOSCAN_MODEL_PATH, else those installed).
+        show: JSON file of an earlier run: nothing is measured, its figures are shown.
+        compare: JSON file of an earlier run: its ratios beside the new ones, with a warning where one fell by more than 20 %.
+        markdown: print tables in Markdown.
+        plot: PNG file for time and memory against strips, steps, slices and batch size.
     """
-    from mmccd.benchmark import run_benchmark
+    from mmccd.benchmark import report
+    from mmccd.benchmark.run import QUICK, load_figures, run_benchmark, save_figures
 
-    _say(run_benchmark(Path(output) if output else None, device, slices, stride, steps))
+    earlier = load_figures(Path(compare)) if compare else None
+    figures = load_figures(Path(show)) if show else run_benchmark(device, QUICK if quick else None, bundles)
+    if output is not None:
+        save_figures(figures, Path(output))
+    if plot is not None:
+        report.plot_sweep(figures, Path(plot))
+    _say(report.as_markdown(figures) if markdown else report.as_text(figures))
+    if earlier is not None:
+        _say(report.compare(figures, earlier)[0])
 
 
 def doctor(bundles: str | None = None) -> int:
