@@ -356,7 +356,7 @@ def benchmark(
     Args:
         output: JSON file for the figures.
         device: auto, cpu, cuda, cuda:N or mps.
-        quick: less than a minute instead of a quarter of an hour; the figures are rougher.
+        quick: about a minute instead of a quarter of an hour; the figures are rougher.
         bundles: folder with other bundles (default: HOLOSCAN_MODEL_PATH, else those installed).
         show: JSON file of an earlier run: nothing is measured, its figures are shown.
         compare: JSON file of an earlier run: its ratios beside the new ones, with a warning where one fell by more than 20 %.
