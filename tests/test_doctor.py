@@ -11,7 +11,7 @@ from tests.conftest import write_weights
 from mmccd import __version__, cli
 from mmccd.bundle import BACKWARD, FORWARD, load_pair, write_calibrations
 from mmccd.calibration import Calibration
-from mmccd.doctor import examine
+from mmccd.doctor import describe, examine
 from mmccd.networks import TranslationUNet
 
 
@@ -20,8 +20,13 @@ def line_with(text: str, start: str) -> str:
     return line
 
 
+def told(bundles: str) -> tuple[str, int]:
+    found = examine(bundles)
+    return describe(found), found["exit_code"]
+
+
 def test_machine_and_versions(shared_bundles: Path) -> None:
-    text, code = examine(str(shared_bundles))
+    text, code = told(str(shared_bundles))
     assert code == 0
     assert "cores" in line_with(text, "machine")
     assert line_with(text, "device auto")
@@ -32,7 +37,7 @@ def test_machine_and_versions(shared_bundles: Path) -> None:
 
 
 def test_weights(shared_bundles: Path) -> None:
-    text, _ = examine(str(shared_bundles))
+    text, _ = told(str(shared_bundles))
     pair = load_pair(shared_bundles)
     assert pair.forward.sha256[:12] in line_with(text, "flair to t2")
     assert pair.backward.sha256[:12] in line_with(text, "flair to t2")
@@ -42,10 +47,10 @@ def test_weights(shared_bundles: Path) -> None:
 
 
 def test_brain_extraction(tiny_bundles: Path) -> None:
-    text, _ = examine(str(tiny_bundles))
+    text, _ = told(str(tiny_bundles))
     assert "SynthSeg" in line_with(text, "brain"), "the installed one"
     (tiny_bundles / "brain_extraction" / "models").mkdir(parents=True)
-    text, code = examine(str(tiny_bundles))
+    text, code = told(str(tiny_bundles))
     assert "not usable" in line_with(text, "brain")
     assert code == 0
 
@@ -53,7 +58,7 @@ def test_brain_extraction(tiny_bundles: Path) -> None:
 def test_calibrations(tiny_bundles: Path) -> None:
     pair = load_pair(tiny_bundles)
     write_calibrations(tiny_bundles, [Calibration(pair.key(pair.preset("fast"), "fp32"), 0.625, {})])
-    text, _ = examine(str(tiny_bundles))
+    text, _ = told(str(tiny_bundles))
     assert "0.625" in text
     assert "fp32" in text
 
@@ -61,7 +66,7 @@ def test_calibrations(tiny_bundles: Path) -> None:
 def test_one_pair_is_enough(tiny_bundles: Path, tiny_networks: dict[str, TranslationUNet]) -> None:
     write_weights(tiny_bundles / FORWARD, tiny_networks[FORWARD], "flair", "t1")
     write_weights(tiny_bundles / BACKWARD, tiny_networks[BACKWARD], "t1", "flair")
-    text, code = examine(str(tiny_bundles))
+    text, code = told(str(tiny_bundles))
     assert code == 0
     assert "not usable" in line_with(text, "flair to t2")
     assert "not usable" not in line_with(text, "flair to t1")
@@ -70,13 +75,13 @@ def test_one_pair_is_enough(tiny_bundles: Path, tiny_networks: dict[str, Transla
 def test_damaged_weights_are_told(tiny_bundles: Path) -> None:
     path = tiny_bundles / BACKWARD / "models" / "model.pt"
     path.write_bytes(path.read_bytes()[:-1])
-    text, code = examine(str(tiny_bundles))
+    text, code = told(str(tiny_bundles))
     assert code == 6
     assert str(path) in line_with(text, "flair to t2")
 
 
 def test_no_bundles(tmp_path: Path) -> None:
-    text, code = examine(str(tmp_path))
+    text, code = told(str(tmp_path))
     assert code == 6
     assert str(tmp_path / FORWARD) in line_with(text, "bundles")
     assert line_with(text, "machine"), "the rest is told all the same"

@@ -8,16 +8,17 @@ from __future__ import annotations
 
 import difflib
 import inspect
+import json
 import logging
 import math
-import os
 import signal
 import sys
-import traceback
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any, get_args, get_type_hints
 
 from mmccd import __version__, commands
+from mmccd.console import LOG_FORMATS, TEXT, complain, logging_as
 from mmccd.errors import CancelledError, MmccdError, UsageError
 
 COMMANDS: dict[str, Callable[..., int | None]] = {
@@ -30,8 +31,10 @@ COMMANDS: dict[str, Callable[..., int | None]] = {
     "datalist": commands.datalist,
     "benchmark": commands.benchmark,
     "doctor": commands.doctor,
+    "completion": commands.completion,
 }
-GLOBAL_FLAGS = ("--debug", "--quiet")
+LOG_FORMAT = "--log-format"
+GLOBAL_FLAGS = ("--debug", "--quiet", LOG_FORMAT)
 _TRUE, _FALSE = ("true", "1", "yes"), ("false", "0", "no")
 
 
@@ -42,28 +45,62 @@ def main(arguments: list[str] | None = None) -> None:
 
 def run(arguments: list[str]) -> int:
     """As :func:`main`, but returns the exit code."""
-    words = [word for word in arguments if word not in GLOBAL_FLAGS]
-    debug = "--debug" in arguments
-    level = logging.DEBUG if debug else logging.WARNING if "--quiet" in arguments else logging.INFO
-    logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s", stream=sys.stderr)
-    logging.getLogger("mmccd").setLevel(level)
-    os.environ["MMCCD_QUIET"] = "1" if "--quiet" in arguments else ""
     previous = signal.signal(signal.SIGTERM, _on_sigterm)
+    try:
+        given = _global_flags(arguments)
+        level = logging.DEBUG if given.debug else logging.WARNING if given.quiet else logging.INFO
+        with logging_as(level, given.quiet, given.log_format):
+            return _run_command(given.words, given.debug)
+    except UsageError as error:
+        complain(_one_line(str(error)), error.exit_code)
+        return error.exit_code
+    finally:
+        signal.signal(signal.SIGTERM, previous)
+
+
+def _run_command(words: list[str], debug: bool) -> int:
     try:
         return _dispatch(words)
     except MmccdError as error:
-        return _complain(error, error.exit_code, debug)
+        return _complain(words, error, error.exit_code, debug)
     except KeyboardInterrupt as error:
-        return _complain(error, 130, debug, "interrupted; nothing was written")
+        return _complain(words, error, 130, debug, str(error) or "interrupted; nothing was written")
     except MemoryError as error:
-        return _complain(error, 7, debug, "out of memory; use a machine with more memory or a smaller volume")
+        return _complain(words, error, 7, debug, "out of memory; use a machine with more memory or a smaller volume")
     except BrokenPipeError:
         sys.stderr.close()
         return 0
     except Exception as error:  # the last resort: a defect of ours, reported with its own code
-        return _complain(error, 1, debug, f"defect: {type(error).__name__}: {error}; please report it (--debug shows where)")
-    finally:
-        signal.signal(signal.SIGTERM, previous)
+        return _complain(words, error, 1, debug, f"defect: {type(error).__name__}: {error}; please report it (--debug shows where)")
+
+
+@dataclass
+class _Given:
+    """What was given for every command, and the other words."""
+
+    words: list[str]
+    debug: bool = False
+    quiet: bool = False
+    log_format: str = TEXT
+
+
+def _global_flags(arguments: list[str]) -> _Given:
+    given = _Given([])
+    queue = list(arguments)
+    while queue:
+        word = queue.pop(0)
+        flag, equals, text = word.partition("=")
+        if word == "--debug":
+            given.debug = True
+        elif word == "--quiet":
+            given.quiet = True
+        elif flag == LOG_FORMAT:
+            given.log_format = text if equals else queue.pop(0) if queue else ""
+            if given.log_format not in LOG_FORMATS:
+                raise UsageError(f"{LOG_FORMAT}: {given.log_format!r} is unknown; expected one of {', '.join(LOG_FORMATS)}")
+        else:
+            given.words.append(word)
+    return given
 
 
 def _dispatch(words: list[str]) -> int:
@@ -82,8 +119,9 @@ def _dispatch(words: list[str]) -> int:
     values = parse(name, COMMANDS[name], rest)
     import fire
 
-    call = [name, *[f"--{key}={value!r}" for key, value in values.items()]]
-    result = fire.Fire({name: COMMANDS[name]}, command=call, serialize=lambda _: None)
+    free = [repr(word) for value in values.values() if isinstance(value, tuple) for word in value]
+    flags = [f"--{key}={value!r}" for key, value in values.items() if not isinstance(value, tuple)]
+    result = fire.Fire({name: COMMANDS[name]}, command=[name, *free, *flags], serialize=lambda _: None)
     return int(result or 0)
 
 
@@ -92,18 +130,19 @@ def parse(name: str, function: Callable[..., Any], words: list[str]) -> dict[str
 
     Args:
         name: the command, for messages.
-        function: its parameters without default are positional, those with one are flags.
+        function: its parameters without default are positional, those with one are flags; ``*name`` takes all further words, at least one.
         words: everything behind the command.
 
     Returns:
-        Values by parameter name, of the annotated types.
+        Values by parameter name, of the annotated types; a tuple for ``*name``.
 
     Raises:
         UsageError: an unknown or repeated flag, a flag without a value, a value of another type, too few or too many words.
     """
     parameters = inspect.signature(function).parameters
     hints = get_type_hints(function)
-    flags = {f"--{key.replace('_', '-')}": key for key, p in parameters.items() if p.default is not p.empty}
+    flags = {flag_of(key): key for key, p in parameters.items() if p.default is not p.empty}
+    many = [key for key, p in parameters.items() if p.kind is p.VAR_POSITIONAL]
     positional = [key for key, p in parameters.items() if p.default is p.empty]
     values: dict[str, Any] = {}
     free: list[str] = []
@@ -128,12 +167,20 @@ def parse(name: str, function: Callable[..., Any], words: list[str]) -> dict[str
                 raise UsageError(f"{name}: {flag} needs a value")
             text = queue.pop(0)
         values[key] = _typed(flag, text, _plain_type(hints[key]))
-    if len(free) > len(positional):
+    if len(free) > len(positional) and not many:
         raise UsageError(f"{name}: unexpected {free[len(positional)]!r}; see 'mmccd {name} --help'")
     if len(free) < len(positional):
         raise UsageError(f"{name}: {positional[len(free)].upper()} is missing; see 'mmccd {name} --help'")
-    pairs = zip(positional, free, strict=True)
-    return {**{key: _typed(key.upper(), text, _plain_type(hints[key])) for key, text in pairs}, **values}
+    pairs = [
+        (key, _typed(key.upper(), text, _plain_type(hints[key]))) for key, text in zip([*positional, *many * len(free)], free, strict=False)
+    ]
+    several = {key: tuple(value for name, value in pairs if name == key) for key in many}
+    return {**dict(pairs), **several, **values}
+
+
+def flag_of(key: str) -> str:
+    """The flag of a parameter."""
+    return f"--{key.replace('_', '-')}"
 
 
 def _plain_type(hint: Any) -> type:
@@ -170,16 +217,31 @@ def _overview() -> str:
     lines = [f"mmccd {__version__}: unsupervised anomaly segmentation in brain MRI. Research use only, not a medical device.", ""]
     lines += ["usage: mmccd COMMAND ...", ""]
     lines += [f"  {name:<10} {inspect.getdoc(function).splitlines()[0]}" for name, function in COMMANDS.items()]  # type: ignore[union-attr]
-    lines += ["", "  mmccd COMMAND --help shows the command's arguments; --quiet, --debug and --version work everywhere."]
+    lines += [
+        "",
+        "  mmccd COMMAND --help shows the command's arguments; --quiet, --debug, --log-format json and --version work everywhere.",
+    ]
     return "\n".join(lines)
 
 
 def _help(name: str) -> str:
     function = COMMANDS[name]
     parameters = inspect.signature(function).parameters
-    words = [key.upper() if p.default is p.empty else f"[--{key.replace('_', '-')}{_value_hint(key, p)}]" for key, p in parameters.items()]
+    words = [_usage(key, p) for key, p in parameters.items()]
     text = (inspect.getdoc(function) or "").split("\nReturns:")[0].split("\nRaises:")[0].rstrip()
     return f"usage: mmccd {name} {' '.join(words)}\n\n{text}"
+
+
+def examples(name: str) -> list[str]:
+    """The command lines in the section "Examples" of a command's help."""
+    section = (inspect.getdoc(COMMANDS[name]) or "").partition("\nExamples:\n")[2]
+    return [line.strip() for line in section.splitlines() if line.strip().startswith("mmccd ")]
+
+
+def _usage(key: str, parameter: inspect.Parameter) -> str:
+    if parameter.kind is parameter.VAR_POSITIONAL:
+        return f"{key.upper()} [{key.upper()} ...]"
+    return key.upper() if parameter.default is parameter.empty else f"[{flag_of(key)}{_value_hint(key, parameter)}]"
 
 
 def _value_hint(key: str, parameter: inspect.Parameter) -> str:
@@ -192,12 +254,17 @@ def _on_sigterm(number: int, frame: Any) -> None:
     raise CancelledError("ended by SIGTERM; nothing was written")
 
 
-def _complain(error: BaseException, code: int, debug: bool, message: str | None = None) -> int:
-    if debug:
-        traceback.print_exception(error)
-    text = " ".join((message or str(error)).split())
-    sys.stderr.write(f"mmccd: {text}\n")
+def _complain(words: list[str], error: BaseException, code: int, debug: bool, message: str | None = None) -> int:
+    """Say on stderr what ended the command; with the command's flag --json also on stdout, as JSON."""
+    text = _one_line(message or str(error))
+    if "--json" in words and words[0] in COMMANDS and "json" in inspect.signature(COMMANDS[words[0]]).parameters:
+        _say(json.dumps({"status": "failed", "exit_code": code, "error": text}, indent=2))
+    complain(text, code, error if debug else None)
     return code
+
+
+def _one_line(text: str) -> str:
+    return " ".join(text.split())
 
 
 def _say(text: str) -> None:

@@ -5,31 +5,35 @@ Heavy imports stand inside the functions, so that ``mmccd --help`` answers at on
 
 from __future__ import annotations
 
-import json
+import json as json_
 import logging
-import os
 import shlex
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from mmccd.console import complain, open_console
 from mmccd.errors import UnsuitableInputError, UsageError
 
 if TYPE_CHECKING:
-    from mmccd.cycle import Progress
+    from mmccd.cohort.account import Account
+    from mmccd.cohort.inputs import Source
+    from mmccd.cohort.run import Run
+    from mmccd.options import Options
 
 logger = logging.getLogger(__name__)
 
 TARGETS = ("t2", "t1")
 PRESETS = ("full", "balanced", "fast")
 CONTRASTS = ("flair", "t1", "t2")
+EXTRACTORS = ("mmccd", "hd-bet")
+SHELLS = ("bash", "zsh", "fish")
 DEFAULT_RATE = 0.02
+RESULTS = "mmccd_results"
 
 
 def predict(
-    input: str,
+    *input: str,
     output: str | None = None,
     preset: str = "balanced",
     target: str | None = None,
@@ -42,43 +46,117 @@ def predict(
     extractor: str = "mmccd",
     bias_correction: bool = False,
     unchecked: bool = False,
+    workers: int = 1,
+    scheduler: str | None = None,
+    threads: int | None = None,
+    json: bool = False,
     force: bool = False,
-) -> None:
-    """Find anomalies in one FLAIR volume: map, segmentation, picture and report.
+) -> int:
+    """Find anomalies in FLAIR volumes: map, segmentation, picture and report of each.
 
     Args:
-        input: a 3-D NIfTI file (.nii or .nii.gz) or a folder with a DICOM study; with skull or without.
-        output: folder for the results; made if it is not there.
+        input: a 3-D NIfTI file (.nii or .nii.gz) or a folder with a DICOM study, with skull or without; several of them, a quoted pattern, or a folder of cases
+            (BraTS layout), of DICOM studies or of NIfTI files, or a datalist: then each goes into a folder of its own (docs/cohort.md).
+        output: folder for the results; made if it is not there (default: NAME_mmccd, for several inputs mmccd_results).
         preset: full, balanced or fast.
         target: contrast that is imagined, t2 or t1; t2 where its weights are there.
-        device: auto, cpu, cuda, cuda:N, several of them (cuda:0,cuda:1), cuda:all, or mps.
+        device: auto, cpu, cuda, cuda:N, several of them (cuda:0,cuda:1), cuda:all, or mps; with several workers and --device cuda each takes its own GPU.
         bundles: folder with other bundles (default: HOLOSCAN_MODEL_PATH, else those installed).
-        brain_mask: NIfTI mask of the brain on the input's grid (default: the brain is found).
+        brain_mask: NIfTI mask of the brain on the input's grid (default: the brain is found); for one input.
         threshold: instead of the calibrated one.
-        series: UID of the DICOM series to take (default: the one that is FLAIR).
+        series: UID of the DICOM series to take (default: the one that is FLAIR); for one input.
         seed: seed of the noise.
         extractor: what finds the brain in a head: mmccd (a network of our own), or hd-bet where that is installed.
         bias_correction: even out the brightness of the brain with N4 before the cycle.
         unchecked: go on where the checks refuse the input (another contrast, half a head); the report then has a warning.
+        workers: processes of this machine that share several inputs.
+        scheduler: address or file of a running Dask scheduler whose workers share several inputs.
+        threads: threads of each worker (default: the cores divided by the workers).
+        json: print the result as JSON.
         force: replace the results of an earlier run.
+
+    Examples:
+        mmccd predict flair.nii.gz
+        mmccd predict dicom_study --output out --preset fast
+        mmccd predict head.nii.gz --brain-mask brain.nii.gz --threshold 0.8
+        mmccd predict 'scans/*_flair.nii.gz' --output results --workers 2
+        mmccd predict brats_folder --output results --json
     """
-    if output is None:
-        raise UsageError("predict: --output is missing; give the folder for the results")
     _check_choice("--target", target, TARGETS)
     _check_choice("--preset", preset, PRESETS)
     _check_seed(seed)
+    _check_workers(workers, scheduler, threads)
+    from mmccd.bundle import SOURCE
+    from mmccd.cohort.inputs import find_sources
+    from mmccd.options import Options
+
+    options = Options(bundles, target, preset, device, threshold, seed, extractor, bias_correction, unchecked)
+    options.intake()
+    sources, is_cohort = find_sources(input, SOURCE)
+    if not is_cohort:
+        folder = Path(output or f"{sources[0].name}_mmccd")
+        return _predict_one(options, sources[0], folder, brain_mask, series, threads, force, json)
+    for flag, value in (("--brain-mask", brain_mask), ("--series", series)):
+        if value is not None:
+            raise UsageError(
+                f"predict: {flag} is for one input, found {len(sources)}; cases of BraTS layout bring their own masks (CASE_brain)"
+            )
+    return _predict_cohort(sources, Path(output or RESULTS), _runner(options, workers, scheduler, threads), force, json)
+
+
+def _predict_one(
+    options: Options,
+    source: Source,
+    folder: Path,
+    brain_mask: str | None,
+    series: str | None,
+    threads: int | None,
+    force: bool,
+    as_json: bool,
+) -> int:
     from mmccd.batch import predict_file
-    from mmccd.intake import Intake
-    from mmccd.pipeline import AnomalyPipeline
 
-    intake = Intake(Path(bundles) if bundles else None, extractor, bias_correction, unchecked)
+    _set_threads(threads)
+    with open_console() as console:
+        result = predict_file(options.make_pipeline, source.path, folder, brain_mask or source.brain, force, console, series)
+    if as_json:
+        _say_json(_essentials(result.report, folder))
+    else:
+        _say_result(result.report, str(folder))
+    return 0
 
-    def pipeline() -> AnomalyPipeline:
-        return AnomalyPipeline.from_bundles(bundles, target, preset, device, threshold, seed, intake)
 
-    with _progress_bar("cycle") as progress:
-        result = predict_file(pipeline, input, output, brain_mask, force, progress, series)
-    _say_result(result.report, output)
+def _predict_cohort(sources: list[Source], folder: Path, run: Run, force: bool, as_json: bool) -> int:
+    from mmccd.cohort.account import NAME, TABLE
+    from mmccd.cohort.run import failures, run_cohort
+
+    with open_console() as console:
+        account: Account = run_cohort(sources, folder, run, console, force)
+    for outcome in failures(account):
+        complain(outcome.line(), outcome.exit_code or 1)
+    if as_json:
+        _say_json({**account.as_dict(), "output": str(folder), "files": [str(folder / name) for name in (NAME, TABLE)]})
+    else:
+        _say(f"{account.summary()}; see {folder / TABLE}")
+    return account.exit_code
+
+
+def _runner(options: Options, workers: int, scheduler: str | None, threads: int | None) -> Run:
+    if workers == 1 and scheduler is None:
+        from mmccd.cohort.run import in_this_process
+
+        _set_threads(threads)
+        return in_this_process(options.make_pipeline)
+    from mmccd.cohort.workers import Workers, by_workers
+
+    return by_workers(options, Workers(workers, scheduler, threads))
+
+
+def _set_threads(threads: int | None) -> None:
+    if threads is not None:
+        import torch
+
+        torch.set_num_threads(threads)
 
 
 def demo(
@@ -98,25 +176,27 @@ def demo(
         device: auto, cpu, cuda, cuda:N, several of them (cuda:0,cuda:1), cuda:all, or mps.
         bundles: folder with other bundles.
         force: replace the results of an earlier run.
+
+    Examples:
+        mmccd demo
+        mmccd demo --output tryout --preset balanced --force
     """
     _check_choice("--target", target, TARGETS)
     _check_choice("--preset", preset, PRESETS)
     from mmccd.batch import predict_file
     from mmccd.data.phantom import DEMO_LESIONS, DEMO_SEED, make_phantom, write_phantom
     from mmccd.demo import demo_table
-    from mmccd.intake import Intake
     from mmccd.io.output import check_output
-    from mmccd.pipeline import AnomalyPipeline
+    from mmccd.options import Options
 
     folder = Path(output)
     check_output(folder, force)
     # The checks take this phantom for a T1 (docs/checks.md); what it is, is known here.
-    intake = Intake(Path(bundles) if bundles else None, unchecked=True)
-    pipeline = AnomalyPipeline.from_bundles(bundles, target, preset, device, intake=intake)
+    pipeline = Options(bundles, target, preset, device, unchecked=True).make_pipeline()
     case = make_phantom(DEMO_SEED, DEMO_LESIONS)
     flair = write_phantom(case, folder / "phantom", "demo")["flair"]
-    with _progress_bar("cycle") as progress:
-        result = predict_file(lambda: pipeline, flair, output, None, force, progress)
+    with open_console() as console:
+        result = predict_file(lambda: pipeline, flair, output, None, force, console)
     _say_result(result.report, output)
     _say(demo_table(case, result))
 
@@ -133,6 +213,7 @@ def calibrate(
     bundles: str | None = None,
     slices_per_case: int | None = None,
     seed: int = 0,
+    json: bool = False,
 ) -> None:
     """Choose the threshold for a wanted false-positive rate on healthy slices, or for the best Dice, and store it in the forward bundle.
 
@@ -148,6 +229,11 @@ def calibrate(
         bundles: folder with the bundles; its cycle.json is changed.
         slices_per_case: only so many (with a rate: healthy) slices of each case, evenly spread (default: all).
         seed: seed of the noise.
+        json: print the threshold and where it comes from as JSON.
+
+    Examples:
+        mmccd calibrate --data phantoms/datalist.json
+        mmccd calibrate --data brats_folder --split-file split.json --best-dice --preset fast
     """
     if data is None:
         raise UsageError("calibrate: --data is missing; give a data folder or a datalist")
@@ -171,10 +257,13 @@ def calibrate(
         raise UnsuitableInputError(f"{data}: the split {split!r} has no cases; expected healthy or labelled validation cases")
     pipeline = AnomalyPipeline(pair, preset, device, seed=seed, require_threshold=False)
     origin = {"data": _data_name(Path(data)), "split": split}
-    with _progress_bar("calibrate") as progress:
-        calibration = calibrate_on_cases(pipeline, cases, wanted, slices_per_case, origin, progress, groups.get("test", []))
+    with open_console("calibrate") as console:
+        calibration = calibrate_on_cases(pipeline, cases, wanted, slices_per_case, origin, console.progress, groups.get("test", []))
     path = write_calibrations(pair.root, replace_calibration(pair.calibrations, calibration))
-    _say(f"threshold {calibration.threshold:.5g} ({json.dumps(calibration.origin)}); written to {path}")
+    if json:
+        _say_json({"status": "done", "exit_code": 0, "file": str(path), **calibration.summary()})
+        return
+    _say(f"threshold {calibration.threshold:.5g} ({json_.dumps(calibration.origin)}); written to {path}")
 
 
 def evaluate(
@@ -196,6 +285,7 @@ def evaluate(
     rate: float = 0.02,
     draws: int = 1000,
     seed: int = 0,
+    json: bool = False,
 ) -> None:
     """Compare methods on labelled cases: tables, intervals, figures (docs/evaluation.md). The same command goes on where it stopped.
 
@@ -219,6 +309,12 @@ def evaluate(
         rate: voxel false-positive rate of the healthy-only threshold.
         draws: resamples of the bootstrap over patients.
         seed: seed of the noise.
+        json: print the figures (metrics.json of each protocol) as JSON.
+
+    Examples:
+        mmccd evaluate --data brats_folder --output evaluation
+        mmccd evaluate --data brats_folder --output evaluation --methods intensity,mmccd,dae --protocol slice,strict
+        mmccd evaluate --data brats_folder --output grid --subset val --methods mmccd --grid 'steps=1,4 stride=16,8'
     """
     for flag, value in (("--data", data), ("--output", output)):
         if value is None:
@@ -254,8 +350,13 @@ def evaluate(
     plan = Plan(
         data, split, subset, setup, make_methods(names, setup), variants, protocols, rate, draws, is_grid=grid is not None, command=command
     )
-    with _progress_bar("evaluate") as progress:
-        tables = run_plan(plan, Path(output), progress)
+    with open_console("evaluate") as console:
+        tables = run_plan(plan, Path(output), console.progress)
+    if json:
+        files = {name: Path(output) / name / "metrics.json" for name in tables}
+        figures = {name: {"file": str(file), **json_.loads(file.read_text())} for name, file in files.items()}
+        _say_json({"status": "done", "exit_code": 0, "protocols": figures})
+        return
     for name, table in tables.items():
         _say(f"{name} ({subset}, {Path(output) / name})\n\n{table}")
 
@@ -267,6 +368,9 @@ def export(checkpoint: str, bundle: str, research: bool = False) -> None:
         checkpoint: best.pt or last.pt of a training run.
         bundle: folder of the bundle.
         research: write models/research/SOURCE_TARGET.pt, which is not part of the package, instead of models/model.pt.
+
+    Examples:
+        mmccd export bundles/forward_masked_diffusion/runs/flair_t2/best.pt bundles/forward_masked_diffusion
     """
     from mmccd.bundle import export_weights
 
@@ -297,6 +401,10 @@ def phantom(
         head: keep skull and scalp (label maps only).
         slice_mm: slice thickness (default: random, 1 to 6).
         pixel_mm: pixel size in a slice (default: random, 0.9 to 1.4).
+
+    Examples:
+        mmccd phantom phantoms --subjects 4
+        mmccd phantom phantoms --subjects 16 --anatomy labels --split train --lesions mixed --head
     """
     from mmccd.data.cases import SPLITS
     from mmccd.data.phantom import KINDS, write_phantoms
@@ -305,8 +413,8 @@ def phantom(
     _check_choice("--lesions", lesions, (HEALTHY, *KINDS, MIXED))
     _check_choice("--split", split, SPLITS)
     _check_phantom_numbers(subjects, seed, slice_mm, pixel_mm)
-    with _progress_bar("phantoms") as progress:
-        path = write_phantoms(Path(output), subjects, seed, anatomy, split, lesions, head, slice_mm, pixel_mm, progress)
+    with open_console("phantoms") as console:
+        path = write_phantoms(Path(output), subjects, seed, anatomy, split, lesions, head, slice_mm, pixel_mm, console.progress)
     _say(f"{subjects} phantoms, listed in {path}")
 
 
@@ -329,6 +437,10 @@ def datalist(
         only: just the case of this name.
         repeat: how often a case's slices count in an epoch of training.
         append: keep what the file lists already.
+
+    Examples:
+        mmccd datalist brats_folder --output datalist.json
+        mmccd datalist more --output datalist.json --split train --only CASE_7 --append
     """
     if output is None:
         raise UsageError("datalist: --output is missing; give the JSON file to write")
@@ -362,6 +474,10 @@ def benchmark(
         compare: JSON file of an earlier run: its ratios beside the new ones, with a warning where one fell by more than 20 %.
         markdown: print tables in Markdown.
         plot: PNG file for time and memory against strips, steps, slices and batch size.
+
+    Examples:
+        mmccd benchmark --quick
+        mmccd benchmark --output figures.json --plot growth.png
     """
     from mmccd.benchmark import report
     from mmccd.benchmark.run import QUICK, load_figures, run_benchmark, save_figures
@@ -377,32 +493,58 @@ def benchmark(
         _say(report.compare(figures, earlier)[0])
 
 
-def doctor(bundles: str | None = None) -> int:
+def doctor(bundles: str | None = None, json: bool = False) -> int:
     """Tell what this machine can do, and which bundles, weights and calibrations are found.
 
     Args:
         bundles: folder with other bundles.
+        json: print it as JSON.
+
+    Examples:
+        mmccd doctor
+        mmccd doctor --json
     """
-    from mmccd.doctor import examine
+    from mmccd.doctor import describe, examine
 
-    text, code = examine(bundles)
-    _say(text)
-    return code
+    findings = examine(bundles)
+    if json:
+        _say_json(findings)
+    else:
+        _say(describe(findings))
+    return int(findings["exit_code"])
 
 
-@contextmanager
-def _progress_bar(name: str) -> Iterator[Progress]:
-    """A bar with the time left on a terminal; nothing where stderr is piped or --quiet is given."""
-    from tqdm import tqdm
+def completion(shell: str) -> None:
+    """Print a script that lets a shell complete commands, flags and file names.
 
-    disable = bool(os.environ.get("MMCCD_QUIET")) or not sys.stderr.isatty()
-    with tqdm(desc=name, unit="pass", disable=disable) as bar:
+    Args:
+        shell: bash, zsh or fish.
 
-        def show(done: int, total: int) -> None:
-            bar.total = total
-            bar.update(done - bar.n)
+    Examples:
+        mmccd completion bash
+    """
+    _check_choice("SHELL", shell, SHELLS)
+    from mmccd.completion import script
 
-        yield show
+    _say(script(shell))
+
+
+def _essentials(report: dict[str, Any], folder: Path) -> dict[str, Any]:
+    """What a program needs to know of one result."""
+    from mmccd.io.output import NAMES
+
+    settings = report["settings"]
+    return {
+        "status": report["status"],
+        "exit_code": 0,
+        "output": str(folder),
+        "files": {name: str(folder / name) for name in NAMES if (folder / name).exists()},
+        **{name: report[name] for name in ("notice", "anomaly_found", "volumes_ml", "unusual_ml")},
+        "threshold": report["threshold"]["value"],
+        "settings": {name: settings[name] for name in ("preset", "target", "precision", "device", "seed")},
+        "timings_s": report["timings_s"],
+        "warnings": report["warnings"],
+    }
 
 
 def _say_result(report: dict[str, Any], output: str) -> None:
@@ -436,9 +578,22 @@ def _words(text: str) -> list[str]:
     return list(dict.fromkeys(word.strip() for word in text.split(",") if word.strip()))
 
 
+def _check_workers(workers: int, scheduler: str | None, threads: int | None) -> None:
+    if workers < 1:
+        raise UsageError(f"--workers {workers}: expected a whole number from 1 on")
+    if threads is not None and threads < 1:
+        raise UsageError(f"--threads {threads}: expected a whole number from 1 on")
+    if scheduler is not None and workers != 1:
+        raise UsageError("--workers and --scheduler exclude each other; a scheduler has its own workers; give one")
+
+
 def _check_seed(seed: int) -> None:
     if not 0 <= seed < 2**64:
         raise UsageError(f"--seed {seed}: expected a whole number from 0 to 2^64 - 1")
+
+
+def _say_json(content: Any) -> None:
+    _say(json_.dumps(content, indent=2))
 
 
 def _say(text: str) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import platform
 from pathlib import Path
+from typing import Any
 
 import psutil
 import torch
@@ -15,68 +16,105 @@ from mmccd.device import choose_device, has_fast_bf16
 from mmccd.errors import ModelError
 from mmccd.pipeline import NOTICE, versions
 
+_NO_LICENCE = "licence not stated"
 
-def examine(bundles: str | None = None) -> tuple[str, int]:
-    """A text about machine, versions, bundles, weights and calibrations.
+
+def examine(bundles: str | None = None) -> dict[str, Any]:
+    """Machine, versions, bundles, weights and calibrations as plain values.
 
     Args:
         bundles: as ``--bundles``.
 
     Returns:
-        (text, exit code): 0 where at least one pair of weights can be loaded, else 6.
+        ``exit_code``: 0 where at least one pair of weights can be loaded, else 6; ``machine``; ``versions``; ``bundles`` (folder, or error); ``pairs`` and
+        ``brain``, each with ``error`` None where it can be used.
     """
-    lines = [*_machine(), "", "versions     " + ", ".join(f"{name} {value}" for name, value in versions().items()), ""]
+    found: dict[str, Any] = {"notice": NOTICE, "exit_code": ModelError.exit_code, "machine": _machine(), "versions": versions()}
     try:
         root = find_bundles(bundles)
     except ModelError as error:
-        return "\n".join([*lines, f"bundles      {error}", "", NOTICE]), error.exit_code
-    lines.append(f"bundles      {root} ({FORWARD}, {BACKWARD})")
-    usable = 0
-    for target in FALLBACK_TARGETS:
-        text, works = _pair(root, target)
-        lines += text
-        usable += works
-    lines.append(_brain(bundles))
-    return "\n".join([*lines, "", NOTICE]), 0 if usable else ModelError.exit_code
+        return {**found, "bundles": {"folder": None, "error": str(error)}, "pairs": [], "brain": None}
+    pairs = [_pair(root, target) for target in FALLBACK_TARGETS]
+    usable = any(pair["error"] is None for pair in pairs)
+    code = 0 if usable else ModelError.exit_code
+    return {**found, "exit_code": code, "bundles": {"folder": str(root), "error": None}, "pairs": pairs, "brain": _brain(bundles)}
 
 
-def _machine() -> list[str]:
+def describe(found: dict[str, Any]) -> str:
+    """The findings of :func:`examine` as text."""
+    machine, bundles = found["machine"], found["bundles"]
+    name = f" ({machine['device_name']})"
+    lines = [
+        f"machine      {machine['architecture']}, {machine['cores']} cores, {machine['memory_gib']:.0f} GiB memory ({machine['free_gib']:.0f} GiB free)",
+        f"device auto  {machine['device']}{name}",
+        f"bf16         {'in hardware' if machine['fast_bf16'] else 'emulated and slow; fp32 is used'}",
+        "",
+        "versions     " + ", ".join(f"{key} {value}" for key, value in found["versions"].items()),
+        "",
+    ]
+    if bundles["error"]:
+        return "\n".join([*lines, f"bundles      {bundles['error']}", "", found["notice"]])
+    lines.append(f"bundles      {bundles['folder']} ({FORWARD}, {BACKWARD})")
+    for pair in found["pairs"]:
+        lines += _pair_lines(pair)
+    brain = found["brain"]
+    lines.append(
+        f"brain        not usable: {brain['error']}" if brain["error"] else f"brain        {brain['sha256'][:12]}; {brain['licence']}"
+    )
+    return "\n".join([*lines, "", found["notice"]])
+
+
+def _machine() -> dict[str, Any]:
     device = choose_device("auto")
     memory = psutil.virtual_memory()
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    return [
-        f"machine      {platform.machine()}, {cores} cores, {memory.total / 2**30:.0f} GiB memory ({memory.available / 2**30:.0f} GiB free)",
-        f"device auto  {device}"
-        + (f" ({torch.cuda.get_device_name(device)})" if device.type == "cuda" else f" ({torch.backends.cpu.get_cpu_capability()})"),
-        f"bf16         {'in hardware' if has_fast_bf16(device) else 'emulated and slow; fp32 is used'}",
-    ]
+    return {
+        "architecture": platform.machine(),
+        "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
+        "memory_gib": round(memory.total / 2**30, 1),
+        "free_gib": round(memory.available / 2**30, 1),
+        "device": str(device),
+        "device_name": torch.cuda.get_device_name(device) if device.type == "cuda" else torch.backends.cpu.get_cpu_capability(),
+        "fast_bf16": has_fast_bf16(device),
+    }
 
 
-def _pair(root: Path, target: str) -> tuple[list[str], bool]:
-    name = f"{SOURCE} to {target}"
+def _pair(root: Path, target: str) -> dict[str, Any]:
+    content: dict[str, Any] = {"source": SOURCE, "target": target, "error": None}
     try:
         pair = load_pair(root, target)
         for weights in (pair.forward, pair.backward):
             weights.load_network()
     except ModelError as error:
-        return [f"{name:<12} not usable: {error}"], False
-    licence = pair.forward.card.get("licence") or "licence not stated"
-    return [f"{name:<12} f {pair.forward.sha256[:12]}, g {pair.backward.sha256[:12]}; {licence}", *_calibrations(pair)], True
+        return {**content, "error": str(error)}
+    licence = pair.forward.card.get("licence") or _NO_LICENCE
+    hashes = {"forward": pair.forward.sha256, "backward": pair.backward.sha256}
+    return {**content, "sha256": hashes, "licence": licence, "thresholds": _thresholds(pair)}
 
 
-def _brain(bundles: str | None) -> str:
+def _thresholds(pair: BundlePair) -> dict[str, dict[str, float]]:
+    """Calibrated thresholds by preset and precision."""
+    result = {}
+    for preset in pair.presets.values():
+        found = {precision: pair.calibration(preset, precision) for precision in ("fp32", "bf16")}
+        result[preset.name] = {precision: entry.threshold for precision, entry in found.items() if entry}
+    return result
+
+
+def _brain(bundles: str | None) -> dict[str, Any]:
     try:
         weights = load_brain_weights(bundles)
         weights.load(BrainUNet)
     except ModelError as error:
-        return f"brain        not usable: {error}"
-    return f"brain        {weights.sha256[:12]}; {weights.card.get('licence') or 'licence not stated'}"
+        return {"error": str(error)}
+    return {"error": None, "sha256": weights.sha256, "licence": weights.card.get("licence") or _NO_LICENCE}
 
 
-def _calibrations(pair: BundlePair) -> list[str]:
-    lines = []
-    for preset in pair.presets.values():
-        found = [(precision, pair.calibration(preset, precision)) for precision in ("fp32", "bf16")]
-        texts = [f"{precision} threshold {entry.threshold:.4g}" for precision, entry in found if entry]
-        lines.append(f"             preset {preset.name:<9} {', '.join(texts) or 'no calibration: give --threshold'}")
+def _pair_lines(pair: dict[str, Any]) -> list[str]:
+    name = f"{pair['source']} to {pair['target']}"
+    if pair["error"]:
+        return [f"{name:<12} not usable: {pair['error']}"]
+    lines = [f"{name:<12} f {pair['sha256']['forward'][:12]}, g {pair['sha256']['backward'][:12]}; {pair['licence']}"]
+    for preset, thresholds in pair["thresholds"].items():
+        texts = [f"{precision} threshold {value:.4g}" for precision, value in thresholds.items()]
+        lines.append(f"             preset {preset:<9} {', '.join(texts) or 'no calibration: give --threshold'}")
     return lines

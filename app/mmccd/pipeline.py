@@ -169,6 +169,7 @@ class AnomalyPipeline:
         brain_mask: Volume | None = None,
         progress: Progress | None = None,
         cancelled: Callable[[], bool] | None = None,
+        stage: Callable[[str], None] | None = None,
     ) -> Result:
         """Find the brain, run the cycle, threshold the map.
 
@@ -177,6 +178,7 @@ class AnomalyPipeline:
             brain_mask: the brain's mask on the same grid, where it is known.
             progress: called with (passes done, in all).
             cancelled: asked between batches; True ends the run with a CancelledError.
+            stage: called with ``brain`` and ``cycle`` when they begin.
 
         Raises:
             UnsuitableInputError: see :meth:`~mmccd.intake.Intake.prepare` and :meth:`maps`.
@@ -184,10 +186,13 @@ class AnomalyPipeline:
         """
         if self.threshold is None:
             raise ModelError("no threshold: give one, or calibrate these settings")
+        tell = stage or _say_nothing
         clock = _Clock()
+        tell("brain")
         prepared = self.intake.prepare(volume, brain_mask)
         brain = prepared.brain
         clock.lap("brain")
+        tell("cycle")
         maps = self.maps(prepared.volume, brain, None, progress, cancelled)
         clock.lap("cycle")
         segmentation = self.preset.postprocessing.segment(maps.smoothed, maps.brain, self.threshold, volume.voxel_ml)
@@ -295,6 +300,10 @@ def _unusual_ml(percentile: NDArray[np.float32], brain: NDArray[np.bool_], voxel
 def _is_out_of_memory(error: BaseException) -> bool:
     """PyTorch reports a failed allocation on a CPU as a plain RuntimeError."""
     return isinstance(error, MemoryError | torch.cuda.OutOfMemoryError) or "can't allocate memory" in str(error)
+
+
+def _say_nothing(stage: str) -> None:
+    """Nobody wants to know."""
 
 
 class _Clock:

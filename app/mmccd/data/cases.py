@@ -73,7 +73,7 @@ def find_cases(root: str | Path) -> list[Case]:
     if root.is_file():
         cases = [case for group in _read_datalist(root).values() for case in group]
     elif root.is_dir():
-        cases = [case for folder in sorted(root.iterdir()) if folder.is_dir() for case in [_brats_case(folder)] if case.images]
+        cases = [case for folder in sorted(root.iterdir()) if folder.is_dir() for case in [read_case(folder)] if case.images]
     else:
         raise InputError(f"{root}: no such file or folder; expected a data folder in BraTS layout or a datalist JSON")
     if not cases:
@@ -210,7 +210,8 @@ def _relative(file: Path, folder: Path) -> str:
     return str(file.relative_to(folder)) if file.is_relative_to(folder) else str(file)
 
 
-def _brats_case(folder: Path) -> Case:
+def read_case(folder: Path) -> Case:
+    """A folder as a case of BraTS layout: ``CASE/CASE_flair.nii.gz`` and so on; without images where it is none."""
     found: dict[str, Path] = {}
     for key, suffixes in SUFFIXES.items():
         names = [f"{folder.name}{suffix}{ending}" for suffix in suffixes for ending in (".nii.gz", ".nii")]

@@ -16,8 +16,8 @@ from mmccd.errors import UsageError, first_line
 
 PREFIX = "MMCCD_"
 SECTION = "mmccd"
-NOT_OURS = ("MMCCD_DATA", "MMCCD_QUIET")
-"""Variables with our prefix that the tests and the command line use."""
+NOT_OURS = ("MMCCD_DATA",)
+"""Variables with our prefix that the tests use."""
 SERIES_RULES = re.compile(r"auto|uid=[0-9.]{1,64}|number=\d{1,9}|description=.+")
 
 

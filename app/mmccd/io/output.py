@@ -118,6 +118,17 @@ def _publish(staging: Path, folder: Path) -> None:
     shutil.rmtree(staging)
 
 
+def remove_unfinished(folder: Path) -> None:
+    """Remove what a run that was killed left: its staging folder, files without the report that makes them a result, the folder where it is empty then."""
+    if not folder.is_dir():
+        return
+    shutil.rmtree(folder / STAGING, ignore_errors=True)
+    if not (folder / MARKER).exists():
+        remove_results(folder)
+    if not any(folder.iterdir()):
+        folder.rmdir()
+
+
 def remove_results(folder: Path, names: Iterable[str] = NAMES) -> None:
     """Remove files of ours, and the folder ``dicom`` where nothing is left in it."""
     for name in names:
