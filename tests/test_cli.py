@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import signal
 import subprocess
 import sys
@@ -34,6 +35,41 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
 
     monkeypatch.setitem(cli.COMMANDS, "probe", probe)
     return seen
+
+
+@pytest.fixture
+def many_calls(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Any, ...]]:
+    """What the command ``many``, which takes several words, was called with."""
+    seen: list[tuple[Any, ...]] = []
+
+    def many(*input: str, output: str | None = None, json: bool = False, seed: int = 0) -> int:
+        seen.append((*input, output, json, seed))
+        return 0
+
+    monkeypatch.setitem(cli.COMMANDS, "many", many)
+    return seen
+
+
+@pytest.mark.parametrize(
+    ("words", "values"),
+    [
+        (["a.nii"], ("a.nii", None, False, 0)),
+        (["a.nii", "b.nii", "--output", "o"], ("a.nii", "b.nii", "o", False, 0)),
+        (["a.nii", "--output", "o", "b.nii", "--json", "c"], ("a.nii", "b.nii", "c", "o", True, 0)),
+        (["1e5", "None", "[1]", "it's", "-", "--seed=3"], ("1e5", "None", "[1]", "it's", "-", None, False, 3)),
+        (["*.nii", "a=b", "--log-format", "text", "a.nii"], ("*.nii", "a=b", "a.nii", None, False, 0)),
+    ],
+)
+def test_several_words(many_calls: list[tuple[Any, ...]], words: list[str], values: tuple[Any, ...]) -> None:
+    assert cli.run(["many", *words]) == 0
+    assert many_calls == [values]
+
+
+@pytest.mark.parametrize("words", [[], ["--output", "o"], ["a", ""], ["a", "--outptu", "b"], ["a", "-o", "b"], ["a", "--log-format"]])
+def test_bad_several_words(many_calls: list[tuple[Any, ...]], capsys: pytest.CaptureFixture[str], words: list[str]) -> None:
+    assert cli.run(["many", *words]) == 2
+    assert many_calls == []
+    assert len(capsys.readouterr().err.splitlines()) == 1
 
 
 DEFAULTS = {"output": None, "preset": "balanced", "seed": 0, "threshold": None, "force": False}
@@ -152,7 +188,11 @@ def test_bad_words(calls: list[dict[str, Any]], capsys: pytest.CaptureFixture[st
         (["predcit", "a.nii"], ["predcit", "did you mean predict?"]),
         (["run"], ["run", "predict, demo"]),
         (["--force"], ["--force"]),
-        (["predict", "a.nii"], ["--output"]),
+        (["predict"], ["INPUT is missing"]),
+        (["predict", "--output", "o"], ["INPUT is missing"]),
+        (["predict", "a.nii", "--workers", "0"], ["--workers", "1"]),
+        (["predict", "a.nii", "--log-format", "xml"], ["--log-format", "xml", "text, json"]),
+        (["completion", "csh"], ["SHELL", "csh", "bash, zsh, fish"]),
         (["predict", "a.nii", "--output", "o", "--preset", "slow"], ["--preset", "slow", "full, balanced, fast"]),
         (["predict", "a.nii", "--output", "o", "--target", "pd"], ["--target", "pd", "t2, t1"]),
         (["predict", "a.nii", "--output", "o", "--seed", "-1"], ["--seed", "-1"]),
@@ -192,6 +232,19 @@ class TestHelp:
             word = parameter.name.upper() if parameter.default is parameter.empty else f"--{parameter.name.replace('_', '-')}"
             assert word in text
             assert f"{parameter.name}: " in text, "every argument is explained"
+
+    @pytest.mark.parametrize("name", list(cli.COMMANDS))
+    def test_examples(self, name: str, capsys: pytest.CaptureFixture[str]) -> None:
+        """Each command has one at least, help shows them, and all of them parse."""
+        found = cli.examples(name)
+        assert found
+        assert cli.run([name, "--help"]) == 0
+        text = capsys.readouterr().out
+        for line in found:
+            program, command, *words = shlex.split(line)
+            assert (program, command) == ("mmccd", name)
+            assert cli.parse(name, cli.COMMANDS[name], words) or not words
+            assert line in text
 
     def test_help_wins_over_wrong_words(self, calls: list[dict[str, Any]]) -> None:
         assert cli.run(["probe", "--zzz", "--help"]) == 0
@@ -245,6 +298,18 @@ def test_errors_become_one_line_and_a_code(
     assert lines[-1].startswith("mmccd: ")
     assert ("Traceback" in lines[0]) == debug
     assert debug or len(lines) == 1
+
+
+def test_json_errors(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """With --json the answer is JSON even where there is none; with --log-format json so is the line on stderr."""
+    words = ["predict", str(tmp_path / "a.nii"), "--output", str(tmp_path / "o"), "--json"]
+    assert cli.run([*words, "--log-format=json"]) == 3
+    captured = capsys.readouterr()
+    answer, line = json.loads(captured.out), json.loads(captured.err)
+    assert (answer["status"], answer["exit_code"]) == ("failed", 3)
+    assert (line["level"], line["exit_code"], line["message"]) == ("error", 3, answer["error"])
+    assert cli.run(["phantom", str(tmp_path / "p"), "--json"]) == 2
+    assert capsys.readouterr().out == "", "a command without --json"
 
 
 @pytest.mark.parametrize("code", [0, 6])
