@@ -87,9 +87,9 @@ def by_workers(options: Options, workers: Workers) -> Run:
     """
 
     def run(tasks: Sequence[Task]) -> Outcomes:
+        weights, local = _weights(options), workers.scheduler is None
         with _client(workers, len(tasks)) as client:
-            local = workers.scheduler is None
-            order = Order(options, workers.threads, _neighbours(client), local, mmccd.__version__, _weights(options))
+            order = Order(options, workers.threads, _neighbours(client), local, mmccd.__version__, weights)
             try:
                 yield from _spread(client, tasks, order)
             finally:
@@ -212,7 +212,12 @@ def _client(workers: Workers, cases: int) -> Iterator[Client]:
     count = min(workers.count, cases)
     threads = str(workers.threads or max(1, _cores() // count))
     environment = {f"{name}_NUM_THREADS": threads for name in ("OMP", "MKL", "OPENBLAS")}
-    settings = {"distributed.scheduler.allowed-failures": RETRIES, "distributed.nanny.pre-spawn-environ": environment}
+    settings = {
+        "distributed.scheduler.allowed-failures": RETRIES,
+        "distributed.scheduler.worker-ttl": None,  # a process that is busy for long is no dead one
+        "distributed.comm.timeouts.connect": "120s",
+        "distributed.nanny.pre-spawn-environ": environment,
+    }
     with (
         tempfile.TemporaryDirectory(prefix="mmccd_") as scratch,
         dask.config.set(settings),
