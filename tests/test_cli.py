@@ -305,8 +305,9 @@ def test_json_errors(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None
     words = ["predict", str(tmp_path / "a.nii"), "--output", str(tmp_path / "o"), "--json"]
     assert cli.run([*words, "--log-format=json"]) == 3
     captured = capsys.readouterr()
-    answer, line = json.loads(captured.out), json.loads(captured.err)
+    answer, (*stages, line) = json.loads(captured.out), [json.loads(text) for text in captured.err.splitlines()]
     assert (answer["status"], answer["exit_code"]) == ("failed", 3)
+    assert [stage["stage"] for stage in stages] == ["read"]
     assert (line["level"], line["exit_code"], line["message"]) == ("error", 3, answer["error"])
     assert cli.run(["phantom", str(tmp_path / "p"), "--json"]) == 2
     assert capsys.readouterr().out == "", "a command without --json"

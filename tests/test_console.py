@@ -8,6 +8,7 @@ import os
 import pty
 import subprocess
 import sys
+import termios
 
 import pytest
 
@@ -55,6 +56,7 @@ def test_json_lines() -> None:
 def test_on_a_terminal() -> None:
     """A bar for each stage, each filled in the end."""
     leader, follower = pty.openpty()
+    termios.tcsetwinsize(follower, (24, 100))
     process = subprocess.Popen([sys.executable, "-c", RUN.format(kind="text", quiet=False)], stderr=follower)
     assert process.wait(120) == 0
     os.close(follower)
