@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,7 @@ from mmccd.benchmark.sweep import measure_sweep
 from mmccd.benchmark.volume import brats_size_phantom, measure_volume
 from mmccd.bundle import BACKWARD, FORWARD, load_pair
 from mmccd.data.phantom import Phantom
-from mmccd.errors import InputError, OutputError, UnsuitableInputError
+from mmccd.errors import InputError, OutputError, ResourceError
 
 CPU = torch.device("cpu")
 TINY_SCOPE = Scope(slices=1, repeats=1, presets=("fast",), shape=(60, 60, 20), voxel_mm=4.0, quick=True)
@@ -155,6 +156,8 @@ class TestVolume:
         where = np.linalg.inv(old.affine) @ image.affine @ [*voxel, 1]
         assert image.get_fdata()[tuple(voxel)] == old.data[tuple(np.round(where[:3]).astype(int))] > 0
 
-    def test_a_run_that_fails(self, tmp_path: Path, shared_bundles: Path) -> None:
-        with pytest.raises(UnsuitableInputError, match="preset fast ended with"):
-            measure_volume(tmp_path / "none.nii.gz", tmp_path / "out", "fast", "cpu", shared_bundles)
+    def test_a_run_that_fails(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        failed = subprocess.CompletedProcess([], 7, "", "Traceback\n  one\nResourceError: out of memory\n")
+        monkeypatch.setattr(subprocess, "run", lambda *_, **__: failed)
+        with pytest.raises(ResourceError, match=r"preset fast ended with 7 \(ResourceError: out of memory\)"):
+            measure_volume(tmp_path / "flair.nii.gz", tmp_path / "out", "fast", "cpu", tmp_path)

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from mmccd.benchmark.machine import peak_memory_gib
 from mmccd.data.phantom import Acquisition, make_phantom
-from mmccd.errors import UnsuitableInputError
+from mmccd.errors import ResourceError
 from mmccd.io.nifti import write_nifti
 from mmccd.volume import Volume
 
@@ -68,7 +68,7 @@ def measure_volume(path: Path, folder: Path, preset: str, device: str, bundles: 
         ``peak_memory_gib`` of the process (``gpu_memory_gib`` of its tensors where it ran on one).
 
     Raises:
-        UnsuitableInputError: the process failed.
+        ResourceError: the process failed.
     """
     words = [sys.executable, "-m", __name__, str(path), str(folder), preset, device, str(bundles)]
     start = time.perf_counter()
@@ -76,7 +76,7 @@ def measure_volume(path: Path, folder: Path, preset: str, device: str, bundles: 
     total = time.perf_counter() - start
     if done.returncode:
         last = (done.stderr.strip().splitlines() or ["no message"])[-1]
-        raise UnsuitableInputError(f"{path}: the run of preset {preset} ended with {done.returncode} ({last})")
+        raise ResourceError(f"{path}: the run of preset {preset} ended with {done.returncode} ({last}); try --quick")
     row: dict[str, Any] = json.loads(done.stdout.strip().splitlines()[-1])
     inner = row["seconds"]
     row["seconds"] = {name: round({**inner, "start": total - sum(inner.values())}[name], 2) for name in _LAPS} | {"total": round(total, 2)}
