@@ -24,6 +24,7 @@ from mmccd.cycle import MaskedCycleInferer, Progress
 from mmccd.device import choose_devices, describe_devices
 from mmccd.errors import ModelError, ResourceError, first_line
 from mmccd.intake import Intake, Prepared
+from mmccd.lesions import find_lesions
 from mmccd.normal_range import NormalRange, depth_mm
 from mmccd.preprocessing import ModelSlices, Normalisation, to_model_slices
 from mmccd.result import CycleResult, Result
@@ -242,6 +243,7 @@ class AnomalyPipeline:
         brain = prepared.brain
         values = maps.anomaly[maps.brain]
         voxels = int(segmentation.sum())
+        lesions, lesion_count = find_lesions(volume.with_data(segmentation, "mask"), maps.smoothed)
         reader = [str(volume.provenance["warning"])] if "warning" in volume.provenance else []
         warnings = [*self.pair.warnings, *prepared.warnings, *reader]
         return {
@@ -254,6 +256,8 @@ class AnomalyPipeline:
                 "anomalous": round(voxels * volume.voxel_ml, 3),
             },
             "map": {"mean": float(values.mean()), "p99": float(np.quantile(values, 0.99)), "max": float(values.max())},
+            "lesion_count": lesion_count,
+            "lesions": [lesion.as_dict() for lesion in lesions],
             "unusual_ml": _unusual_ml(percentile, maps.brain, volume.voxel_ml) if percentile is not None else None,
             "threshold": {
                 "value": self.threshold,

@@ -72,7 +72,7 @@ class Postprocessing:
         """
         segmentation = (smoothed > threshold) & brain
         if self.min_component_ml > 0 and segmentation.any():
-            labels, _ = ndimage.label(segmentation, structure=np.ones((3, 3, 3)))
+            labels, _ = components(segmentation)
             large = np.bincount(labels.ravel()) * voxel_ml >= self.min_component_ml
             large[0] = False
             segmentation = large[labels]
@@ -81,6 +81,19 @@ class Postprocessing:
     def as_dict(self) -> dict[str, Any]:
         """Plain values for JSON."""
         return asdict(self)
+
+
+def components(mask: NDArray[np.bool_]) -> tuple[NDArray[np.int32], int]:
+    """Label the connected components (26-neighbourhood).
+
+    Args:
+        mask: 3-D.
+
+    Returns:
+        Labels from 1 on, 0 outside the mask, and their number.
+    """
+    labels, count = ndimage.label(mask, structure=np.ones((3, 3, 3)))
+    return labels, int(count)
 
 
 def erode_slices(brain: NDArray[np.bool_], pixels: int) -> NDArray[np.bool_]:

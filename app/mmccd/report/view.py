@@ -16,7 +16,7 @@ from mmccd.volume import Volume
 
 OUTLINE = "#00d5ff"
 _APART_MM = 6.0
-_MOST_OPAQUE = 0.75
+MOST_OPAQUE = 0.75
 
 
 @dataclass(frozen=True)
@@ -79,7 +79,7 @@ class RadiologicalView:
         """The map within the brain, over what was drawn; where it is to fade, low values let the image through."""
         view = (index, *self.box)
         shown = np.ma.masked_where(self.brain[view] == 0, self.anomaly[view])
-        alpha = np.clip(self.anomaly[view] / self.top, 0.0, 1.0) * _MOST_OPAQUE if fade else _MOST_OPAQUE
+        alpha = np.clip(self.anomaly[view] / self.top, 0.0, 1.0) * MOST_OPAQUE if fade else MOST_OPAQUE
         return axis.imshow(shown, cmap="inferno", vmin=0, vmax=self.top, alpha=alpha, aspect=self._aspect)
 
     def draw_outline(self, axis: Axes, index: int) -> None:

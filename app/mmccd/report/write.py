@@ -7,12 +7,13 @@ from pathlib import Path
 
 from mmccd.errors import OutputError
 from mmccd.io.nifti import write_nifti
+from mmccd.report.html import write_page
 from mmccd.report.overview import write_overview
 from mmccd.result import Result
 
 
 def write_outputs(result: Result, folder: Path) -> Result:
-    """Write everything: DICOM objects where the input was DICOM, then maps, masks, picture and report.
+    """Write everything: DICOM objects where the input was DICOM, then maps, masks, picture, page and report.
 
     Args:
         result: a finished run.
@@ -34,7 +35,7 @@ def write_outputs(result: Result, folder: Path) -> Result:
 
 
 def write_result(result: Result, folder: Path) -> None:
-    """Write maps, masks, picture and report; ``report.json`` last.
+    """Write maps, masks, picture, page and report; ``report.json`` last.
 
     Args:
         result: a finished run.
@@ -50,6 +51,7 @@ def write_result(result: Result, folder: Path) -> None:
     write_nifti(result.brain_mask, folder / "brain_mask.nii.gz", "uint8")
     try:
         write_overview(result, folder / "overview.png")
+        write_page(result, folder / "report.html")
         (folder / "report.json").write_text(json.dumps(result.report, indent=2) + "\n")
     except OSError as error:
         raise OutputError(
