@@ -19,6 +19,7 @@ from mmccd.volume import Volume
 MARGIN_MM = 10.0
 _GREY_LEVELS = 255
 _COMPRESSION = 4
+_HEADER_BYTES = 352
 
 
 @dataclass(frozen=True)
@@ -106,5 +107,6 @@ def encode(data: NDArray[Any], affine: NDArray[np.float64], slope: float = 1.0, 
     image.header["pixdim"][1:4] = np.linalg.norm(affine[:3, :3], axis=0)
     image.set_sform(affine, code=1)
     image.header.set_slope_inter(slope, intercept)
-    header = image.header.binaryblock + bytes(4)
+    image.header["vox_offset"] = _HEADER_BYTES
+    header = image.header.binaryblock + bytes(_HEADER_BYTES - image.header.sizeof_hdr)
     return base64.b64encode(gzip.compress(header + data.tobytes(order="F"), _COMPRESSION, mtime=0)).decode("ascii")

@@ -83,6 +83,7 @@ def _data(result: Result, view: RadiologicalView, box: Box, transform: GridTrans
         "min_component_ml": report["settings"].get("postprocessing", {}).get("min_component_ml", 0.0),
         "voxel_ml": result.image.voxel_ml,
         "top": view.top,
+        "range": max(view.top, report["threshold"]["value"]),
         "window": list(view.window),
         "first_slice": box.part[2].start,
         "slices": box.shape[2],

@@ -30,7 +30,7 @@ class Panels:
         index: of the slice, from inferior to superior.
         input: with the segmentation's outline.
         anomaly: the smoothed map over the input.
-        imagined: mean y, on the model grid; black where no strip was.
+        imagined: mean y, on the model grid; black outside the brain and where no strip was.
         returned: mean x', likewise, with the grey scale of the input.
     """
 
@@ -51,18 +51,23 @@ def draw_panels(result: Result, view: RadiologicalView, transform: GridTransform
         count: how many slices at the most.
     """
     pencil = _Pencil(view, transform)
-    cycle = result.cycle
-    imagined, returned = _layer(cycle.imagined), _layer(cycle.returned)
-    windows = _window(imagined), _window(returned + _layer(cycle.signed))
+    chosen = view.chosen(count)
+    imagined, returned, signed = (
+        [pencil.model_slice(layer[index], index) for index in chosen]
+        for layer in (_layer(result.cycle.imagined), _layer(result.cycle.returned), _layer(result.cycle.signed))
+    )
+    imagined_window = _window(imagined)
+    # What returned plus the signed difference is the input, on the model grid.
+    input_window = _window([x + difference for x, difference in zip(returned, signed, strict=True)])
     return [
         Panels(
             index,
             _png(pencil.outlined(index)),
             _png(pencil.coloured(index)),
-            _png(pencil.model_slice(imagined[index], windows[0])),
-            _png(pencil.model_slice(returned[index], windows[1])),
+            _png(_grey(imagined[number], imagined_window)),
+            _png(_grey(returned[number], input_window)),
         )
-        for index in view.chosen(count)
+        for number, index in enumerate(chosen)
     ]
 
 
@@ -70,47 +75,49 @@ class _Pencil:
     """Slices to pixels; nothing is interpolated."""
 
     def __init__(self, view: RadiologicalView, transform: GridTransform) -> None:
-        self.view = view
-        self.transform = transform
+        self.view, self.transform = view, transform
+        self.box, self.window, self.top = view.box, view.window, view.top
         self.size = tuple(round(length * PIXELS_PER_MM) for length in view.size_mm)
 
     def outlined(self, index: int) -> Pixels:
         """The input, and the outline of the segmentation within its border."""
         picture = self._input(index)
-        inside = self._enlarge(self.view.segmentation[(index, *self.view.box)].astype(np.uint8)) > 0
+        inside = self._enlarge(self.view.segmentation[(index, *self.box)].astype(np.uint8)) > 0
         picture[inside & ~ndimage.binary_erosion(inside, iterations=_OUTLINE_PIXELS)] = ImageColor.getrgb(OUTLINE)
         return picture
 
     def coloured(self, index: int) -> Pixels:
         """The map within the brain over the input."""
-        here = (index, *self.view.box)
-        colours = matplotlib.colormaps["inferno"](np.clip(self.view.anomaly[here] / self.view.top, 0.0, 1.0), bytes=True)[..., :3]
-        colours, inside = self._enlarge(colours), self._enlarge(self.view.brain[here].astype(np.uint8)) > 0
+        here = (index, *self.box)
+        colours = matplotlib.colormaps["inferno"](np.clip(self.view.anomaly[here] / self.top, 0.0, 1.0), bytes=True)[..., :3]
+        colours, inside = self._enlarge(colours), self._brain(index)
         picture = self._input(index)
         picture[inside] = (MOST_OPAQUE * colours[inside] + (1.0 - MOST_OPAQUE) * picture[inside]).astype(np.uint8)
         return picture
 
-    def model_slice(self, layer: NDArray[np.float32], window: tuple[float, float]) -> Pixels:
-        """A slice of the model grid in the place where it lies in the view."""
+    def model_slice(self, layer: NDArray[np.float32], index: int) -> NDArray[np.float32]:
+        """Values of a slice of the model grid under the picture's pixels; NaN outside the brain."""
         grid, spacing = self.transform.grid, self.view.spacing
-        rows, columns = (
-            np.floor(self._along(part.start, part.stop, step, centre, pixels)).astype(int)
-            for part, step, centre, pixels in zip(
-                self.view.box, (spacing[1], spacing[0]), self.transform.centre[::-1], self.size[::-1], strict=True
-            )
+        ends = (
+            (self.box[0], spacing[1], self.transform.centre[1], self.size[1]),
+            (self.box[1], spacing[0], self.transform.centre[0], self.size[0]),
         )
-        inside = ((rows >= 0) & (rows < grid.size))[:, None] & ((columns >= 0) & (columns < grid.size))[None]
+        rows, columns = (np.floor(self._along(*end)).astype(int) for end in ends)
+        inside = ((rows >= 0) & (rows < grid.size))[:, None] & ((columns >= 0) & (columns < grid.size))[None] & self._brain(index)
         found = layer[np.clip(rows, 0, grid.size - 1)[:, None], np.clip(columns, 0, grid.size - 1)[None]]
-        return _grey(np.where(inside, found, np.nan), window)
+        return np.where(inside, found, np.float32(np.nan))
 
-    def _along(self, start: int, stop: int, step: float, centre: float, pixels: int) -> NDArray[np.float64]:
+    def _along(self, part: slice, step: float, centre: float, pixels: int) -> NDArray[np.float64]:
         """Model pixel, counted from the edge of the first one, under each pixel of the picture."""
         grid = self.transform.grid
-        native = start - 0.5 + (np.arange(pixels) + 0.5) * (stop - start) / pixels
+        native = part.start - 0.5 + (np.arange(pixels) + 0.5) * (part.stop - part.start) / pixels
         return np.asarray((native - centre) * step / grid.spacing + grid.size / 2)
 
     def _input(self, index: int) -> Pixels:
-        return self._enlarge(_grey(self.view.image[(index, *self.view.box)], self.view.window))
+        return self._enlarge(_grey(self.view.image[(index, *self.box)], self.window))
+
+    def _brain(self, index: int) -> NDArray[np.bool_]:
+        return self._enlarge(self.view.brain[(index, *self.box)].astype(np.uint8)) > 0
 
     def _enlarge(self, pixels: Pixels) -> Pixels:
         return np.array(Image.fromarray(pixels).resize(self.size, Image.Resampling.NEAREST))
@@ -120,9 +127,9 @@ def _layer(layer: Tensor) -> NDArray[np.float32]:
     return np.asarray(layer[:, 0].numpy(), dtype=np.float32)
 
 
-def _window(layer: NDArray[np.float32]) -> tuple[float, float]:
+def _window(layers: list[NDArray[np.float32]]) -> tuple[float, float]:
     """Values that are drawn black and white."""
-    known = layer[np.isfinite(layer)]
+    known = np.concatenate([layer[np.isfinite(layer)] for layer in layers])
     low, high = np.percentile(known, [0.5, 99.5]) if known.size else (0.0, 1.0)
     return float(low), float(high)
 

@@ -27,7 +27,9 @@ def map_unit(report: dict[str, Any]) -> str:
 def map_sentence(report: dict[str, Any]) -> str:
     """What a voxel of the map tells."""
     sign = _SIGNS.get(report["settings"].get("cycle", {}).get("sign", ""), "")
-    return f"How far the input is from what the models, which know healthy tissue only, make of it. Unit: {map_unit(report)}. {sign}".strip()
+    return (
+        f"How far the input is from what the models, which know healthy tissue only, make of it. Unit: {map_unit(report)}. {sign}".strip()
+    )
 
 
 def threshold_sentence(report: dict[str, Any]) -> str:
@@ -72,7 +74,9 @@ def settings_rows(report: dict[str, Any]) -> list[tuple[str, str]]:
         "Bias correction": "N4" if notes.get("bias_correction") else "none",
         "Translation": f"FLAIR to {settings['target'].upper()} and back",
         "Preset": settings.get("preset"),
-        "Cycle": ", ".join(f"{name} {cycle[name]}" for name in ("reading", "steps", "stride", "width", "sampler", "sign", "rounds") if name in cycle),
+        "Cycle": ", ".join(
+            f"{name} {cycle[name]}" for name in ("reading", "steps", "stride", "width", "sampler", "sign", "rounds") if name in cycle
+        ),
         "Median filter": f"{post['median_size']} × {post['median_size']} model pixels" if post.get("median_size", 1) > 1 else "off",
         "Small components": f"below {post['min_component_ml']:g} mL removed" if post.get("min_component_ml") else "kept",
         "Seed": settings.get("seed"),

@@ -5,9 +5,10 @@
   const data = JSON.parse(document.getElementById("data").textContent);
   const find = (id) => document.getElementById(id);
   const STEPS = 1000;
-  const HEADER = 352;
+  const HEADER_BYTES = 352;
   const SEGMENTED = 1;
-  const BRAIN = 2;
+  const INSIDE = 2;
+  const BRAIN = 3;
   const state = { threshold: data.threshold, mask: null, voxel: null };
 
   async function unpack(text) {
@@ -23,8 +24,8 @@
   const files = {};
   for (const name of ["flair", "map", "brain"]) files[name] = await unpack(data.volumes[name]);
   const shape = [...new Int16Array(files.map, 42, 3)];
-  const map = new Float32Array(files.map, HEADER);
-  const brain = new Uint8Array(files.brain, HEADER);
+  const map = new Float32Array(files.map, HEADER_BYTES);
+  const brain = new Uint8Array(files.brain, HEADER_BYTES);
 
   // ---- numbers: they work where there is no WebGL, too
 
@@ -33,7 +34,7 @@
     const millilitres = count(state.mask) * data.voxel_ml;
     find("volume").textContent = millilitres.toFixed(1);
     find("value").value = String(Number(state.threshold.toPrecision(4)));
-    find("slider").value = String(Math.round((STEPS * state.threshold) / data.top));
+    find("slider").value = String(Math.round((STEPS * state.threshold) / data.range));
     find("slider").setAttribute("aria-valuetext", `${state.threshold.toPrecision(3)}, ${millilitres.toFixed(1)} mL`);
     const moved = state.threshold !== data.threshold;
     find("reset").disabled = !moved;
@@ -55,7 +56,7 @@
     schedule();
   }
 
-  find("slider").addEventListener("input", (event) => setThreshold((Number(event.target.value) / STEPS) * data.top));
+  find("slider").addEventListener("input", (event) => setThreshold((Number(event.target.value) / STEPS) * data.range));
   find("value").addEventListener("change", (event) => setThreshold(event.target.value === "" ? NaN : Number(event.target.value)));
   find("reset").addEventListener("click", () => setThreshold(data.threshold));
   resegment();
@@ -67,9 +68,13 @@
   let waiting = false;
 
   function drawLines() {
-    const shown = new Uint8Array(map.length);
-    if (find("show-brain").checked) outline(brain, shape).forEach((value, n) => value && (shown[n] = BRAIN));
-    if (find("show-segmentation").checked) outline(state.mask, shape).forEach((value, n) => value && (shown[n] = SEGMENTED));
+    const shown = find("show-brain").checked ? outline(brain, shape).map((value) => value * BRAIN) : new Uint8Array(map.length);
+    if (find("show-segmentation").checked) {
+      const edge = outline(state.mask, shape);
+      for (let n = 0; n < shown.length; n++) {
+        if (state.mask[n]) shown[n] = edge[n] ? SEGMENTED : INSIDE;
+      }
+    }
     lines.img = shown;
   }
 
@@ -126,6 +131,8 @@
       isRadiologicalConvention: true,
       sliceType: SLICE_TYPE.MULTIPLANAR,
       multiplanarShowRender: SHOW_RENDER.NEVER,
+      heroImageFraction: 0.6,
+      heroSliceType: SLICE_TYPE.AXIAL,
       isCornerOrientationText: false,
       dragAndDropEnabled: false,
       scrollRequiresFocus: true,
@@ -148,7 +155,14 @@
     [overlay.cal_min, overlay.cal_max] = [0, data.top];
     lines = await NVImage.new(files.brain, "lines.nii", "gray", 1);
     const [red, green, blue] = hexToRgb(data.outline);
-    lines.setColormapLabel({ R: [0, red, 255], G: [0, green, 255], B: [0, blue, 255], A: [0, 255, 150], I: [0, SEGMENTED, BRAIN], labels: ["", "segmentation", "brain"] });
+    lines.setColormapLabel({
+      R: [0, red, red, 255],
+      G: [0, green, green, 255],
+      B: [0, blue, blue, 255],
+      A: [0, 255, 40, 150],
+      I: [0, SEGMENTED, INSIDE, BRAIN],
+      labels: ["", "segmentation", "segmentation", "brain"],
+    });
     drawLines();
     [flair, overlay, lines].forEach((volume) => made.addVolume(volume));
     return { made, overlay };
