@@ -77,7 +77,8 @@ class _Pencil:
     def __init__(self, view: RadiologicalView, transform: GridTransform) -> None:
         self.view, self.transform = view, transform
         self.box, self.window, self.top = view.box, view.window, view.top
-        self.size = tuple(round(length * PIXELS_PER_MM) for length in view.size_mm)
+        width, height = view.size_mm
+        self.size = round(width * PIXELS_PER_MM), round(height * PIXELS_PER_MM)
 
     def outlined(self, index: int) -> Pixels:
         """The input, and the outline of the segmentation within its border."""

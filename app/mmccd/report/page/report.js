@@ -6,9 +6,10 @@
   const find = (id) => document.getElementById(id);
   const STEPS = 1000;
   const HEADER_BYTES = 352;
+  const COLORMAP_TYPE_FADING = 2; // NiiVue's ZERO_TO_MAX_TRANSLUCENT_BELOW_MIN
+  const FILL_OPACITY = 0.15;
   const SEGMENTED = 1;
-  const INSIDE = 2;
-  const BRAIN = 3;
+  const BRAIN = 2;
   const state = { threshold: data.threshold, mask: null, voxel: null };
 
   async function unpack(text) {
@@ -64,18 +65,17 @@
   // ---- viewer
 
   let viewer = null;
-  let lines = null;
+  const layers = {};
   let waiting = false;
 
-  function drawLines() {
+  function drawLayers() {
     const shown = find("show-brain").checked ? outline(brain, shape).map((value) => value * BRAIN) : new Uint8Array(map.length);
-    if (find("show-segmentation").checked) {
-      const edge = outline(state.mask, shape);
-      for (let n = 0; n < shown.length; n++) {
-        if (state.mask[n]) shown[n] = edge[n] ? SEGMENTED : INSIDE;
-      }
-    }
-    lines.img = shown;
+    const segmented = find("show-segmentation").checked ? state.mask : new Uint8Array(map.length);
+    outline(segmented, shape).forEach((value, n) => value && (shown[n] = SEGMENTED));
+    layers.lines.img = shown;
+    layers.fill.img = segmented;
+    // Below the threshold the map fades.
+    layers.map.cal_min = Math.min(Math.max(state.threshold, 0), data.top);
   }
 
   function schedule() {
@@ -83,7 +83,7 @@
     waiting = true;
     requestAnimationFrame(() => {
       waiting = false;
-      drawLines();
+      drawLayers();
       viewer.updateGLVolume();
     });
   }
@@ -131,8 +131,6 @@
       isRadiologicalConvention: true,
       sliceType: SLICE_TYPE.MULTIPLANAR,
       multiplanarShowRender: SHOW_RENDER.NEVER,
-      heroImageFraction: 0.6,
-      heroSliceType: SLICE_TYPE.AXIAL,
       isCornerOrientationText: false,
       dragAndDropEnabled: false,
       scrollRequiresFocus: true,
@@ -146,33 +144,37 @@
     });
     const column = (n) => data.colours.map((colour) => colour[n]);
     const ramp = data.colours.map((_, n) => Math.round((255 * n) / (data.colours.length - 1)));
-    made.addColormap("anomaly", { R: column(0), G: column(1), B: column(2), A: ramp, I: ramp });
+    made.addColormap("anomaly", { R: column(0), G: column(1), B: column(2), A: ramp.map((value) => Math.min(255, 255 * value)), I: ramp });
     await made.attachToCanvas(canvas, true);
     made.onLocationChange = located;
     const flair = await NVImage.new(files.flair, "flair.nii", "gray", 1);
     [flair.cal_min, flair.cal_max] = data.window;
-    const overlay = await NVImage.new(files.map, "map.nii", "anomaly", find("opacity").value / 100);
-    [overlay.cal_min, overlay.cal_max] = [0, data.top];
-    lines = await NVImage.new(files.brain, "lines.nii", "gray", 1);
+    layers.map = await NVImage.new(files.map, "map.nii", "anomaly", find("opacity").value / 100);
+    layers.map.colormapType = COLORMAP_TYPE_FADING;
+    layers.map.cal_max = data.top;
     const [red, green, blue] = hexToRgb(data.outline);
-    lines.setColormapLabel({
-      R: [0, red, red, 255],
-      G: [0, green, green, 255],
-      B: [0, blue, blue, 255],
-      A: [0, 255, 40, 150],
-      I: [0, SEGMENTED, INSIDE, BRAIN],
-      labels: ["", "segmentation", "segmentation", "brain"],
-    });
-    drawLines();
-    [flair, overlay, lines].forEach((volume) => made.addVolume(volume));
-    return { made, overlay };
+    made.addColormap("segmentation", { R: [0, red], G: [0, green], B: [0, blue], A: [0, 255], I: [0, 255] });
+    layers.fill = await NVImage.new(files.brain, "fill.nii", "segmentation", FILL_OPACITY);
+    [layers.fill.cal_min, layers.fill.cal_max] = [0, 1];
+    layers.lines = await NVImage.new(files.brain, "lines.nii", "gray", 1);
+    layers.lines.setColormapLabel({ R: [0, red, 255], G: [0, green, 255], B: [0, blue, 255], A: [0, 255, 255], I: [0, SEGMENTED, BRAIN], labels: ["", "segmentation", "brain"] });
+    drawLayers();
+    made.opts.atlasOutline = 1;
+    // addVolume draws everything anew, so only the last one goes through it.
+    made.volumes = [flair, layers.map, layers.fill];
+    made.addVolume(layers.lines);
+    made.setCustomLayout([
+      { sliceType: SLICE_TYPE.AXIAL, position: [0, 0, 0.62, 1] },
+      { sliceType: SLICE_TYPE.CORONAL, position: [0.62, 0, 0.38, 0.5] },
+      { sliceType: SLICE_TYPE.SAGITTAL, position: [0.62, 0.5, 0.38, 0.5] },
+    ]);
+    return made;
   }
 
   try {
-    const { made, overlay } = await startViewer();
-    viewer = made;
+    viewer = await startViewer();
     find("opacity").addEventListener("input", (event) => {
-      viewer.setOpacity(viewer.getVolumeIndexByID(overlay.id), event.target.value / 100);
+      viewer.setOpacity(viewer.getVolumeIndexByID(layers.map.id), event.target.value / 100);
     });
     ["show-segmentation", "show-brain"].forEach((id) => find(id).addEventListener("change", schedule));
     document.querySelectorAll("[data-lesion]").forEach((row) => {
