@@ -85,7 +85,10 @@ def make_result(
     the_map, mask = volume.with_data(anomaly, "anomaly"), volume.with_data(brain.astype(np.uint8), "mask")
     content = {
         "notice": "",
-        "volumes_ml": {"brain": float(brain.sum() * volume.voxel_ml), "anomalous": round(int(segmentation.data.sum()) * volume.voxel_ml, 3)},
+        "volumes_ml": {
+            "brain": float(brain.sum() * volume.voxel_ml),
+            "anomalous": round(int(segmentation.data.sum()) * volume.voxel_ml, 3),
+        },
         "lesion_count": count,
         "lesions": [lesion.as_dict() for lesion in lesions],
         "unusual_ml": {"above_95_percent": 60.0, "expected_above_95_percent": 50.0},
