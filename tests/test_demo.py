@@ -76,4 +76,4 @@ def test_nothing_found(lesion_phantom: Phantom) -> None:
 def test_the_demonstration_runs_with_what_ships(tmp_path: Path) -> None:
     """As `make demo` does, to the end: its phantom, the weights that ship, the stored threshold."""
     assert cli.run(["demo", "--output", str(tmp_path / "demo")]) == 0
-    assert {"overview.png", "report.json", "segmentation.nii.gz"} <= {path.name for path in (tmp_path / "demo").iterdir()}
+    assert {"overview.png", "report.html", "report.json", "segmentation.nii.gz"} <= {path.name for path in (tmp_path / "demo").iterdir()}

@@ -24,7 +24,7 @@ from mmccd.bundle import BACKWARD, FORWARD
 from mmccd.data.phantom import Phantom
 from mmccd.volume import Volume
 
-FILES = ("anomaly_map.nii.gz", "brain_mask.nii.gz", "overview.png", "report.json", "segmentation.nii.gz")
+FILES = ("anomaly_map.nii.gz", "brain_mask.nii.gz", "overview.png", "report.html", "report.json", "segmentation.nii.gz")
 IN_THE_BRAIN = (50, 60, 8)
 
 

@@ -77,7 +77,7 @@ def make_result(
     centre = np.array([28.0 if side == "R" else -28.0, 25.0, 6.0])
     block = (np.abs(head - centre) < np.array([12.0, 10.0, 9.0])).all(axis=-1)
     image = np.where(brain, random.uniform(60, 140, shape) + 60 * block, 0.0).astype(np.float32)
-    anomaly = np.where(brain, random.uniform(0.0, 0.75, shape) + 1.5 * block * random.uniform(0.8, 1.0, shape), 0.0).astype(np.float32)
+    anomaly = np.where(brain, random.uniform(0.0, 0.72, shape) + 1.5 * block * random.uniform(0.8, 1.0, shape), 0.0).astype(np.float32)
     volume = Volume(image, place, "flair", {"file": "SMITH_JOHN_flair.nii.gz", "format": "NIfTI"})
     post = Postprocessing(median_size=1, min_component_ml=min_component_ml)
     segmentation = volume.with_data(post.segment(anomaly, brain, threshold, volume.voxel_ml), "mask")

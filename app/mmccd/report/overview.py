@@ -13,17 +13,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mmccd.pipeline import NOTICE
-from mmccd.report.view import RadiologicalView, draw_sides
+from mmccd.report.view import RadiologicalView, draw_scale, draw_sides
+from mmccd.report.wording import map_unit
 from mmccd.result import Result
 
 COLUMNS = 5
+DPI = 160
+CONVENTION = "axial slices, the image's left (R) is the patient's right"
 _ROWS = ("input", "anomaly map", "segmentation")
 
 
 def write_overview(result: Result, path: str | Path) -> None:
     """Draw input, map and segmentation of the most anomalous slices.
 
-    The image's left is the patient's right. All maps share one colour scale.
+    The image's left is the patient's right. All maps share one colour scale; a bar shows 5 cm.
 
     Args:
         result: a finished run.
@@ -33,7 +36,7 @@ def write_overview(result: Result, path: str | Path) -> None:
     chosen = view.chosen(COLUMNS)
     width_mm, height_mm = view.size_mm
     width = 2.2 * len(chosen)
-    height = 2.2 * len(_ROWS) * height_mm / width_mm + 0.9
+    height = 2.2 * len(_ROWS) * height_mm / width_mm + 1.1
     figure, axes = plt.subplots(len(_ROWS), len(chosen), figsize=(width + 1.2, height), squeeze=False, facecolor="black")
     colours = None
     for column, index in enumerate(chosen):
@@ -43,8 +46,9 @@ def write_overview(result: Result, path: str | Path) -> None:
         view.draw_outline(axes[2, column], index)
         axes[0, column].set_title(f"slice {index + 1} of {len(view.image)}", color="white", fontsize=8)
     _annotate(figure, axes, result, colours)
+    draw_scale(axes[-1, 0], view)
     try:
-        figure.savefig(path, dpi=110, facecolor="black")
+        figure.savefig(path, dpi=DPI, facecolor="black")
     finally:
         plt.close(figure)
 
@@ -60,9 +64,13 @@ def _annotate(figure: plt.Figure, axes: NDArray[np.object_], result: Result, col
     settings = report["settings"]
     title = f"{volume:.1f} mL above {report['threshold']['value']:.3g}   ·   flair to {settings['target']}, {settings['preset']}"
     figure.suptitle(title, color="white", fontsize=10, y=0.985)
-    # A narrow picture of one slice still shows the whole notice.
-    figure.text(0.5, 0.012, NOTICE, color="#ff9d5c", fontsize=min(9.0, 2.0 * figure.get_figwidth()), ha="center")
-    figure.subplots_adjust(left=0.05, right=0.92, top=0.91, bottom=0.05, wspace=0.03, hspace=0.03)
+    # A narrow picture of one slice still shows whole lines.
+    size = min(9.0, 2.0 * figure.get_figwidth())
+    figure.text(0.5, 0.008, NOTICE, color="#ff9d5c", fontsize=size, ha="center")
+    figure.text(0.5, 0.008 + 0.18 / figure.get_figheight(), CONVENTION, color="white", fontsize=0.9 * size, ha="center")
+    figure.subplots_adjust(left=0.05, right=0.9, top=0.91, bottom=0.45 / figure.get_figheight(), wspace=0.03, hspace=0.03)
     if colours is not None:
-        bar = figure.colorbar(colours, cax=figure.add_axes((0.935, 0.36, 0.012, 0.26)))
-        bar.ax.tick_params(colors="white", labelsize=7)
+        bar = figure.colorbar(colours, cax=figure.add_axes((0.912, 0.36, 0.012, 0.26)))
+        bar.ax.tick_params(colors="white", labelsize=8)
+        bar.outline.set_edgecolor("white")
+        bar.set_label(f"anomaly map\n{map_unit(report)}", color="white", fontsize=min(8.0, size))

@@ -99,6 +99,17 @@ def draw_sides(axis: Axes, size: float = 9.0) -> None:
         axis.text(x, 0.97, letter, transform=axis.transAxes, color="white", fontsize=size, ha="left" if x < 0.5 else "right", va="top")
 
 
+def draw_scale(axis: Axes, view: RadiologicalView, size: float = 8.0) -> None:
+    """A bar of 5 cm (1 cm in a small view) in the lower left corner, over a slice that was drawn in the view's box."""
+    width_mm, _ = view.size_mm
+    length_mm = 50 if width_mm > 3 * 50 / 2 else 10
+    length = length_mm / width_mm
+    axis.plot([0.03, 0.03 + length], [0.025, 0.025], transform=axis.transAxes, color="white", linewidth=2.0, solid_capstyle="butt")
+    axis.text(
+        0.03 + length / 2, 0.035, f"{length_mm // 10} cm", transform=axis.transAxes, color="white", fontsize=size, ha="center", va="bottom"
+    )
+
+
 def most_anomalous(anomaly: NDArray[np.float32], count: int, min_distance: int) -> list[int]:
     """Indices of the slices with the largest sum of the map's upper part, not closer than ``min_distance``, in order.
 

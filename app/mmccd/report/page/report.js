@@ -6,7 +6,7 @@
   const find = (id) => document.getElementById(id);
   const STEPS = 1000;
   const HEADER_BYTES = 352;
-  const COLORMAP_TYPE_FADING = 2; // NiiVue's ZERO_TO_MAX_TRANSLUCENT_BELOW_MIN
+  const FROM_ZERO_HIDDEN_BELOW_MIN = 2; // a colormapType of NiiVue: colours from 0 to cal_max, nothing below cal_min
   const FILL_OPACITY = 0.15;
   const SEGMENTED = 1;
   const BRAIN = 2;
@@ -74,8 +74,7 @@
     outline(segmented, shape).forEach((value, n) => value && (shown[n] = SEGMENTED));
     layers.lines.img = shown;
     layers.fill.img = segmented;
-    // Below the threshold the map fades.
-    layers.map.cal_min = Math.min(Math.max(state.threshold, 0), data.top);
+    layers.map.cal_min = Math.min(Math.max(state.threshold / 2, 0), data.top);
   }
 
   function schedule() {
@@ -150,7 +149,7 @@
     const flair = await NVImage.new(files.flair, "flair.nii", "gray", 1);
     [flair.cal_min, flair.cal_max] = data.window;
     layers.map = await NVImage.new(files.map, "map.nii", "anomaly", find("opacity").value / 100);
-    layers.map.colormapType = COLORMAP_TYPE_FADING;
+    layers.map.colormapType = FROM_ZERO_HIDDEN_BELOW_MIN;
     layers.map.cal_max = data.top;
     const [red, green, blue] = hexToRgb(data.outline);
     made.addColormap("segmentation", { R: [0, red], G: [0, green], B: [0, blue], A: [0, 255], I: [0, 255] });
