@@ -1,7 +1,7 @@
 """MkDocs hooks: files of the repository outside docs/ as pages and files of the site, without copies.
 
-A page links as a code host wants it (``../bundles/NAME/docs/model_card.md`` from ``docs/brain.md``). In the site such a file lies under its path in the repository, and the files of docs/ lie at the top;
-links are rewritten accordingly.
+A page links as a code host wants it (``../bundles/NAME/docs/model_card.md`` from ``docs/brain.md``). In the site such a file lies under its path in the
+repository, and the files of docs/ lie at the top; links are rewritten accordingly.
 """
 
 from __future__ import annotations
