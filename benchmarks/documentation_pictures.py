@@ -1,6 +1,8 @@
 """The pictures and figures of docs/how_it_works.md and docs/limits.md: the weights that ship, on phantoms of the built-in anatomy.
 
-python benchmarks/documentation_pictures.py docs/images docs/results/limits.json
+python benchmarks/documentation_pictures.py docs/images docs/results/limits.json [CASE ...]
+
+With names of cases only these are made anew (``start``: the picture of the first page; ``how``: those of how it works; ``refused``: the messages).
 """
 
 from __future__ import annotations
@@ -11,6 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from io import BytesIO
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import matplotlib
@@ -26,6 +29,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
+from mmccd import cli
 from mmccd.cycle import MaskedCycleInferer
 from mmccd.data.phantom import DEMO_LESIONS, Acquisition, Lesion, Phantom, make_phantom
 from mmccd.data.phantom.signal import CAVITY, GLIOSIS, OEDEMA
@@ -69,7 +73,7 @@ CASES = (
     Case("cavity", 9005, OLD_STROKE),
     Case("uneven", 9002, None, replace(CALM, bias=0.2)),
     Case("fluid", 9002, None, CALM, "both"),
-    Case("thin_slices", 9006, SMALL, replace(CALM, slice_mm=3.0)),
+    Case("thinner_slices", 9006, SMALL),
     Case("thick_slices", 9006, SMALL, replace(CALM, slice_mm=9.0)),
 )
 
@@ -110,7 +114,8 @@ def draw_case(phantom: Phantom, result: Result, path: Path) -> None:
     extent = truth.segmentation.sum((1, 2))
     index = int(extent.argmax()) if extent.any() else int(np.where(view.segmentation > 0, view.anomaly, 0).sum((1, 2)).argmax())
     figure, axes = plt.subplots(1, 3, figsize=(8.4, 3.5), facecolor="black")
-    for axis, title in zip(axes, ("FLAIR, lesion in green", "anomaly map", "marked, in blue"), strict=True):
+    first = "FLAIR, lesion in green" if extent.any() else "FLAIR, healthy"
+    for axis, title in zip(axes, (first, "anomaly map", "marked, in blue"), strict=True):
         view.draw_input(axis, index)
         axis.set_title(title, color="white", fontsize=9)
     if extent.any():
@@ -146,6 +151,7 @@ def refusal(intake: Intake, volume: Any) -> str:
 def show(axis: Axes, image: Tensor | NDArray[Any], title: str, colours: str = GREY, low: float = -3.0, high: float = 2.5) -> None:
     """One panel on the model grid: anterior up, the patient's right on the left."""
     axis.imshow(np.asarray(image), cmap=colours, vmin=low, vmax=high, interpolation="nearest")
+    axis.set(xlim=(20, 107), ylim=(118, 10))
     axis.set_title(title, fontsize=8.5)
     axis.set_axis_off()
 
@@ -158,11 +164,33 @@ def outline(axis: Axes, strip: NDArray[np.bool_], colour: str = "#ff9d3c") -> No
 
 
 def save(figure: plt.Figure, path: Path) -> None:
-    """Write with a palette of 256 colours: a third of the size."""
+    """Write with a palette of 256 colours, a third of the size."""
     buffer = BytesIO()
     figure.savefig(buffer, dpi=DPI, facecolor=figure.get_facecolor())
     plt.close(figure)
-    Image.open(buffer).convert("RGB").quantize(256, dither=Image.Dither.NONE).save(path, optimize=True)
+    write_small(Image.open(buffer), path)
+
+
+def write_small(image: Image.Image, path: Path) -> None:
+    """As PNG with a palette."""
+    image.convert("RGB").quantize(256, dither=Image.Dither.NONE).save(path, optimize=True)
+
+
+def draw_start(images: Path) -> None:
+    """The overview that the commands of docs/index.md end with, smaller."""
+    name = "phantom_builtin_0011"
+    with TemporaryDirectory() as folder:
+        trial, output = Path(folder) / "trial", Path(folder) / "out"
+        words = ["--subjects", "1", "--seed", "11", "--lesions", "glioma", "--slice-mm", "6", "--pixel-mm", "1.5"]
+        cli.run(["phantom", str(trial), *words])
+        cli.run(["predict", str(trial / name / f"{name}_flair.nii.gz"), "--output", str(output), "--preset", "fast"])
+        shrink(output / "overview.png", images / "start_overview.png")
+
+
+def shrink(picture: Path, path: Path) -> None:
+    """Three fifths of the width."""
+    image = Image.open(picture).convert("RGB")
+    write_small(image.resize((image.width * 3 // 5, image.height * 3 // 5), Image.Resampling.LANCZOS), path)
 
 
 @dataclass(frozen=True)
@@ -268,22 +296,34 @@ def draw_rounds(one: OneSlice, path: Path) -> None:
     save(figure, path)
 
 
-def main() -> None:
-    """Draw everything, and write the figures."""
-    images, output = Path(sys.argv[1]), Path(sys.argv[2])
-    pipeline = AnomalyPipeline.from_bundles(preset="balanced", device="cpu", intake=Intake(unchecked=True))
-    table: dict[str, Any] = {"preset": "balanced", "target": pipeline.pair.target, "cases": {}}
+def draw_how(pipeline: AnomalyPipeline, images: Path) -> None:
+    """The three pictures of docs/how_it_works.md."""
     one = OneSlice.of(make_phantom(CASES[0].seed, CASES[0].lesions, CALM), pipeline)
     drawings: list[tuple[str, Callable[[OneSlice, Path], None]]] = [("strip", draw_one_strip), ("sum", draw_sum), ("rounds", draw_rounds)]
     for name, draw in drawings:
         draw(one, images / f"how_{name}.png")
+
+
+def main() -> None:
+    """Draw everything, or what is named, and write the figures."""
+    images, output, names = Path(sys.argv[1]), Path(sys.argv[2]), sys.argv[3:]
+    pipeline = AnomalyPipeline.from_bundles(preset="balanced", device="cpu", intake=Intake(unchecked=True))
+    table: dict[str, Any] = json.loads(output.read_text()) if output.exists() else {"cases": {}, "refused": {}}
+    table |= {"preset": "balanced", "target": pipeline.pair.target, "threshold": pipeline.threshold}
+    if not names or "start" in names:
+        draw_start(images)
+    if not names or "how" in names:
+        draw_how(pipeline, images)
+    if not names or "refused" in names:
+        table["refused"] = refusals(Intake())
     for case in CASES:
+        if names and case.name not in names:
+            continue
         phantom, result = run(case, pipeline)
         draw_case(phantom, result, images / f"limits_{case.name}.png")
         table["cases"][case.name] = figures(phantom, result)
         print(case.name, table["cases"][case.name], result.report["warnings"], flush=True)
-    table["refused"] = refusals(Intake())
-    print(table["refused"])
+        output.write_text(json.dumps(table, indent=1) + "\n")
     output.write_text(json.dumps(table, indent=1) + "\n")
 
 
