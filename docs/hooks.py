@@ -21,6 +21,7 @@ OUTSIDE = (
     "LICENSE",
     "constraints.txt",
 )
+_ROLE = re.compile(r":(?:func|class|meth|mod|data|attr):<code>([^<]+)</code>")
 _LINK = re.compile(r"(\]\()([^)\s#:]+)(#[^)\s]*)?(\))")
 
 
@@ -37,6 +38,17 @@ def on_page_markdown(markdown: str, page: Any, **_: Any) -> str:
     """Rewrite relative links from places in the repository to places in the site."""
     place = page.file.src_uri
     return _LINK.sub(lambda match: match[1] + site_link(place, match[2]) + (match[3] or "") + match[4], markdown)
+
+
+def on_page_content(html: str, **_: Any) -> str:
+    """References of the docstrings (``:func:`~mmccd.bundle.find_bundles```) as names, with a link where the page shows what they mean."""
+    return _ROLE.sub(lambda match: _reference(match[1], html), html)
+
+
+def _reference(target: str, html: str) -> str:
+    name = target.rpartition(".")[2] if target.startswith("~") else target
+    full = target.removeprefix("~")
+    return f'<a href="#{full}"><code>{name}</code></a>' if f'id="{full}"' in html else f"<code>{name}</code>"
 
 
 def outside() -> list[str]:

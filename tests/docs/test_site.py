@@ -66,6 +66,7 @@ def test_the_api_is_shown(site: Path) -> None:
     text = (site / "api.html").read_text()
     for name in ("mmccd.pipeline.AnomalyPipeline.run", "mmccd.cycle.CycleSettings", "mmccd.errors.UnsuitableInputError"):
         assert f'id="{name}"' in text, name
+    assert not re.search(r":(func|class|meth|mod|data|attr):", text)
     assert "Find the brain, run the cycle, threshold the map." in text
 
 
@@ -90,6 +91,11 @@ def test_only_links_are_rewritten() -> None:
 
     text = "[a](docs/a.md#b) [c](https://x.org/docs/c.md) [d](#e) `docs/f.md`"
     assert hooks.on_page_markdown(text, Page()) == "[a](a.md#b) [c](https://x.org/docs/c.md) [d](#e) `docs/f.md`"
+
+
+def test_references_of_docstrings_become_links() -> None:
+    html = '<h3 id="a.b.C">C</h3> see :class:<code>~a.b.C</code>, :func:<code>~a.b.d</code>, :meth:<code>run</code>'
+    assert hooks.on_page_content(html).endswith('see <a href="#a.b.C"><code>C</code></a>, <code>d</code>, <code>run</code>')
 
 
 @pytest.mark.parametrize(("heading", "anchor"), [("1. Train what", "1-train-what"), ("`a`: b (c)", "a-b-c"), ("[x](y.md) z", "x-z")])
