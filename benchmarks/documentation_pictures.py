@@ -31,7 +31,7 @@ from torch import Tensor
 
 from mmccd import cli
 from mmccd.cycle import MaskedCycleInferer
-from mmccd.data.phantom import DEMO_LESIONS, Acquisition, Lesion, Phantom, make_phantom
+from mmccd.data.phantom import Acquisition, Lesion, Phantom, make_phantom
 from mmccd.data.phantom.signal import CAVITY, GLIOSIS, OEDEMA
 from mmccd.diffusion import masked_condition
 from mmccd.errors import UnsuitableInputError
@@ -64,7 +64,6 @@ class Case:
 
 
 OLD_STROKE = (Lesion((32.0, -10.0, 34.0), 15.0, GLIOSIS), Lesion((32.0, -10.0, 34.0), 11.0, CAVITY))
-SMALL = tuple(replace(lesion, tissue=OEDEMA) for lesion in DEMO_LESIONS[2:])
 CASES = (
     Case("bright", 9001, (MASS,)),
     Case("healthy", 9002),
@@ -73,8 +72,6 @@ CASES = (
     Case("cavity", 9005, OLD_STROKE),
     Case("uneven", 9002, None, replace(CALM, bias=0.2)),
     Case("fluid", 9002, None, CALM, "both"),
-    Case("thinner_slices", 9006, SMALL),
-    Case("thick_slices", 9006, SMALL, replace(CALM, slice_mm=9.0)),
 )
 
 
