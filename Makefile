@@ -18,8 +18,9 @@ demo: $(STAMP)
 	$(BIN)/mmccd demo --output mmccd_demo --force
 	@echo "look at mmccd_demo/overview.png"
 
+# A process for each core, at most four: each needs up to 2 GB.
 test: $(STAMP)
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile
 
 lint: $(STAMP)
 	$(BIN)/ruff check .

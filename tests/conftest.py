@@ -19,6 +19,11 @@ from mmccd.preprocessing import Normalisation
 from mmccd.volume import Volume
 
 PROJECT = Path(__file__).resolve().parents[1]
+if "PYTEST_XDIST_WORKER_COUNT" in os.environ:
+    # Tests that run side by side share the cores, and so do the programs that they start.
+    _THREADS = max(1, (os.cpu_count() or 1) // int(os.environ["PYTEST_XDIST_WORKER_COUNT"]))
+    os.environ.setdefault("OMP_NUM_THREADS", str(_THREADS))
+    torch.set_num_threads(_THREADS)
 TINY = {
     "factor": 8,
     "channels": [8, 8],
