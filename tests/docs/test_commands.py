@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 import os
 import re
@@ -97,8 +98,8 @@ def test_flags_in_prose_exist(page: Path) -> None:
         words = text.removeprefix("mmccd ").split()
         if not words or words[0] not in cli.COMMANDS or (len(words) == 1 and not text.startswith("mmccd ")):
             continue
-        code = cli.COMMANDS[words[0]].__code__
-        known = {f"--{name.replace('_', '-')}" for name in code.co_varnames[: code.co_argcount]} | set(cli.GLOBAL_FLAGS) | {"--help"}
+        parameters = inspect.signature(cli.COMMANDS[words[0]]).parameters
+        known = {f"--{name.replace('_', '-')}" for name in parameters} | set(cli.GLOBAL_FLAGS) | {"--help"}
         used = set(re.findall(r"(?<![\w-])--[a-z][a-z-]*", text))
         assert used <= known, f"{names(page)}: `{text}`: unknown {sorted(used - known)}"
 
