@@ -16,7 +16,7 @@ $(STAMP): setup.cfg pyproject.toml constraints.txt
 
 demo: $(STAMP)
 	$(BIN)/mmccd demo --output mmccd_demo --force
-	@echo "look at mmccd_demo/overview.png"
+	@echo "look at mmccd_demo/overview.png, open mmccd_demo/report.html"
 
 # A process for each core, at most four: each needs up to 2 GB.
 test: $(STAMP)
