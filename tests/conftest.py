@@ -19,11 +19,6 @@ from mmccd.preprocessing import Normalisation
 from mmccd.volume import Volume
 
 PROJECT = Path(__file__).resolve().parents[1]
-if "PYTEST_XDIST_WORKER_COUNT" in os.environ:
-    # Tests that run side by side share the cores, and so do the programs that they start.
-    _THREADS = max(1, (os.cpu_count() or 1) // int(os.environ["PYTEST_XDIST_WORKER_COUNT"]))
-    os.environ.setdefault("OMP_NUM_THREADS", str(_THREADS))
-    torch.set_num_threads(_THREADS)
 TINY = {
     "factor": 8,
     "channels": [8, 8],
@@ -32,6 +27,13 @@ TINY = {
     "num_head_channels": [0, 8],
     "norm_num_groups": 4,
 }
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Processes that run tests side by side share the cores; each, and every program that it starts, has its threads from its start on."""
+    processes = len(getattr(config.option, "tx", None) or [])
+    if processes > 1:
+        os.environ.setdefault("OMP_NUM_THREADS", str(max(1, (os.cpu_count() or 1) // processes)))
 
 
 @pytest.fixture(scope="session")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -42,6 +43,8 @@ class Cohort:
             text=True,
             start_new_session=True,
             env={**os.environ, "OMP_NUM_THREADS": "1"},
+            # A run in the background of a shell passes on that Ctrl-C is to be ignored.
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509
         )
 
     def spoil(self, name: str = "bad") -> None:

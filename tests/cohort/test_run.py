@@ -122,7 +122,8 @@ def test_ended_from_outside(cohort: Cohort, number: signal.Signals, code: int) -
     process = cohort.start()
     try:
         deadline = time.monotonic() + 300
-        while not (cohort.output / "healthy" / "report.json").exists() and process.poll() is None and time.monotonic() < deadline:
+        # The second case's folder: then the first is complete, and in the account.
+        while not (cohort.output / "lesion").exists() and process.poll() is None and time.monotonic() < deadline:
             time.sleep(0.02)
         process.send_signal(number)
         _, errors = process.communicate(timeout=120)

@@ -231,8 +231,9 @@ class TestAfterTraining:
     ) -> None:
         words = ["--output_dir", str(tmp_path / "out"), "--preset", "fast", "--threshold", "0.5", "--device", "cpu"]
         bundles.run(FORWARD, *words, configs="cycle.json")
-        assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["healthy", "lesion", "mirrored"]
-        for folder in (tmp_path / "out").iterdir():
+        names = sorted(path.name for path in (tmp_path / "out").iterdir())
+        assert names == ["cohort.csv", "cohort.json", "healthy", "lesion", "mirrored"]
+        for folder in (path for path in (tmp_path / "out").iterdir() if path.is_dir()):
             report = strict_json(folder / "report.json")
             assert report["settings"]["preset"] == "fast"
             assert report["threshold"] == {"value": 0.5, "source": "given", "calibration": None}

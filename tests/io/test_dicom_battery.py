@@ -347,7 +347,6 @@ CASES: dict[str, tuple[Build, Build]] = {
     "missing": (lambda folder: Given(folder / "nothing"), GOOD),
     "empty": (lambda folder: Given(folder), GOOD),
     "other-files": (also(lambda folder: Given(folder), adding("a.txt", b"text" * 99)), also(GOOD, adding("a.txt", b"text" * 99))),
-    "nifti-folder": (niftis, one_nifti),
     "cut-in-header": (also(GOOD, cut(b"1.2.3.5\0")), GOOD),
     "cut-before-matrix": (also(GOOD, cut(b"\x28\0\x10\0US")), GOOD),
     "cut-in-pixels": (also(GOOD, cut(10)), GOOD),
