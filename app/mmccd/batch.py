@@ -8,7 +8,7 @@ from mmccd.cohort.case import predict_file
 from mmccd.cohort.inputs import cohort_members, unique
 from mmccd.cohort.run import failures, in_this_process, run_cohort
 from mmccd.console import LineConsole
-from mmccd.errors import MmccdError
+from mmccd.errors import error_class
 from mmccd.pipeline import AnomalyPipeline
 
 __all__ = ["predict_file", "predict_folder"]
@@ -32,6 +32,5 @@ def predict_folder(pipeline: AnomalyPipeline, dataset_dir: str | Path, output_di
     failed = failures(account)
     if failed:
         worst = next(outcome for outcome in failed if outcome.exit_code == account.exit_code)
-        kind = next((kind for kind in MmccdError.__subclasses__() if kind.exit_code == worst.exit_code), MmccdError)
-        raise kind(f"{dataset_dir}: {worst.error} ({len(failed)} of {len(sources)} cases failed)")
+        raise error_class(account.exit_code)(f"{dataset_dir}: {worst.error} ({len(failed)} of {len(sources)} cases failed)")
     return [Path(output_dir) / source.name for source in sources]

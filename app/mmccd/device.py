@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -62,6 +63,11 @@ def choose_devices(names: str = "auto") -> tuple[torch.device, ...]:
 def describe_devices(devices: Sequence[torch.device]) -> str:
     """The devices as a user would name them: ``cuda:0,cuda:1``."""
     return ",".join(str(device) for device in devices)
+
+
+def usable_cores() -> int:
+    """CPU cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def has_fast_bf16(device: torch.device) -> bool:

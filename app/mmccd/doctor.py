@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import platform
 from pathlib import Path
 from typing import Any
@@ -12,7 +11,7 @@ import torch
 
 from mmccd.brain.network import BrainUNet
 from mmccd.bundle import BACKWARD, FALLBACK_TARGETS, FORWARD, SOURCE, BundlePair, find_bundles, load_brain_weights, load_pair
-from mmccd.device import choose_device, has_fast_bf16
+from mmccd.device import choose_device, has_fast_bf16, usable_cores
 from mmccd.errors import ModelError
 from mmccd.pipeline import NOTICE, versions
 
@@ -69,7 +68,7 @@ def _machine() -> dict[str, Any]:
     memory = psutil.virtual_memory()
     return {
         "architecture": platform.machine(),
-        "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
+        "cores": usable_cores(),
         "memory_gib": round(memory.total / 2**30, 1),
         "free_gib": round(memory.available / 2**30, 1),
         "device": str(device),

@@ -70,6 +70,11 @@ def worst_exit_code(codes: list[int]) -> int:
     return next((code for code in SEVERITY if code in codes), max(codes, default=0))
 
 
+def error_class(exit_code: int) -> type[MmccdError]:
+    """The class of an exit code; :class:`MmccdError` where none has it."""
+    return next((kind for kind in MmccdError.__subclasses__() if kind.exit_code == exit_code), MmccdError)
+
+
 def first_line(error: BaseException) -> str:
     """The first line of an error's text, at most 120 characters; its class where it has no text."""
     return (str(error).strip().splitlines() or [type(error).__name__])[0][:120]

@@ -99,7 +99,7 @@ def test_flags_in_prose_exist(page: Path) -> None:
         if not words or words[0] not in cli.COMMANDS or (len(words) == 1 and not text.startswith("mmccd ")):
             continue
         parameters = inspect.signature(cli.COMMANDS[words[0]]).parameters
-        known = {f"--{name.replace('_', '-')}" for name in parameters} | set(cli.GLOBAL_FLAGS) | {"--help"}
+        known = {cli.flag_of(name) for name in parameters} | set(cli.GLOBAL_FLAGS) | {"--help"}
         used = set(re.findall(r"(?<![\w-])--[a-z][a-z-]*", text))
         assert used <= known, f"{names(page)}: `{text}`: unknown {sorted(used - known)}"
 

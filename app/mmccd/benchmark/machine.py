@@ -15,7 +15,7 @@ from typing import Any
 import psutil
 import torch
 
-from mmccd.device import has_fast_bf16
+from mmccd.device import has_fast_bf16, usable_cores
 
 _STATUS, _CLEAR = Path("/proc/self/status"), Path("/proc/self/clear_refs")
 _DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16}
@@ -23,12 +23,11 @@ _DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16}
 
 def describe_machine(device: torch.device) -> dict[str, Any]:
     """Processor, cores, memory (GiB) and what of bf16 it has."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     return {
         "processor": _processor(),
         "instructions": torch.backends.cpu.get_cpu_capability(),
         "amx": bool(torch.cpu._is_amx_tile_supported()),
-        "cores": cores,
+        "cores": usable_cores(),
         "threads": torch.get_num_threads(),
         "memory_gib": round(psutil.virtual_memory().total / 2**30, 1),
         "device": str(device),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import glob
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from mmccd.data.cases import Case, find_cases, read_case
@@ -108,7 +108,7 @@ def unique(sources: Iterable[Source]) -> list[Source]:
         numbered = (f"{plain}-{number}" for number in range(2, len(taken) + 3))
         name = next(word for word in (plain, *numbered) if word.lower() not in taken)
         taken.add(name.lower())
-        found[source.path.resolve()] = Source(source.path, name, source.brain, source.is_study)
+        found[source.path.resolve()] = replace(source, name=name)
     return list(found.values())
 
 
@@ -132,12 +132,13 @@ def _is_one(path: Path, modality: str) -> bool:
         return not (path.is_file() and path.name.lower().endswith(DATALIST_ENDING))
     if modality in read_case(path).images or any(_is_dicom(file) for file in _files(path)):
         return True
-    if any(modality in case.images for case in _cases(path)):
+    cases = _cases(path)
+    if any(modality in case.images for case in cases):
         return False
     studies = _study_folders(path)
     if studies:
         return len({_study_uid(folder) for folder in studies}) == 1
-    return not _nifti_files(path) and not _cases(path)
+    return not _nifti_files(path) and not cases
 
 
 def _cases(root: Path) -> list[Case]:

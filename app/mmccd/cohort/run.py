@@ -7,6 +7,7 @@ import os
 import time
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import closing, contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -89,7 +90,7 @@ def failures(account: Account) -> list[Outcome]:
 
 
 def _absolute(source: Source) -> Source:
-    return Source(source.path.absolute(), source.name, source.brain.absolute() if source.brain else None, source.is_study)
+    return replace(source, path=source.path.absolute(), brain=source.brain.absolute() if source.brain else None)
 
 
 def _check_output(output: Path) -> None:

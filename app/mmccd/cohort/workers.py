@@ -17,7 +17,8 @@ import mmccd
 from mmccd.cohort.account import Outcome
 from mmccd.cohort.run import Outcomes, Run
 from mmccd.cohort.task import Task, run_task
-from mmccd.errors import MmccdError, ModelError, ResourceError, UsageError, first_line
+from mmccd.device import usable_cores
+from mmccd.errors import MmccdError, ModelError, ResourceError, UsageError, error_class, first_line
 from mmccd.io.output import remove_unfinished
 from mmccd.options import Options
 from mmccd.pipeline import AnomalyPipeline
@@ -146,8 +147,7 @@ def _outcome(future: Future, task: Task) -> Outcome:
             f"a worker cannot run mmccd ({type(error).__name__}: {first_line(error)}); install the same version on every machine"
         ) from error
     if isinstance(result, _Stopped):
-        kinds = {kind.exit_code: kind for kind in MmccdError.__subclasses__()}
-        raise kinds.get(result.exit_code, MmccdError)(result.error)
+        raise error_class(result.exit_code)(result.error)
     assert isinstance(result, Outcome)
     return result
 
@@ -164,7 +164,7 @@ def _work(task: Task, order: Order) -> Outcome | _Stopped:
     with _ONE_AT_A_TIME:
         neighbours = order.neighbours.get(_machine(worker.address), 1)
         # The number of threads belongs to the calling thread.
-        torch.set_num_threads(order.threads or max(1, _cores() // neighbours))
+        torch.set_num_threads(order.threads or max(1, usable_cores() // neighbours))
         try:
             pipeline = _pipeline(order, str(worker.name))
         except MmccdError as error:
@@ -210,7 +210,7 @@ def _client(workers: Workers, cases: int) -> Iterator[Client]:
             yield client
         return
     count = min(workers.count, cases)
-    threads = str(workers.threads or max(1, _cores() // count))
+    threads = str(workers.threads or max(1, usable_cores() // count))
     environment = {f"{name}_NUM_THREADS": threads for name in ("OMP", "MKL", "OPENBLAS")}
     settings = {
         "distributed.scheduler.allowed-failures": RETRIES,
@@ -265,7 +265,3 @@ def _neighbours(client: Client) -> dict[str, int]:
 def _machine(address: str) -> str:
     """The host of a worker's address."""
     return address.rpartition("://")[2].rpartition(":")[0]
-
-
-def _cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

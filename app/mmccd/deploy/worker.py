@@ -56,15 +56,20 @@ def _run(jobs: list[Job], settings: Settings, models: str | None, report: Report
         raise UsageError(
             f"the MONAI Deploy App SDK cannot be loaded ({first_line(error)}); install it: pip install 'mmccd[deploy]'"
         ) from error
-    from mmccd.intake import Intake
-    from mmccd.pipeline import AnomalyPipeline
+    from mmccd.options import Options
 
-    def make_pipeline() -> AnomalyPipeline:
-        intake = Intake(Path(models) if models else None, settings.extractor, settings.bias_correction, settings.unchecked)
-        target = settings.target or None
-        return AnomalyPipeline.from_bundles(models, target, settings.preset, settings.device, settings.threshold, settings.seed, intake)
-
-    work = Work(settings, make_pipeline, report, redact)
+    options = Options(
+        models,
+        settings.target or None,
+        settings.preset,
+        settings.device,
+        settings.threshold,
+        settings.seed,
+        settings.extractor,
+        settings.bias_correction,
+        settings.unchecked,
+    )
+    work = Work(settings, options.make_pipeline, report, redact)
     for job in jobs:
         application = AnomalyApplication(job, work)
         set_up_logging(settings.log_format, settings.log_level).redact = redact  # the SDK has put its own in place

@@ -55,8 +55,6 @@ def render_page(result: Result) -> str:
         "unusual": unusual_rows(report),
         "panels": draw_panels(result, view, transform, SLICES),
         "slices": len(view.image),
-        "colours": _colours(),
-        "outline": OUTLINE,
         "data": _data(result, view, box, transform),
         "niivue_version": _part("niivue/VERSION").strip(),
         "licences": _part("niivue/LICENSE") + "\n----\n\n" + _part("niivue/THIRD_PARTY_LICENSES.txt"),
