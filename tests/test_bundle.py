@@ -27,7 +27,6 @@ from mmccd.bundle import (
     list_weights,
     load_pair,
     read_cycle_config,
-    to_device,
     write_calibrations,
 )
 from mmccd.calibration import Calibration, CalibrationKey
@@ -291,23 +290,6 @@ class TestPresets:
         assert pair.choose_precision(preset, cuda, cuda) == "bf16"
         monkeypatch.setattr(bundle_module, "has_fast_bf16", lambda device: False)
         assert pair.choose_precision(preset, cpu) == "fp32"
-
-
-class TestToDevice:
-    def test_fp32_stays_as_it_is(self, tiny_bundles: Path) -> None:
-        network = to_device(load_pair(tiny_bundles).forward.load_network(), torch.device("cpu"), "fp32")
-        assert {parameter.dtype for parameter in network.parameters()} == {torch.float32}
-
-    def test_bf16_weights_give_what_autocast_gives(self, tiny_bundles: Path) -> None:
-        """Rounded once or rounded in each pass: the same numbers."""
-        weights = load_pair(tiny_bundles).forward
-        plain = weights.load_network().to(memory_format=torch.channels_last)
-        folded = to_device(weights.load_network(), torch.device("cpu"), "bf16")
-        assert folded.unet.conv_in.conv.weight.dtype == torch.bfloat16
-        assert {layer.weight.dtype for layer in folded.modules() if isinstance(layer, torch.nn.GroupNorm)} == {torch.float32}
-        image, times = torch.randn(3, 2, 64, 64, generator=torch.Generator().manual_seed(0)), torch.tensor([1, 500, 999])
-        with torch.inference_mode(), torch.autocast("cpu", dtype=torch.bfloat16):
-            assert torch.equal(folded(image, times), plain(image, times))
 
 
 class TestShippedBundles:

@@ -368,22 +368,6 @@ def file_sha256(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def to_device(network: nn.Module, device: torch.device, precision: str) -> nn.Module:
-    """Place a network for inference.
-
-    For bf16 it becomes channels-last, and the weights of convolutions and linear layers are rounded to bf16 once: autocast would do the same in
-    each pass. Normalisations keep theirs in float32.
-    """
-    placed: nn.Module = network.to(device)
-    if precision != "bf16":
-        return placed
-    for layer in placed.modules():
-        if isinstance(layer, nn.Conv2d | nn.Linear):
-            layer.to(torch.bfloat16)
-    folded: nn.Module = placed.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    return folded
-
-
 def _training_record(path: Path) -> dict[str, Any]:
     expected = "expected the record that training writes beside its checkpoints"
     try:

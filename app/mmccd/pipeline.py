@@ -18,11 +18,12 @@ from numpy.typing import NDArray
 import mmccd
 from mmccd import NOTICE
 from mmccd.brain import EXTRACTED, Brain
-from mmccd.bundle import BundlePair, Preset, find_bundles, load_pair, to_device
+from mmccd.bundle import BundlePair, Preset, find_bundles, load_pair
 from mmccd.calibration import Calibration
 from mmccd.cycle import MaskedCycleInferer, Progress
 from mmccd.device import choose_devices, describe_devices
 from mmccd.errors import ModelError, ResourceError, first_line
+from mmccd.inference import to_device
 from mmccd.intake import Intake, Prepared
 from mmccd.lesions import find_lesions
 from mmccd.normal_range import NormalRange, depth_mm

@@ -20,10 +20,11 @@ from mmccd.baselines.scorers import (
     TranslationCycleScorer,
 )
 from mmccd.baselines.weights import Loadable, find_run, find_translator
-from mmccd.bundle import load_pair, read_cycle_config, to_device
+from mmccd.bundle import load_pair, read_cycle_config
 from mmccd.cycle import MaskedCycleInferer
 from mmccd.device import choose_device
 from mmccd.errors import ModelError, UsageError
+from mmccd.inference import to_device
 from mmccd.pipeline import AnomalyPipeline
 from mmccd.preprocessing import Normalisation
 from mmccd.scorer import CycleScorer, Scorer
