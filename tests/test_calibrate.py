@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mmccd import cli
+from mmccd import bundle, cli
 from mmccd.bundle import load_pair, read_cycle_config
 from mmccd.calibrate import calibrate_on_cases
 from mmccd.data.cases import Case, find_cases, split_cases
@@ -162,10 +162,25 @@ class TestCommand:
         (again,) = read_cycle_config(tiny_bundles)[1]
         assert again.threshold < stored.threshold, "the old one of the same settings is replaced"
 
+    def test_a_threshold_for_each_precision(self, tiny_bundles: Path, phantom_data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        """predict takes bf16 where the hardware has it once its threshold is there."""
+        words = ["calibrate", "--data", str(phantom_data), "--preset", "fast", "--device", "cpu", "--slices-per-case", "2", "--rate", "0.1"]
+        for precision in ("fp32", "bf16"):
+            assert cli.run([*words, "--bundles", str(tiny_bundles), "--precision", precision]) == 0
+        fp32, bf16 = read_cycle_config(tiny_bundles)[1]
+        assert (fp32.key.precision, bf16.key.precision) == ("fp32", "bf16")
+        assert bf16.threshold == pytest.approx(fp32.threshold, rel=0.05)
+        assert bf16.threshold != fp32.threshold
+        for fast in (True, False):
+            monkeypatch.setattr(bundle, "has_fast_bf16", lambda device, fast=fast: fast)
+            chosen = AnomalyPipeline.from_bundles(tiny_bundles, preset="fast", device="cpu")
+            assert (chosen.precision, chosen.threshold) == (("bf16", bf16.threshold) if fast else ("fp32", fp32.threshold))
+
     @pytest.mark.parametrize(
         ("words", "code", "named"),
         [
             (["--split", "test"], 2, "test"),
+            (["--precision", "fp16"], 2, "fp16"),
             (["--rate", "0"], 2, "--rate"),
             (["--rate", "1"], 2, "--rate"),
             (["--rate", "5"], 2, "--rate"),

@@ -8,7 +8,7 @@ import json
 import os
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -172,6 +172,10 @@ class BundlePair:
         if name not in self.presets:
             raise UsageError(f"--preset {name}: unknown; expected one of {', '.join(self.presets)}")
         return self.presets[name]
+
+    def with_preset(self, preset: Preset) -> BundlePair:
+        """The same pair with another preset of that name."""
+        return replace(self, presets={**self.presets, preset.name: preset})
 
     def key(self, preset: Preset, precision: str) -> CalibrationKey:
         """Key of the calibration for a preset."""

@@ -9,6 +9,7 @@ import json as json_
 import logging
 import shlex
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,6 +26,7 @@ logger = logging.getLogger(__name__)
 
 TARGETS = ("t2", "t1")
 PRESETS = ("full", "balanced", "fast")
+PRECISIONS = ("fp32", "bf16")
 CONTRASTS = ("flair", "t1", "t2")
 EXTRACTORS = ("mmccd", "hd-bet")
 SHELLS = ("bash", "zsh", "fish")
@@ -212,6 +214,7 @@ def calibrate(
     device: str = "auto",
     bundles: str | None = None,
     slices_per_case: int | None = None,
+    precision: str = "fp32",
     seed: int = 0,
     json: bool = False,
 ) -> None:
@@ -228,6 +231,7 @@ def calibrate(
         device: auto, cpu, cuda, cuda:N, several of them (cuda:0,cuda:1), cuda:all, or mps.
         bundles: folder with the bundles; its cycle.json is changed.
         slices_per_case: only so many (with a rate: healthy) slices of each case, evenly spread (default: all).
+        precision: fp32, or bf16: predict computes in bf16 where the hardware has it and a threshold was chosen in it.
         seed: seed of the noise.
         json: print the threshold and where it comes from as JSON.
 
@@ -243,6 +247,7 @@ def calibrate(
         raise UsageError("calibrate: --rate and --best-dice exclude each other; give one")
     if rate is not None and not 0 < rate < 1:
         raise UsageError(f"calibrate: --rate {rate}: expected a share between 0 and 1, e.g. 0.02")
+    _check_choice("--precision", precision, PRECISIONS)
     wanted = None if best_dice else DEFAULT_RATE if rate is None else rate
     from mmccd.bundle import find_bundles, load_pair, write_calibrations
     from mmccd.calibrate import calibrate_on_cases
@@ -255,7 +260,8 @@ def calibrate(
     cases = groups.get(split, [])
     if not cases:
         raise UnsuitableInputError(f"{data}: the split {split!r} has no cases; expected healthy or labelled validation cases")
-    pipeline = AnomalyPipeline(pair, preset, device, seed=seed, require_threshold=False)
+    chosen = pair.with_preset(replace(pair.preset(preset), precision=precision))
+    pipeline = AnomalyPipeline(chosen, preset, device, seed=seed, require_threshold=False)
     origin = {"data": _data_name(Path(data)), "split": split}
     with open_console("calibrate") as console:
         calibration = calibrate_on_cases(pipeline, cases, wanted, slices_per_case, origin, console.progress, groups.get("test", []))

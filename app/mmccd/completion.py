@@ -11,6 +11,7 @@ from mmccd import cli, commands
 
 CHOICES: dict[str, tuple[str, ...]] = {
     "preset": commands.PRESETS,
+    "precision": commands.PRECISIONS,
     "target": commands.TARGETS,
     "source": commands.CONTRASTS,
     "extractor": commands.EXTRACTORS,

@@ -73,6 +73,13 @@ def test_settings_reach_the_cycle(setup: Setup) -> None:
     assert (inferer.settings.steps, inferer.settings.stride, len(inferer.settings.masks((128, 128)))) == (3, 8, 30)
 
 
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+def test_precision_reaches_the_cycle(setup: Setup, precision: str) -> None:
+    (method,) = make_methods([f"mmccd:precision={precision}"], setup)
+    assert method.key["precision"] == precision
+    assert method.build().inferer.precision == precision  # type: ignore[attr-defined]
+
+
 def test_key_follows_the_weights(setup: Setup, tmp_path: Path) -> None:
     before = make_methods(["dae"], setup)[0].key
     folder = tmp_path / "dae" / "flair"
@@ -93,6 +100,7 @@ def test_key_follows_the_weights(setup: Setup, tmp_path: Path) -> None:
         (["mmccd:steps=few"], "few"),
         (["mmccd:steps"], "steps"),
         (["mmccd:stride=17"], "stride"),
+        (["mmccd:precision=fp16"], "fp16"),
         (["mmccd", "mmccd"], "twice"),
         (["ddpm:level=2000"], "levels"),
     ],

@@ -42,7 +42,7 @@ TITLES = {
 }
 """Methods in the order of the paper's table, with the thresholds behind."""
 SETTINGS: dict[str, dict[str, type]] = {
-    "mmccd": {"steps": int, "stride": int, "width": int, "rounds": int, "suspicious_sd": float, "sign": str},
+    "mmccd": {"steps": int, "stride": int, "width": int, "rounds": int, "suspicious_sd": float, "sign": str, "precision": str},
     "masked_translation": {"stride": int, "width": int, "rounds": int, "suspicious_sd": float, "sign": str},
     "ddpm": {"level": int, "steps": int},
 }
@@ -255,9 +255,10 @@ def _masked(name: str, settings: dict[str, Any], setup: Setup) -> Method:
 def _cycle(name: str, settings: dict[str, Any], setup: Setup) -> Method:
     pair = load_pair(setup.bundles, setup.target, setup.source)
     preset = pair.preset(setup.preset)
-    preset = replace(preset, cycle=replace(preset.cycle, **settings))
+    cycle = {name: value for name, value in settings.items() if name != "precision"}
+    preset = replace(preset, cycle=replace(preset.cycle, **cycle), precision=settings.get("precision", preset.precision))
     preset.cycle.masks((128, 128))  # a stride that leaves voxels uncovered is told before any work
-    chosen = replace(pair, presets={**pair.presets, setup.preset: preset})
+    chosen = pair.with_preset(preset)
     precision = chosen.choose_precision(preset, choose_device(setup.device))
     key = {
         "target": pair.target,
