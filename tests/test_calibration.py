@@ -58,6 +58,16 @@ def test_json_keeps_everything() -> None:
     assert find_calibration([read], KEY) is read
 
 
+def test_settings_that_came_later_have_their_defaults() -> None:
+    """A calibration that was stored before a setting existed holds for that setting's default, and for nothing else."""
+    stored = json.loads(json.dumps(CALIBRATION.as_dict()))
+    del stored["key"]["settings"]["cycle"]["other_side"]
+    read = Calibration.from_dict(stored)
+    assert find_calibration([read], KEY) is read
+    cycle = CycleSettings(steps=4, sign="brighter", other_side=0.5).as_dict()
+    assert find_calibration([read], replace(KEY, settings={**KEY.settings, "cycle": cycle})) is None
+
+
 @pytest.mark.parametrize("missing", ["key", "threshold", "origin"])
 def test_damaged_entries_are_seen(missing: str) -> None:
     content = CALIBRATION.as_dict()

@@ -140,7 +140,9 @@ def slow_cycle(
                 if variance > 0:
                     y = y + math.sqrt(variance) * noise(k, r, i, ANCESTRAL)
             returned = apply(g, [y])
-            counted = {"both": x - returned, "brighter": np.maximum(x - returned, 0), "darker": np.minimum(x - returned, 0)}[settings.sign]
+            bright, dark = np.maximum(x - returned, 0), np.minimum(x - returned, 0)
+            weight = settings.other_side
+            counted = {"both": x - returned, "brighter": bright + weight * dark, "darker": dark + weight * bright}[settings.sign]
             error = counted**2 if settings.reading == "code" else np.abs(counted)
             for name, value in zip(NAMES, (error, x - returned, y, returned, np.ones_like(x)), strict=True):
                 sums[name][k, 0] += m * value
@@ -162,6 +164,22 @@ def test_both_signs_are_the_sum_of_each(images: Tensor, networks: tuple[Forward,
     assert (brighter.anomaly.nan_to_num() <= both.anomaly.nan_to_num()).all()
 
 
+def test_the_other_side_counts_by_its_weight(images: Tensor, networks: tuple[Forward, Backward]) -> None:
+    """0 leaves it out, 1 is both; the signed error, and what it hides in a further round, stay as they are."""
+    both, brighter, darker, weighted, whole = (
+        inferer(replace(QUICK, **change))(images, *networks)  # type: ignore[arg-type]
+        for change in (
+            {"sign": "both"},
+            {"sign": "brighter"},
+            {"sign": "darker"},
+            *({"sign": "brighter", "other_side": w} for w in (0.25, 1.0)),
+        )
+    )
+    assert_close(weighted.anomaly, brighter.anomaly + 0.25 * darker.anomaly)
+    assert_close(whole.anomaly, both.anomaly)
+    assert torch.equal(weighted.signed.nan_to_num(), brighter.signed.nan_to_num())
+
+
 @pytest.mark.parametrize(
     ("settings", "count", "size"),
     [
@@ -171,6 +189,12 @@ def test_both_signs_are_the_sum_of_each(images: Tensor, networks: tuple[Forward,
         pytest.param(CODE, 1, SIZE, id="code"),
         pytest.param(CycleSettings("paper", steps=2, stride=4, width=8, sign="brighter"), 2, SIZE, id="brighter"),
         pytest.param(CycleSettings("paper", steps=2, stride=4, width=8, sign="darker"), 2, SIZE, id="darker"),
+        pytest.param(
+            CycleSettings("paper", steps=1, stride=4, width=8, sign="brighter", other_side=0.25), 2, SIZE, id="brighter, weighted"
+        ),
+        pytest.param(
+            CycleSettings("code", steps=100, stride=8, width=8, sign="darker", other_side=0.5), 1, SIZE, id="darker, weighted, squared"
+        ),
         pytest.param(CycleSettings("paper", 1000, 8, 8, ("horizontal",), "ancestral"), 1, 16, id="ancestral"),
     ],
 )
@@ -401,6 +425,9 @@ def test_inputs_stay_as_they_are(images: Tensor, brain: Tensor, networks: tuple[
         ({"reading": "poem"}, "reading"),
         ({"sampler": "euler"}, "sampler"),
         ({"sign": "odd"}, "sign"),
+        ({"sign": "brighter", "other_side": 1.5}, "other_side"),
+        ({"sign": "brighter", "other_side": -0.1}, "other_side"),
+        ({"sign": "both", "other_side": 0.5}, "other_side"),
         ({"sampler": "ancestral", "steps": 100}, "1000"),
         ({"sampler": "ancestral", "steps": 1000, "reading": "code"}, "paper"),
         ({"steps": 0}, "steps"),

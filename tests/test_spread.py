@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from mmccd.spread import in_slice_sd
+from mmccd.spread import error_in_slice_sd, in_slice_sd
 
 
 def slices(gain: float = 1.0, offset: float = 0.0) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
@@ -55,3 +55,17 @@ def test_nothing_to_scale() -> None:
     flat = np.full((1, 20, 20), 3, dtype=np.float32)
     assert not in_slice_sd(flat, np.ones(flat.shape, dtype=bool)).any()
     assert not in_slice_sd(flat, np.zeros(flat.shape, dtype=bool)).any()
+
+
+def test_the_sides_of_an_error() -> None:
+    """The side that the sign names, the other one by its weight, and both alike."""
+    values = np.random.default_rng(0).normal(size=(1, 40, 40)).astype(np.float32)
+    brain = np.ones(values.shape, dtype=bool)
+    bright, dark = in_slice_sd(values, brain).clip(0), in_slice_sd(-values, brain).clip(0)
+    for sign, expected in (
+        ("brighter", np.maximum(bright, 0.25 * dark)),
+        ("darker", np.maximum(0.25 * bright, dark)),
+        ("both", np.maximum(bright, dark)),
+    ):
+        np.testing.assert_allclose(error_in_slice_sd(values, brain, sign, 0.25), expected, rtol=1e-6)
+    np.testing.assert_array_equal(error_in_slice_sd(values, brain, "brighter"), bright)

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from mmccd.cycle import CycleSettings
 from mmccd.errors import UnsuitableInputError
 from mmccd.normal_range import NormalRange
 
@@ -69,12 +70,17 @@ class Calibration:
         """
         normal_range = content.get("normal_range")
         return cls(
-            CalibrationKey(**content["key"]),
+            CalibrationKey(**{**content["key"], "settings": _completed(content["key"]["settings"])}),
             float(content["threshold"]),
             dict(content["origin"]),
             dict(content.get("healthy_error", {})),
             NormalRange.from_dict(normal_range) if normal_range else None,
         )
+
+
+def _completed(settings: dict[str, Any]) -> dict[str, Any]:
+    """Settings of the cycle that came after a calibration was stored have their defaults: the cycle ran with them."""
+    return {**settings, "cycle": CycleSettings(**settings["cycle"]).as_dict()} if "cycle" in settings else settings
 
 
 def find_calibration(calibrations: Sequence[Calibration], key: CalibrationKey) -> Calibration | None:

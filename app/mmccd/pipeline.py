@@ -158,7 +158,8 @@ class AnomalyPipeline:
         covered = brain.mask & slices.transform.slices_to_native(np.asarray(inside.any(axis=(1, 2))))
         postprocessing = self.preset.postprocessing
         absolute, signed = (np.nan_to_num(layer[:, 0].numpy()) for layer in (cycle.anomaly, cycle.signed))
-        anomaly = postprocessing.scale(absolute, signed, inside, self.preset.cycle.sign)
+        cycle_settings = self.preset.cycle
+        anomaly = postprocessing.scale(absolute, signed, inside, cycle_settings.sign, cycle_settings.other_side)
         model_smoothed = postprocessing.smooth(anomaly)
         native, smoothed = (
             np.where(covered, slices.transform.to_native(layer, inside), 0.0).astype(np.float32) for layer in (anomaly, model_smoothed)

@@ -38,7 +38,7 @@ class Postprocessing:
         if self.min_component_ml < 0:
             raise ValueError(f"min_component_ml must not be negative, got {self.min_component_ml}")
 
-    def scale(self, anomaly: Floats, signed: Floats, brain: NDArray[np.bool_], sign: str = "brighter") -> Floats:
+    def scale(self, anomaly: Floats, signed: Floats, brain: NDArray[np.bool_], sign: str = "brighter", other_side: float = 0.0) -> Floats:
         """The map in the chosen units, 0 outside the brain.
 
         Args:
@@ -46,10 +46,11 @@ class Postprocessing:
             signed: x - x', likewise.
             brain: where they hold, likewise.
             sign: which differences count, as in :class:`~mmccd.cycle.CycleSettings`.
+            other_side: weight of the other ones, likewise.
         """
         if self.units == "error":
             return np.where(brain, anomaly, np.float32(0.0))
-        return error_in_slice_sd(signed, brain, sign)
+        return error_in_slice_sd(signed, brain, sign, other_side)
 
     def smooth(self, anomaly: Floats) -> Floats:
         """Median-filter each slice.

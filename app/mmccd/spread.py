@@ -32,16 +32,18 @@ def in_slice_sd(values: Floats, brain: NDArray[np.bool_]) -> Floats:
     return scaled
 
 
-def error_in_slice_sd(signed: Floats, brain: NDArray[np.bool_], sign: str) -> Floats:
+def error_in_slice_sd(signed: Floats, brain: NDArray[np.bool_], sign: str, other_side: float = 0.0) -> Floats:
     """How far a signed error lies on the side that counts, in standard deviations of its slice; 0 on the other side and outside the brain.
 
     Args:
         signed: x - x', ``(slices, size, size)``.
         brain: likewise.
         sign: which differences count, as in :class:`~mmccd.cycle.CycleSettings`.
+        other_side: weight of the side that ``sign`` does not name, likewise.
     """
-    sides = {"brighter": [signed], "darker": [-signed], "both": [signed, -signed]}[sign]
-    return np.maximum.reduce([np.zeros_like(signed, dtype=np.float32), *(in_slice_sd(side, brain) for side in sides)])
+    bright, dark = {"brighter": (1.0, other_side), "darker": (other_side, 1.0), "both": (1.0, 1.0)}[sign]
+    sides = [weight * in_slice_sd(side, brain) for weight, side in ((bright, signed), (dark, -signed)) if weight]
+    return np.maximum.reduce([np.zeros_like(signed, dtype=np.float32), *sides])
 
 
 def _centre_and_spread(values: Floats) -> tuple[float, float]:

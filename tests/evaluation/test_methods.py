@@ -60,7 +60,15 @@ def test_key_follows_the_setup(setup: Setup, name: str, change: dict[str, object
     assert make_methods([name], setup)[0].key != make_methods([name], replace(setup, **change))[0].key  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize(("name", "key"), [("mmccd:steps=2", "steps"), ("mmccd:stride=8", "stride"), ("ddpm:level=100:steps=4", "level")])
+@pytest.mark.parametrize(
+    ("name", "key"),
+    [
+        ("mmccd:steps=2", "steps"),
+        ("mmccd:stride=8", "stride"),
+        ("mmccd:sign=brighter:other_side=0.5", "other_side"),
+        ("ddpm:level=100:steps=4", "level"),
+    ],
+)
 def test_key_follows_the_settings(setup: Setup, name: str, key: str) -> None:
     plain, changed = make_methods([name.split(":")[0], name], setup)
     assert plain.key != changed.key

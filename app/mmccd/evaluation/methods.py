@@ -42,8 +42,17 @@ TITLES = {
 }
 """Methods in the order of the paper's table, with the thresholds behind."""
 SETTINGS: dict[str, dict[str, type]] = {
-    "mmccd": {"steps": int, "stride": int, "width": int, "rounds": int, "suspicious_sd": float, "sign": str, "precision": str},
-    "masked_translation": {"stride": int, "width": int, "rounds": int, "suspicious_sd": float, "sign": str},
+    "mmccd": {
+        "steps": int,
+        "stride": int,
+        "width": int,
+        "rounds": int,
+        "suspicious_sd": float,
+        "sign": str,
+        "other_side": float,
+        "precision": str,
+    },
+    "masked_translation": {"stride": int, "width": int, "rounds": int, "suspicious_sd": float, "sign": str, "other_side": float},
     "ddpm": {"level": int, "steps": int},
 }
 """What can be changed in a method's name (``mmccd:steps=1:stride=16``)."""

@@ -10,6 +10,10 @@ _SIGNS = {
     "darker": "Only tissue that is darker than expected counts.",
     "both": "Brighter and darker tissue counts.",
 }
+_WEIGHTED = {
+    "brighter": "Tissue that is brighter than expected counts, and darker tissue {} times as much.",
+    "darker": "Tissue that is darker than expected counts, and brighter tissue {} times as much.",
+}
 _QUOTED = re.compile(r'(series (?:\d+|without number)) "[^"]*"')
 
 
@@ -26,7 +30,8 @@ def map_unit(report: dict[str, Any]) -> str:
 
 def map_sentence(report: dict[str, Any]) -> str:
     """What a voxel of the map tells."""
-    sign = _SIGNS.get(report["settings"].get("cycle", {}).get("sign", ""), "")
+    cycle = report["settings"].get("cycle", {})
+    sign = (_WEIGHTED if cycle.get("other_side") else _SIGNS).get(cycle.get("sign", ""), "").format(cycle.get("other_side"))
     return (
         f"How far the input is from what the models, which know healthy tissue only, make of it. Unit: {map_unit(report)}. {sign}".strip()
     )
@@ -75,7 +80,9 @@ def settings_rows(report: dict[str, Any]) -> list[tuple[str, str]]:
         "Translation": f"FLAIR to {settings['target'].upper()} and back",
         "Preset": settings.get("preset"),
         "Cycle": ", ".join(
-            f"{name} {cycle[name]}" for name in ("reading", "steps", "stride", "width", "sampler", "sign", "rounds") if name in cycle
+            f"{name} {cycle[name]}"
+            for name in ("reading", "steps", "stride", "width", "sampler", "sign", "other_side", "rounds")
+            if name in cycle
         ),
         "Median filter": f"{post['median_size']} × {post['median_size']} model pixels" if post.get("median_size", 1) > 1 else "off",
         "Small components": f"below {post['min_component_ml']:g} mL removed" if post.get("min_component_ml") else "kept",
