@@ -30,6 +30,7 @@ from mmccd.bundle import (
     write_calibrations,
 )
 from mmccd.calibration import Calibration, CalibrationKey
+from mmccd.cycle import CycleSettings
 from mmccd.errors import InputError, MmccdError, ModelError, OutputError, UsageError
 from mmccd.networks import TranslationUNet
 from mmccd.preprocessing import Normalisation
@@ -419,7 +420,7 @@ class TestExport:
 
 class TestCalibrations:
     CALIBRATION = Calibration(
-        CalibrationKey("t2", {"cycle": {"steps": 1}}, "fp32", "f" * 64, "0" * 64), 0.75, {"rate": 0.05}, {"mean": 0.2}
+        CalibrationKey("t2", {"cycle": CycleSettings(steps=1).as_dict()}, "fp32", "f" * 64, "0" * 64), 0.75, {"rate": 0.05}, {"mean": 0.2}
     )
 
     def test_everything_else_stays(self, tiny_bundles: Path) -> None:

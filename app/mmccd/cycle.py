@@ -45,7 +45,8 @@ class CycleSettings:
         suspicious_sd: how many standard deviations of the slice are suspicious; without meaning for one round.
         sign: which differences count: ``"both"`` (Eq. 10), or only where the input is ``"brighter"`` or ``"darker"`` than what returns. On FLAIR most lesions
             are brighter, and healthy fluid is what returns too bright.
-        other_side: weight, 0 to 1, of the differences on the side that ``sign`` does not name: 0 leaves them out, 1 is ``"both"``. Part of a tumour may be
+        other_side: weight, 0 to 1, of the differences on the side that ``sign`` does not name: 0 leaves them out, 1 is ``"both"``, for
+            which the weight has no meaning. Part of a tumour may be
             darker than its surroundings on FLAIR, and so is healthy fluid, which is why the two sides need not count alike.
     """
 
@@ -68,8 +69,8 @@ class CycleSettings:
             raise ValueError(f"sampler must be 'ddim' or 'ancestral', got {self.sampler!r}")
         if self.sign not in SIGNS:
             raise ValueError(f"sign must be one of {', '.join(SIGNS)}, got {self.sign!r}")
-        if not 0 <= self.other_side <= 1 or (self.sign == "both" and self.other_side):
-            raise ValueError(f"other_side must be 0 to 1, and 0 where both signs count, got {self.other_side} with sign {self.sign!r}")
+        if not 0 <= self.other_side <= 1:
+            raise ValueError(f"other_side must be 0 to 1, got {self.other_side}")
         if self.rounds < 1 or not self.suspicious_sd > 0:
             raise ValueError(f"rounds must be 1 or more and suspicious_sd above 0, got {self.rounds} and {self.suspicious_sd}")
         if self.sampler == "ancestral" and (self.steps != 1000 or self.reading != "paper"):

@@ -31,7 +31,7 @@ def map_unit(report: dict[str, Any]) -> str:
 def map_sentence(report: dict[str, Any]) -> str:
     """What a voxel of the map tells."""
     cycle = report["settings"].get("cycle", {})
-    sign = (_WEIGHTED if cycle.get("other_side") else _SIGNS).get(cycle.get("sign", ""), "").format(cycle.get("other_side"))
+    sign = (_SIGNS | (_WEIGHTED if cycle.get("other_side") else {})).get(cycle.get("sign", ""), "").format(cycle.get("other_side"))
     return (
         f"How far the input is from what the models, which know healthy tissue only, make of it. Unit: {map_unit(report)}. {sign}".strip()
     )
