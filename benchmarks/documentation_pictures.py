@@ -33,6 +33,7 @@ from mmccd import cli
 from mmccd.cycle import MaskedCycleInferer
 from mmccd.data.phantom import Acquisition, Lesion, Phantom, make_phantom
 from mmccd.data.phantom.signal import CAVITY, GLIOSIS, OEDEMA
+from mmccd.device import autocast
 from mmccd.diffusion import masked_condition
 from mmccd.errors import UnsuitableInputError
 from mmccd.intake import Intake
@@ -215,6 +216,11 @@ class OneSlice:
         masks = self.pipeline.preset.cycle.masks(tuple(self.image.shape))
         return masks[(masks & self.brain).flatten(1).any(1)]
 
+    def error(self, returned: Tensor) -> Tensor:
+        """What counts of x - x'."""
+        signed = self.image - returned
+        return torch.where(signed > 0, signed, -self.pipeline.preset.cycle.other_side * signed)
+
     @torch.inference_mode()
     def under(self, strip: Tensor) -> dict[str, Tensor]:
         """Noise-covered input, first y_T, imagined y and returned x' under one strip, one step."""
@@ -225,8 +231,9 @@ class OneSlice:
         condition = masked_condition(source, mask, normal_noise(0, number, number, 0, CONDITION, size))
         start = normal_noise(0, number, torch.full_like(number, NO_MASK), 0, INITIAL, size)
         times = torch.full((1,), int(scorer.inferer.scheduler.timesteps[0]), dtype=torch.int64)
-        imagined = scorer.forward(torch.cat([start, condition], 1), times)
-        returned = scorer.backward(imagined)
+        with autocast(scorer.device, scorer.inferer.precision):
+            imagined = scorer.forward(torch.cat([start, condition], 1), times).float()
+            returned = scorer.backward(imagined).float()
         return {name: value[0, 0] for name, value in (("x_r", condition), ("y_T", start), ("y", imagined), ("x'", returned))}
 
 
@@ -235,7 +242,7 @@ def draw_one_strip(one: OneSlice, path: Path) -> None:
     masks = one.strips()
     strip = masks[int(np.argmax([(mask.numpy() & one.lesion).sum() for mask in masks]))]
     seen = one.under(strip)
-    error = (one.image - seen["x'"]).clamp_min(0) * strip
+    error = one.error(seen["x'"]) * strip
     panels = [
         (one.image, "x: FLAIR, the strip framed"),
         (seen["x_r"], "x_r: noise under the strip"),
@@ -248,7 +255,7 @@ def draw_one_strip(one: OneSlice, path: Path) -> None:
     for axis, (image, title) in zip(axes.flat, panels, strict=False):
         show(axis, image, title)
         outline(axis, strip.numpy())
-    show(axes[1, 2], error, "x brighter than x', under the strip", ERROR, 0, 3)
+    show(axes[1, 2], error, "x unlike x', under the strip", ERROR, 0, 3)
     show(axes[1, 3], one.image, "the lesion")
     axes[1, 3].contour(one.lesion, levels=[0.5], colors=TRUTH, linewidths=1.0)
     figure.subplots_adjust(0.01, 0.01, 0.99, 0.95, 0.03, 0.1)
@@ -258,10 +265,10 @@ def draw_one_strip(one: OneSlice, path: Path) -> None:
 def draw_sum(one: OneSlice, path: Path) -> None:
     """How the map grows, strip by strip; then the median filter and the threshold."""
     masks = one.strips()
-    maps = [(one.image - one.under(mask)["x'"]).clamp_min(0) * mask for mask in masks]
+    maps = [one.error(one.under(mask)["x'"]) * mask for mask in masks]
     horizontal = int(sum(bool(mask.any(1).sum() < mask.any(0).sum()) for mask in masks))
     figure, axes = plt.subplots(1, 5, figsize=(11.0, 2.6))
-    for axis, count in zip(axes, (1, 4, horizontal, len(masks)), strict=False):
+    for axis, count in zip(axes, (1, horizontal - 1, horizontal, len(masks)), strict=False):
         covered = masks[:count].sum(0)
         mean = torch.stack(maps[:count]).sum(0) / covered.clamp_min(1)
         show(axis, torch.where(one.brain, mean, 0), f"{count} of {len(masks)} strips", ERROR, 0, 3)
