@@ -292,6 +292,21 @@ def test_prepared_batch_is_that_of_algorithm_1(batch: dict[str, Tensor]) -> None
     assert not (named["condition"] == named["noise"]).any(), "the noise under the mask is not that of y_t"
 
 
+def test_prepared_batches_draw_strip_widths(batch: dict[str, Tensor]) -> None:
+    torch.manual_seed(0)
+    prepare = MaskedDiffusionPrepareBatch(strip_width=[4, 6])
+    widths = set()
+    for _ in range(5):
+        changed = (prepare(batch)[3]["condition"] != batch["image"])[:, 0]
+        widths |= {int(one.all(1).sum() + one.all(0).sum()) for one in changed}
+    assert widths == {4, 5, 6}
+
+
+def test_strip_widths_that_cannot_be() -> None:
+    with pytest.raises(ValueError, match="strip width"):
+        MaskedDiffusionPrepareBatch(strip_width=[6, 4])
+
+
 def test_prepared_batches_draw_all_timesteps(batch: dict[str, Tensor]) -> None:
     torch.manual_seed(0)
     prepare = MaskedDiffusionPrepareBatch(num_train_timesteps=8, strip_width=4)

@@ -7,7 +7,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mmccd.masks import random_strip_masks, strip_masks, strip_starts
+from mmccd.masks import random_strip_masks, strip_masks, strip_starts, width_range
 
 
 @st.composite
@@ -110,3 +110,33 @@ def test_random_strips_fall_back_to_the_global_generator() -> None:
     first = random_strip_masks(20, (32, 32), 8)
     torch.manual_seed(3)
     assert torch.equal(first, random_strip_masks(20, (32, 32), 8))
+
+
+def test_random_strips_of_a_range_have_every_width_and_fit() -> None:
+    masks = random_strip_masks(600, (12, 15), (3, 6), torch.Generator().manual_seed(0))
+    thick = [sorted([int(mask.all(0).sum()), int(mask.all(1).sum())]) for mask in masks[:, 0]]
+    assert all(least == 0 for least, _ in thick), "strips run from border to border"
+    drawn = [most for _, most in thick]
+    assert {drawn.count(width) > 110 for width in (3, 4, 5, 6)} == {True}, "each width has an equal chance (150)"
+    assert set(drawn) == {3, 4, 5, 6}
+
+
+def test_a_range_of_one_width_draws_as_the_width_does() -> None:
+    one, pair = (random_strip_masks(20, (32, 32), width, torch.Generator().manual_seed(5)) for width in (8, [8, 8]))
+    assert torch.equal(one, pair)
+
+
+@pytest.mark.parametrize(("width", "wanted"), [(16, (16, 16)), ([16, 64], (16, 64)), ((5, 5), (5, 5))])
+def test_width_range(width: int | list[int], wanted: tuple[int, int]) -> None:
+    assert width_range(width) == wanted
+
+
+@pytest.mark.parametrize("width", [0, [8], [8, 9, 10], [9, 8], [0, 4], [1.5, 4]])
+def test_width_ranges_that_cannot_be(width: int | list[int]) -> None:
+    with pytest.raises(ValueError, match="strip width must be a number of pixels, or the smallest and the largest one; got"):
+        width_range(width)
+
+
+def test_random_strips_that_do_not_fit() -> None:
+    with pytest.raises(ValueError, match="at most the size 24 of the slice, got 25"):
+        random_strip_masks(1, (24, 40), (8, 25))

@@ -378,6 +378,10 @@ class TestStripPrepareBatch:
         assert not torch.equal(named["noise"][0], named["noise"][1])
         assert not torch.equal(named["noise"], named["initial"])
 
+    def test_of_a_range_the_widest_is_measured(self) -> None:
+        named = [StripPrepareBatch(width=width)(batch_of(6), "cpu")[3] for width in (24, [8, 24])]
+        assert torch.equal(named[0]["mask"], named[1]["mask"])
+
 
 def test_pair_prepare_batch() -> None:
     data = batch_of(2)

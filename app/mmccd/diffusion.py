@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -10,7 +11,7 @@ from monai.engines import DiffusionPrepareBatch
 from monai.networks.schedulers import DDIMScheduler
 from torch import Tensor
 
-from mmccd.masks import random_strip_masks
+from mmccd.masks import random_strip_masks, width_range
 
 SPACINGS = ("trailing", "code")
 
@@ -188,16 +189,17 @@ class MaskedDiffusionPrepareBatch(DiffusionPrepareBatch):
 
     Args:
         num_train_timesteps: T.
-        strip_width: thickness of the strip in pixels.
+        strip_width: thickness of the strip in pixels, or the smallest and the largest one (:func:`~mmccd.masks.random_strip_masks`).
         high_noise_bias: 0: t is uniform in [0, T), as in the paper; b > 0: its density grows as t^b. The few steps of the quick presets start from, and mostly
             lie at, high noise.
 
     Raises:
-        ValueError: a negative bias.
+        ValueError: a negative bias, strip widths that cannot be.
     """
 
-    def __init__(self, num_train_timesteps: int = 1000, strip_width: int = 16, high_noise_bias: float = 0.0) -> None:
+    def __init__(self, num_train_timesteps: int = 1000, strip_width: int | Sequence[int] = 16, high_noise_bias: float = 0.0) -> None:
         super().__init__(num_train_timesteps=num_train_timesteps)
+        width_range(strip_width)
         if high_noise_bias < 0:
             raise ValueError(f"high_noise_bias must be at least 0, got {high_noise_bias}")
         self.strip_width = strip_width

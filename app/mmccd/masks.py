@@ -72,21 +72,43 @@ def strip_masks(
     return torch.stack(masks)
 
 
-def random_strip_masks(batch: int, size: tuple[int, int], width: int = 16, generator: torch.Generator | None = None) -> Tensor:
+def width_range(width: int | Sequence[int]) -> tuple[int, int]:
+    """The smallest and the largest strip width in pixels of a setting that is one width, or two of them.
+
+    Raises:
+        ValueError: anything else, widths below 1, or the larger one first.
+    """
+    widths = [width, width] if isinstance(width, int) else list(width)
+    if len(widths) != 2 or not all(isinstance(value, int) for value in widths) or not 1 <= widths[0] <= widths[1]:
+        raise ValueError(f"strip width must be a number of pixels, or the smallest and the largest one; got {width!r}")
+    return widths[0], widths[1]
+
+
+def random_strip_masks(
+    batch: int, size: tuple[int, int], width: int | Sequence[int] = 16, generator: torch.Generator | None = None
+) -> Tensor:
     """One strip per image, horizontal or vertical with equal chance, at any position where it fits (Alg. 1).
 
     Args:
         batch: number of masks.
         size: (height, width) of a slice in pixels.
-        width: thickness of a strip in pixels.
+        width: thickness of a strip in pixels, or the smallest and the largest one, between which each strip's is drawn.
         generator: source of random numbers on the CPU; torch's global one where it is None.
 
     Returns:
         bool tensor ``(batch, 1, height, width)``, True = masked.
+
+    Raises:
+        ValueError: see :func:`width_range`; a strip that does not fit into the slice.
     """
+    least, most = width_range(width)
+    if most > min(size):
+        raise ValueError(f"strip width must be at most the size {min(size)} of the slice, got {most}")
     masks = torch.zeros(batch, 1, *size, dtype=torch.bool)
     for mask in masks[:, 0]:
         axis = int(torch.randint(2, (1,), generator=generator))
-        start = int(torch.randint(size[axis] - width + 1, (1,), generator=generator))
-        mask.narrow(axis, start, width).fill_(True)
+        # One width draws nothing, so that runs from before there were ranges can be repeated to the bit.
+        thick = least if least == most else int(torch.randint(least, most + 1, (1,), generator=generator))
+        start = int(torch.randint(size[axis] - thick + 1, (1,), generator=generator))
+        mask.narrow(axis, start, thick).fill_(True)
     return masks

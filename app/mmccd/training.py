@@ -8,7 +8,7 @@ import math
 import shlex
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +30,7 @@ import mmccd
 from mmccd.diffusion import MaskedDiffusionScheduler, masked_condition
 from mmccd.errors import InputError, first_line
 from mmccd.io.checkpoint import load_tensors
-from mmccd.masks import strip_masks
+from mmccd.masks import strip_masks, width_range
 from mmccd.noise import CONDITION, INITIAL, NO_MASK, normal_noise
 from mmccd.preprocessing import Normalisation
 
@@ -280,13 +280,16 @@ class StripPrepareBatch(PrepareBatch):
     """Validation batch of f: x, y, and one fixed strip per slice, the same at every validation.
 
     Args:
-        width: thickness of the strips in pixels.
+        width: thickness of the strips in pixels; of a range (:func:`~mmccd.masks.width_range`) the largest.
         stride: distance of the positions that are used in turn.
         seed: seed of the noise.
+
+    Raises:
+        ValueError: widths that cannot be.
     """
 
-    def __init__(self, width: int = 16, stride: int = 8, seed: int = 0) -> None:
-        self.width = width
+    def __init__(self, width: int | Sequence[int] = 16, stride: int = 8, seed: int = 0) -> None:
+        self.width = width_range(width)[1]
         self.stride = stride
         self.seed = seed
 
