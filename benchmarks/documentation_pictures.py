@@ -275,7 +275,8 @@ def draw_sum(one: OneSlice, path: Path) -> None:
         show(axis, torch.where(one.brain, mean, 0), f"{count} of {len(masks)} strips", ERROR, 0, 3)
         for mask in masks[:count] if count < len(masks) else ():
             outline(axis, mask.numpy(), "#777777")
-    smooth = one.pipeline.preset.postprocessing.smooth(np.where(one.brain, mean, 0)[None].astype(np.float32))[0]
+    whole, inside = np.where(one.brain, mean, 0)[None].astype(np.float32), np.asarray(one.brain)[None]
+    smooth = replace(one.pipeline.preset.postprocessing, across_mm=0.0).smooth(whole, inside, 1.0)[0]
     show(axes[4], smooth, "smoothed; above the threshold", ERROR, 0, 3)
     assert one.pipeline.threshold is not None
     axes[4].contour(smooth > one.pipeline.threshold, levels=[0.5], colors=FOUND, linewidths=1.0)

@@ -14,6 +14,7 @@ from mmccd.bundle import load_pair, read_cycle_config
 from mmccd.calibrate import calibrate_on_cases
 from mmccd.data.cases import Case, find_cases, split_cases
 from mmccd.data.phantom import Phantom, write_phantom
+from mmccd.data.slices import SliceRule, load_case
 from mmccd.errors import InputError, UnsuitableInputError
 from mmccd.io.nifti import read_nifti
 from mmccd.metrics import dice
@@ -55,6 +56,27 @@ def test_slices_with_lesions_are_left_out(pipeline: AnomalyPipeline, cases: list
     found = calibrate_on_cases(pipeline, cases[:1], 0.1)
     assert found.origin["slices"] <= int((brain.any(axis=(0, 1)) & ~ill).sum())
     assert found.origin["voxels"] == pytest.approx(brain[:, :, ~ill].sum(), rel=0.02)
+
+
+def test_slices_in_reach_of_the_smoothing_are_run_and_not_counted(
+    pipeline: AnomalyPipeline, cases: list[Case], shared_bundles: Path
+) -> None:
+    """Two slices alone have the threshold that they have within the whole healthy volume."""
+    preset = replace(pipeline.preset, postprocessing=replace(pipeline.preset.postprocessing, across_mm=10.0))
+    pair = load_pair(shared_bundles).with_preset(preset)
+    found = calibrate_on_cases(AnomalyPipeline(pair, "fast", "cpu", require_threshold=False), cases[1:], 0.1, slices_per_case=2)
+    assert found.origin["slices"] == 2
+    assert cases[1].brain is not None
+    flair, brain = read_nifti(cases[1].images["flair"], "flair"), read_nifti(cases[1].brain, "mask")
+    result = AnomalyPipeline(pair, "fast", "cpu", threshold=found.threshold).run(flair, brain)
+    slices = load_case(cases[1], {"flair": pipeline.normalisation})
+    holding = SliceRule().select(slices.brain.flatten(1).sum(1).tolist())
+    chosen = result.brain_mask.data[:, :, [holding[0], holding[-1]]] > 0
+    assert found.origin["voxels"] == chosen.sum(), "the first and the last one"
+    above = result.smoothed_map.data[:, :, [holding[0], holding[-1]]][chosen] > found.threshold
+    assert above.mean() == pytest.approx(0.1, abs=0.005)
+    alone = calibrate_on_cases(pipeline, cases[1:], 0.1, slices_per_case=2)
+    assert alone.threshold != pytest.approx(found.threshold, rel=1e-3)
 
 
 def test_threshold_holds_on_the_smoothed_native_map(pipeline: AnomalyPipeline, cases: list[Case], shared_bundles: Path) -> None:
@@ -108,8 +130,13 @@ def test_best_dice(pipeline: AnomalyPipeline, cases: list[Case]) -> None:
         other = (result.smoothed_map.data > factor * found.threshold) & (result.brain_mask.data > 0)
         assert dice(lesion, other) <= found.origin["dice"] + 1e-6
     healthy = calibrate_on_cases(pipeline, [case], 0.1)
-    assert found.healthy_error == pytest.approx(healthy.healthy_error, rel=1e-4)
-    assert found.normal_range == healthy.normal_range
+    # Smoothing across slices lets the lesion into the healthy slices beside it where all slices are run, as in predict.
+    assert found.healthy_error == pytest.approx(healthy.healthy_error, rel=0.01)
+    assert found.normal_range is not None and healthy.normal_range is not None
+    assert found.normal_range.voxels == healthy.normal_range.voxels
+    assert found.normal_range.returned_edges == healthy.normal_range.returned_edges
+    for kind, other in zip(sum(found.normal_range.quantiles, ()), sum(healthy.normal_range.quantiles, ()), strict=True):
+        assert kind == pytest.approx(other, abs=0.05)
 
 
 def test_best_dice_needs_lesions(pipeline: AnomalyPipeline, cases: list[Case]) -> None:

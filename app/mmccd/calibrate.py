@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import ndimage
 
 import mmccd
 from mmccd.calibration import Calibration, describe, threshold_for_rate
@@ -42,6 +43,21 @@ class _CaseVoxels:
     slices: tuple[int, int]
 
 
+@dataclass(frozen=True)
+class _Choice:
+    """Model slices of a case, each bool ``(slices,)``.
+
+    Attributes:
+        run: what the cycle is run on.
+        counted: what the threshold is chosen on; the others are there for smoothing across slices.
+        healthy: which of those hold no lesion.
+    """
+
+    run: NDArray[np.bool_]
+    counted: NDArray[np.bool_]
+    healthy: NDArray[np.bool_]
+
+
 def calibrate_on_cases(
     pipeline: AnomalyPipeline,
     cases: Sequence[Case],
@@ -69,9 +85,9 @@ def calibrate_on_cases(
     refuse_test_patients(cases, test)
     parts: list[_CaseVoxels] = []
     for number, case in enumerate(cases):
-        wanted, healthy = _choose_slices(pipeline, case, slices_per_case, rate is not None)
-        if wanted.any():
-            parts.append(_voxels(pipeline, case, wanted, healthy))
+        choice = _choose_slices(pipeline, case, slices_per_case, rate is not None)
+        if choice.counted.any():
+            parts.append(_voxels(pipeline, case, choice))
         if progress is not None:
             progress(number + 1, len(cases))
     if not any(part.slices[1] for part in parts):
@@ -107,16 +123,17 @@ def _at_best_dice(values: Values, truth: NDArray[np.bool_], healthy: Values) -> 
     return threshold, {"method": "best pooled Dice on labelled cases", "dice": dice, "reached_rate": reached}
 
 
-def _voxels(pipeline: AnomalyPipeline, case: Case, wanted: NDArray[np.bool_], healthy: NDArray[np.bool_]) -> _CaseVoxels:
+def _voxels(pipeline: AnomalyPipeline, case: Case, choice: _Choice) -> _CaseVoxels:
     volume = read_nifti(case.images[pipeline.source], pipeline.source)
-    maps = pipeline.maps(volume, find_case_brain(case, volume), wanted)
-    native_healthy = maps.slices.transform.slices_to_native(healthy)
+    maps = pipeline.maps(volume, find_case_brain(case, volume), choice.run)
+    counted, healthy = (maps.slices.transform.slices_to_native(chosen) for chosen in (choice.counted, choice.healthy))
+    inside = maps.brain & counted
     return _CaseVoxels(
-        maps.smoothed[maps.brain],
-        read_lesion(case, volume)[maps.brain],
-        native_healthy[maps.brain],
-        _model_pixels(maps, healthy),
-        (int(wanted.sum()), int(healthy.sum())),
+        maps.smoothed[inside],
+        read_lesion(case, volume)[inside],
+        healthy[inside],
+        _model_pixels(maps, choice.healthy),
+        (int(choice.counted.sum()), int(choice.healthy.sum())),
     )
 
 
@@ -127,18 +144,19 @@ def _model_pixels(maps: Maps, healthy: NDArray[np.bool_]) -> Values:
     return np.stack([layer[chosen] for layer in layers])
 
 
-def _choose_slices(
-    pipeline: AnomalyPipeline, case: Case, limit: int | None, healthy_only: bool
-) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
-    """Which model slices of a case to run, thinned out to ``limit``, and which of them hold no lesion."""
+def _choose_slices(pipeline: AnomalyPipeline, case: Case, limit: int | None, healthy_only: bool) -> _Choice:
+    """Which model slices of a case count, thinned out to ``limit``, and which are run beside them because smoothing reaches them."""
     if pipeline.source not in case.images:
         raise InputError(f"case {case.name}: has no {pipeline.source}; found {sorted(case.images)}")
     slices = load_case(case, {pipeline.source: pipeline.normalisation})
     ill = slices.has_lesion.numpy()
-    holding = SliceRule().select(slices.brain.flatten(1).sum(1).tolist())
-    usable = np.array([index for index in holding if not (healthy_only and ill[index])], dtype=int)
+    pixels = slices.brain.flatten(1).sum(1).numpy()
+    excluded = ill & healthy_only
+    usable = np.array([index for index in SliceRule().select(pixels.tolist()) if not excluded[index]], dtype=int)
+    kept = usable
     if limit is not None and len(usable) > limit:
-        usable = usable[np.unique(np.linspace(0, len(usable) - 1, limit).round().astype(int))]
-    chosen = np.zeros(len(slices.brain), dtype=bool)
-    chosen[usable] = True
-    return chosen, chosen & ~ill
+        kept = usable[np.unique(np.linspace(0, len(usable) - 1, limit).round().astype(int))]
+    reach = pipeline.preset.postprocessing.reach(slices.transform.spacing[2])
+    counted = np.isin(np.arange(len(ill)), kept)
+    near = ndimage.binary_dilation(counted, np.ones(2 * reach + 1))
+    return _Choice(near & (pixels > 0) & ~excluded, counted, counted & ~ill)

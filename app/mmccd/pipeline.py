@@ -44,7 +44,7 @@ class Maps:
 
     Attributes:
         anomaly: a on the native grid, 0 outside the brain.
-        smoothed: the same after the preset's median filter.
+        smoothed: the same after the preset's smoothing (median filter, average across slices).
         model_smoothed: that on the model grid, ``(slices, size, size)``.
         brain: native brain mask, where the map holds.
         slices: what the scorer saw.
@@ -160,7 +160,7 @@ class AnomalyPipeline:
         absolute, signed = (np.nan_to_num(layer[:, 0].numpy()) for layer in (cycle.anomaly, cycle.signed))
         cycle_settings = self.preset.cycle
         anomaly = postprocessing.scale(absolute, signed, inside, cycle_settings.sign, cycle_settings.other_side)
-        model_smoothed = postprocessing.smooth(anomaly)
+        model_smoothed = postprocessing.smooth(anomaly, inside, slices.transform.spacing[2])
         native, smoothed = (
             np.where(covered, slices.transform.to_native(layer, inside), 0.0).astype(np.float32) for layer in (anomaly, model_smoothed)
         )

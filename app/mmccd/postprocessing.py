@@ -1,4 +1,4 @@
-"""From the map to the segmentation: units, median filter, threshold, small components; each a switch."""
+"""From the map to the segmentation: units, median filter, smoothing across slices, threshold, small components; each a switch."""
 
 from __future__ import annotations
 
@@ -24,11 +24,14 @@ class Postprocessing:
         median_size: edge of the in-plane median filter in model pixels, odd; 1 = off. It works on the model grid, because the map has no finer
             detail; the smoothed map then goes to the native grid, where the threshold is applied.
         min_component_ml: components smaller than this many mL are removed from the segmentation; 0 = off.
+        across_mm: standard deviation in mm of a Gaussian across slices, after the median filter; 0 = off. f and g see one slice at a time, so that
+            neighbouring slices err independently of each other, while a lesion reaches through several.
     """
 
     median_size: int = 1
     min_component_ml: float = 0.0
     units: str = "error"
+    across_mm: float = 0.0
 
     def __post_init__(self) -> None:
         if self.units not in UNITS:
@@ -37,6 +40,8 @@ class Postprocessing:
             raise ValueError(f"median_size must be odd and at least 1, got {self.median_size}")
         if self.min_component_ml < 0:
             raise ValueError(f"min_component_ml must not be negative, got {self.min_component_ml}")
+        if not 0 <= self.across_mm < np.inf:
+            raise ValueError(f"across_mm must be 0 or more, got {self.across_mm}")
 
     def scale(self, anomaly: Floats, signed: Floats, brain: NDArray[np.bool_], sign: str = "brighter", other_side: float = 0.0) -> Floats:
         """The map in the chosen units, 0 outside the brain.
@@ -52,15 +57,28 @@ class Postprocessing:
             return np.where(brain, anomaly, np.float32(0.0))
         return error_in_slice_sd(signed, brain, sign, other_side)
 
-    def smooth(self, anomaly: Floats) -> Floats:
-        """Median-filter each slice.
+    def smooth(self, anomaly: Floats, brain: NDArray[np.bool_], slice_mm: float) -> Floats:
+        """Median-filter each slice, then average across slices.
 
         Args:
             anomaly: map on the model grid ``(slices, size, size)``, 0 outside the brain.
+            brain: where it holds, likewise; what lies outside has no part in the average.
+            slice_mm: distance of neighbouring slices in mm.
+
+        Returns:
+            Float32 of the same shape; where the average is taken, 0 outside the brain.
         """
-        if self.median_size == 1:
-            return anomaly
-        return np.asarray(ndimage.median_filter(anomaly, size=(1, self.median_size, self.median_size), mode="constant"))
+        size = (1, self.median_size, self.median_size)
+        smoothed = anomaly if self.median_size == 1 else np.asarray(ndimage.median_filter(anomaly, size=size, mode="constant"))
+        return smoothed if self.across_mm == 0 else _average_across(smoothed, brain, self.across_mm / slice_mm)
+
+    def reach(self, slice_mm: float) -> int:
+        """How many slices away a slice still has a part in the smoothed map of another one.
+
+        Args:
+            slice_mm: distance of neighbouring slices in mm.
+        """
+        return _reach(self.across_mm / slice_mm)
 
     def segment(self, smoothed: Floats, brain: NDArray[np.bool_], threshold: float, voxel_ml: float) -> NDArray[np.uint8]:
         """``map > threshold`` inside the brain, without small components (26-neighbourhood).
@@ -82,6 +100,22 @@ class Postprocessing:
     def as_dict(self) -> dict[str, Any]:
         """Plain values for JSON."""
         return asdict(self)
+
+
+def _average_across(values: Floats, brain: NDArray[np.bool_], sigma: float) -> Floats:
+    """Gaussian average of ``sigma`` slices over the brain's voxels at the same place of neighbouring slices."""
+
+    def blurred(volume: NDArray[np.float32]) -> NDArray[np.float32]:
+        return np.asarray(ndimage.gaussian_filter1d(volume, sigma, axis=0, mode="constant", radius=_reach(sigma)))
+
+    inside = brain.astype(np.float32)
+    weights = blurred(inside)
+    return np.where(brain, blurred(values * inside) / np.where(brain, weights, 1), 0).astype(np.float32)
+
+
+def _reach(sigma: float) -> int:
+    """Radius of the Gaussian in slices: what is left out weighs less than 0.3 %."""
+    return int(np.ceil(3 * sigma))
 
 
 def components(mask: NDArray[np.bool_]) -> tuple[NDArray[np.int32], int]:

@@ -17,6 +17,7 @@ from mmccd.data.slices import SliceRule
 from mmccd.evaluation.methods import TITLES, Setup
 from mmccd.evaluation.subjects import load_subject
 from mmccd.metrics import dice
+from mmccd.postprocessing import Postprocessing
 
 METHODS = ",".join(["intensity", *(name for name in TITLES if name not in ("intensity", "ddpm")), "ddpm:level=50:steps=2"])
 FILES = {
@@ -138,11 +139,33 @@ class TestEndToEnd:
         assert plain["figures"]["auprc"] != processed["figures"]["auprc"]
         assert processed["postprocessing"] == {
             "name": "median=3+erosion=2",
+            "across_mm": 0.0,
             "median_size": 3,
             "min_component_ml": 0.0,
             "units": "error",
             "erosion_pixels": 2,
         }
+
+    def test_across_slices_of_one_slice(self, evaluated: Path, setup: Setup, labelled_data: Path, tmp_path: Path) -> None:
+        """A protocol that looks at one slice smooths it with its neighbours, which are not counted themselves."""
+        words = ["--methods", "intensity", "--protocol", "slice,strict", "--postprocessing", "none,across=12"]
+        assert cli.run(command(setup, labelled_data, tmp_path, *words)) == 0
+        both = [self.row(folder, "slice", "intensity", "none")["figures"] for folder in (evaluated, tmp_path)]
+        assert both[0] == both[1], "rows without it stay as they are"
+        assert strict_json(tmp_path / "slice" / "metrics.json")["slices"] == strict_json(evaluated / "slice" / "metrics.json")["slices"]
+        row = self.row(tmp_path, "slice", "intensity", "across=12")
+        assert row["postprocessing"]["across_mm"] == 12
+        (case,) = split_cases(labelled_data)["test"]
+        subject = load_subject(case, "test", "flair", SliceRule())
+        assert subject is not None
+        values = Postprocessing(across_mm=12.0).smooth(
+            np.where(subject.brain, self.intensity(case.images["flair"])[list(subject.slices)], 0).astype(np.float32), subject.brain, 12.0
+        )
+        (number,) = strict_json(tmp_path / "slice" / "metrics.json")["slices"]["ill_test"]
+        at = subject.slices.index(number)
+        inside = subject.brain[at]
+        assert row["figures"]["auprc"] == pytest.approx(average_precision_score(subject.lesion[at][inside], values[at][inside]), abs=1e-5)
+        assert row["figures"]["auprc"] != both[1]["auprc"]
 
     def test_cases_csv(self, evaluated: Path) -> None:
         lines = list(csv.DictReader((evaluated / "paper" / "cases.csv").open()))

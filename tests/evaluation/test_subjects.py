@@ -10,7 +10,7 @@ import pytest
 from mmccd.data.cases import split_cases
 from mmccd.data.phantom import Phantom
 from mmccd.data.slices import SliceRule
-from mmccd.evaluation.subjects import load_subject, with_image
+from mmccd.evaluation.subjects import load_subject, with_image, with_neighbours
 
 
 def test_largest_lesion(labelled_data: Path, lesion_phantom: Phantom) -> None:
@@ -35,6 +35,24 @@ def test_whole_volume(labelled_data: Path, lesion_phantom: Phantom) -> None:
     assert subject.healthy.tolist() == [not ill[index] for index in subject.slices]
     assert subject.slices[subject.picture] == int(lesion_phantom.lesion.data.sum(axis=(0, 1)).argmax())
     assert not (subject.lesion & ~subject.brain).any()
+
+
+def test_neighbours_of_the_largest_lesion(labelled_data: Path) -> None:
+    (case,) = split_cases(labelled_data)["test"]
+    whole = load_subject(case, "test", "flair", SliceRule())
+    one = load_subject(case, "test", "flair", SliceRule(), largest_only=True)
+    assert whole is not None
+    assert one is not None
+    assert with_neighbours(one, "flair", 0) is one
+    near = with_neighbours(one, "flair", 2)
+    at = one.slices[0]
+    assert near.slices == tuple(number for number in whole.slices if abs(number - at) <= 2)
+    assert near.slices[near.picture] == at
+    assert (near.split, near.spacing, near.case) == (one.split, one.spacing, one.case)
+    for name in ("image", "brain", "lesion", "healthy"):
+        np.testing.assert_array_equal(getattr(near, name)[near.picture], getattr(one, name)[0])
+    assert with_neighbours(one, "flair", 100).slices == whole.slices, "only slices with brain"
+    assert with_neighbours(whole, "flair", 3).slices == whole.slices
 
 
 def test_case_without_lesion(labelled_data: Path) -> None:

@@ -108,4 +108,11 @@ def test_json_has_null_for_what_does_not_exist(tmp_path: Path) -> None:
     content = json.loads(json.dumps(row_json(make_row()), allow_nan=False))
     assert content["figures"]["best_possible_dice"] is None
     assert (content["figures"]["auprc"], content["thresholds"]) == (0.5, {"validation": 0.7})
-    assert content["postprocessing"] == {"name": "none", "median_size": 1, "min_component_ml": 0.0, "units": "error", "erosion_pixels": 0}
+    assert content["postprocessing"] == {
+        "name": "none",
+        "median_size": 1,
+        "min_component_ml": 0.0,
+        "units": "error",
+        "across_mm": 0.0,
+        "erosion_pixels": 0,
+    }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -29,6 +30,7 @@ Make = Callable[..., Scored]
         ("median+erosion=2+components", 7, 1.0, 2),
         ("slice_sd", 1, 0.0, 0),
         ("median+slice_sd", 7, 0.0, 0),
+        ("median+across", 7, 0.0, 0),
     ],
 )
 def test_words(text: str, median: int, component: float, erosion: int) -> None:
@@ -42,10 +44,18 @@ def test_words(text: str, median: int, component: float, erosion: int) -> None:
     assert (variant.postprocessing.units == "slice_sd") == ("slice_sd" in text)
 
 
+@pytest.mark.parametrize(("text", "across_mm"), [("median", 0.0), ("across", 3.0), ("across=4.5+median", 4.5), ("across=0", 0.0)])
+def test_across_in_mm(text: str, across_mm: float) -> None:
+    assert read_variant(text, 7).postprocessing.across_mm == across_mm
+
+
 @pytest.mark.parametrize(
     "text",
     [
         "blur",
+        "across=-1",
+        "across=nan",
+        "across+across",
         "median+median",
         "median=x",
         "median=4",
@@ -90,6 +100,27 @@ def test_median_is_in_plane(one: Scored) -> None:
     assert np.array_equal(scored.score[one.subject.brain], expected[one.subject.brain])
 
 
+def test_across_uses_the_distance_of_the_slices(one: Scored) -> None:
+    """Slices lie 4 mm apart."""
+    (scored,) = apply_variant([maps_of(one)], [one.subject], read_variant("across=4", 7), 1)
+    anomaly, weight = maps_of(one).anomaly, np.exp(-0.5)
+    expected = (anomaly + weight * anomaly[::-1]) / (1 + weight)
+    np.testing.assert_allclose(scored.values, expected[one.subject.brain], atol=1e-6)
+
+
+def test_taken_slices_keep_what_their_neighbours_gave(one: Scored) -> None:
+    (whole,) = apply_variant([maps_of(one)], [one.subject], read_variant("across", 7), 1)
+    second = replace(
+        one.subject,
+        **{name: getattr(one.subject, name)[1:] for name in ("image", "brain", "lesion", "healthy")},
+        slices=one.subject.slices[1:],
+        picture=0,
+    )
+    taken = whole.take(second)
+    assert taken.subject is second
+    assert np.array_equal(taken.score, whole.score[1:])
+
+
 def test_dark_is_the_map_turned_round(one: Scored) -> None:
     bright, dark = (apply_variant([maps_of(one)], [one.subject], read_variant("median=3", 7), sign)[0] for sign in (1, -1))
     assert np.array_equal(bright.values, -dark.values)
@@ -99,7 +130,7 @@ def test_dark_is_the_map_turned_round(one: Scored) -> None:
 def test_slice_sd_scales_the_signed_error(one: Scored, polarity: int) -> None:
     maps = maps_of(one)
     (scored,) = apply_variant([maps], [one.subject], read_variant("slice_sd+median=3", 7), polarity)
-    expected = Postprocessing(3).smooth(in_slice_sd(polarity * maps.signed, one.subject.brain))
+    expected = Postprocessing(3).smooth(in_slice_sd(polarity * maps.signed, one.subject.brain), one.subject.brain, 4.0)
     assert np.array_equal(scored.values, expected[one.subject.brain])
 
 

@@ -21,7 +21,7 @@ from mmccd.evaluation.pictures import Shot, choose_shown, write_curves, write_cy
 from mmccd.evaluation.protocols import Protocol, Row
 from mmccd.evaluation.scoring import Maps, MapStore
 from mmccd.evaluation.selection import choose_polarity
-from mmccd.evaluation.subjects import Subject, load_subject, with_image
+from mmccd.evaluation.subjects import Subject, load_subject, with_image, with_neighbours
 from mmccd.evaluation.tables import TableRow, difference_markdown, grid_markdown, markdown, per_case_csv, row_json
 from mmccd.evaluation.variants import Scored, Variant, apply_variant
 from mmccd.io.output import make_folder
@@ -69,11 +69,13 @@ class Group:
     Attributes:
         validation: where thresholds are chosen.
         reported: what the figures are about.
+        contexts: by name, the same cases with the neighbouring slices that smoothing across slices needs.
         left_out: names of the cases without a usable slice.
     """
 
     validation: list[Subject]
     reported: list[Subject]
+    contexts: dict[str, Subject]
     left_out: list[str] = field(default_factory=list)
 
 
@@ -132,7 +134,13 @@ def _group(plan: Plan, protocol: Protocol, cases: dict[str, list[Case]]) -> Grou
             )
     if left_out:
         logger.warning("protocol %s leaves out %d cases without a usable slice: %s", protocol.name, len(left_out), ", ".join(left_out))
-    return Group(found["val"], found[plan.subset], left_out)
+    contexts = {subject.name: _context(plan, subject) for subjects in found.values() for subject in subjects}
+    return Group(found["val"], found[plan.subset], contexts, left_out)
+
+
+def _context(plan: Plan, subject: Subject) -> Subject:
+    reach = max(variant.postprocessing.reach(subject.spacing[0]) for variant in plan.variants)
+    return with_neighbours(subject, plan.setup.source, reach)
 
 
 def _run_protocol(plan: Plan, protocol: Protocol, group: Group, output: Path, report: Progress) -> str:
@@ -141,7 +149,7 @@ def _run_protocol(plan: Plan, protocol: Protocol, group: Group, output: Path, re
     rows: list[TableRow] = []
     shots: dict[str, list[Shot]] = {}
     reference: dict[str, Row] = {}
-    subjects = group.validation + (group.reported if plan.subset != "val" else [])
+    subjects = list(group.contexts.values())
     total = len(plan.methods) * len(subjects)
     for number, method in enumerate(plan.methods):
         maps = _score_all(store, method, subjects, number * len(subjects), total, report)
@@ -177,18 +185,21 @@ def _judge(
     """Choose on validation, then judge what is reported; with the shots for the figures."""
 
     def scored(subjects: Sequence[Subject], polarity: int) -> list[Scored]:
-        return apply_variant([maps[subject.name] for subject in subjects], subjects, variant, polarity)
+        contexts = [group.contexts[subject.name] for subject in subjects]
+        whole = apply_variant([maps[subject.name] for subject in subjects], contexts, variant, polarity)
+        return [one.take(subject) for one, subject in zip(whole, subjects, strict=True)]
 
     polarity = choose_polarity(method.choices(variant.postprocessing.units), lambda sign: scored(group.validation, sign))
     row = protocol.judge(scored(group.validation, polarity), scored(group.reported, polarity), plan.rate)
     shown = [group.reported[index] for index in choose_shown(len(group.reported))]
-    return polarity, row, [_shot(subject, maps[subject.name], variant, polarity) for subject in shown]
+    return polarity, row, [_shot(subject, group.contexts[subject.name], maps[subject.name], variant, polarity) for subject in shown]
 
 
-def _shot(subject: Subject, maps: Maps, variant: Variant, polarity: int) -> Shot:
-    at = subject.picture
+def _shot(subject: Subject, context: Subject, maps: Maps, variant: Variant, polarity: int) -> Shot:
+    """The slice that figures show; ``maps`` are those of the context."""
+    at = context.picture
     score = maps.signed if variant.postprocessing.units == "slice_sd" else maps.anomaly
-    smoothed = polarity * variant.postprocessing.smooth(score[at : at + 1])[0]
+    smoothed = polarity * variant.postprocessing.smooth(score, context.brain, context.spacing[0])[at]
     return Shot(subject, smoothed, maps.imagined[at].astype(np.float32), maps.returned[at].astype(np.float32))
 
 

@@ -95,6 +95,27 @@ def load_subject(
     )
 
 
+def with_neighbours(subject: Subject, source: str, reach: int) -> Subject:
+    """The same case with the slices around those of a subject, as far as they hold brain, for smoothing across slices.
+
+    Args:
+        subject: the chosen slices.
+        source: modality that is scored.
+        reach: how many slices away a neighbour may be.
+
+    Raises:
+        InputError, UnsuitableInputError: see :func:`~mmccd.data.slices.load_case`.
+    """
+    if not reach:
+        return subject
+    whole = load_subject(subject.case, subject.split, source, SliceRule())
+    assert whole is not None  # it holds the slices of the subject
+    near = [row for row, number in enumerate(whole.slices) if min(abs(number - own) for own in subject.slices) <= reach]
+    arrays = {name: getattr(whole, name)[near] for name in ("image", "brain", "lesion", "healthy")}
+    slices = tuple(whole.slices[row] for row in near)
+    return replace(whole, slices=slices, picture=slices.index(subject.slices[subject.picture]), **arrays)
+
+
 def with_image(subject: Subject, modality: str) -> NDArray[np.float32] | None:
     """Another modality's slice of the figure, ``(size, size)``; None where the case does not have it.
 

@@ -1,4 +1,4 @@
-"""Post-processing of a row: units, median filter, erosion, small components, each on or off; and the map that comes out of it."""
+"""Post-processing of a row: units, smoothing, erosion, small components, each on or off; and the map that comes out of it."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ LOWEST = float(np.finfo(np.float32).min)
 """Score of brain that an eroded mask leaves out: never anomalous, whatever the threshold."""
 EROSION_PIXELS = 4
 MIN_COMPONENT_ML = 1.0
+ACROSS_MM = 3.0
 
 
 @dataclass(frozen=True)
@@ -27,7 +28,7 @@ class Variant:
 
     Attributes:
         name: as it was asked for.
-        postprocessing: median filter of the map, small components of the segmentation.
+        postprocessing: smoothing of the map, small components of the segmentation.
         erosion_pixels: rim of the brain in which nothing counts as anomalous; the truth there stays, as in the paper's public code.
     """
 
@@ -41,7 +42,7 @@ class Variant:
 
 
 def read_variant(text: str, median_size: int) -> Variant:
-    """``none``, or some of ``slice_sd``, ``median``, ``erosion`` and ``components`` joined by ``+``, with sizes where wanted (``median=5+erosion``).
+    """``none``, or words joined by ``+``, with sizes where wanted (``median=5+erosion``): ``slice_sd``, ``median``, ``across``, ``erosion``, ``components``.
 
     Args:
         text: the words.
@@ -55,7 +56,7 @@ def read_variant(text: str, median_size: int) -> Variant:
     units = "slice_sd" if words.count("slice_sd") == 1 else "error"
     if units == "slice_sd":
         words.remove("slice_sd")
-    defaults = {"median": float(median_size), "erosion": float(EROSION_PIXELS), "components": MIN_COMPONENT_ML}
+    defaults = {"median": float(median_size), "across": ACROSS_MM, "erosion": float(EROSION_PIXELS), "components": MIN_COMPONENT_ML}
     for word in words:
         key, equals, value = word.partition("=")
         if key not in defaults or key in sizes:
@@ -64,12 +65,12 @@ def read_variant(text: str, median_size: int) -> Variant:
             )
         try:
             sizes[key] = float(value) if equals else defaults[key]
-            if sizes[key] < 0 or (key != "components" and sizes[key] != int(sizes[key])):
-                raise ValueError("expected whole pixels, or mL for components")
+            if sizes[key] < 0 or (key in ("median", "erosion") and sizes[key] != int(sizes[key])):
+                raise ValueError("expected whole pixels, mm for across, mL for components")
         except ValueError as error:
             raise UsageError(f"--postprocessing {text}: {word!r} has no usable size ({error})") from error
     try:
-        postprocessing = Postprocessing(int(sizes.get("median", 1)), sizes.get("components", 0.0), units)
+        postprocessing = Postprocessing(int(sizes.get("median", 1)), sizes.get("components", 0.0), units, sizes.get("across", 0.0))
     except ValueError as error:
         raise UsageError(f"--postprocessing {text}: {error}") from error
     return Variant(text, postprocessing, int(sizes.get("erosion", 0)))
@@ -99,6 +100,11 @@ class Scored:
         """Lesion of the brain's voxels, 1-D."""
         return self.subject.lesion[self.subject.brain]
 
+    def take(self, subject: Subject) -> Scored:
+        """Only the slices of ``subject``, which is the same case with fewer slices."""
+        rows = [self.subject.slices.index(number) for number in subject.slices]
+        return Scored(subject, self.score[rows], self.variant)
+
     def segment(self, threshold: float) -> Bools:
         """Segmentation at a threshold, without small components."""
         inside = self.score > LOWEST
@@ -115,6 +121,7 @@ def apply_variant(maps: Sequence[Maps], subjects: Sequence[Subject], variant: Va
         kept = erode_slices(subject.brain, variant.erosion_pixels)
         in_sd = variant.postprocessing.units == "slice_sd"
         turned = in_slice_sd(polarity * one.signed, subject.brain) if in_sd else polarity * one.anomaly
-        score = np.where(kept, variant.postprocessing.smooth(turned), LOWEST).astype(np.float32)
+        smoothed = variant.postprocessing.smooth(turned, subject.brain, subject.spacing[0])
+        score = np.where(kept, smoothed, LOWEST).astype(np.float32)
         scored.append(Scored(subject, score, variant))
     return scored

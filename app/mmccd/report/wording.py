@@ -85,6 +85,7 @@ def settings_rows(report: dict[str, Any]) -> list[tuple[str, str]]:
             if name in cycle
         ),
         "Median filter": f"{post['median_size']} × {post['median_size']} model pixels" if post.get("median_size", 1) > 1 else "off",
+        "Average across slices": f"Gaussian of {post['across_mm']:g} mm" if post.get("across_mm") else "off",
         "Small components": f"below {post['min_component_ml']:g} mL removed" if post.get("min_component_ml") else "kept",
         "Seed": settings.get("seed"),
         "Device": f"{settings.get('device')}, {settings.get('precision')}",
