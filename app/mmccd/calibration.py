@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from mmccd.cycle import CycleSettings
 from mmccd.errors import UnsuitableInputError
 from mmccd.normal_range import NormalRange
+from mmccd.postprocessing import Postprocessing
 
 QUANTILES = (0.5, 0.9, 0.95, 0.98, 0.99, 0.999)
 
@@ -79,8 +80,9 @@ class Calibration:
 
 
 def _completed(settings: dict[str, Any]) -> dict[str, Any]:
-    """Settings of the cycle that came after a calibration was stored have their defaults: the cycle ran with them."""
-    return {**settings, "cycle": CycleSettings(**settings["cycle"]).as_dict()} if "cycle" in settings else settings
+    """Settings that came after a calibration was stored have their defaults: the cycle ran with them, and so did what follows it."""
+    kinds: dict[str, type[CycleSettings] | type[Postprocessing]] = {"cycle": CycleSettings, "postprocessing": Postprocessing}
+    return {name: kinds[name](**value).as_dict() if name in kinds else value for name, value in settings.items()}
 
 
 def find_calibration(calibrations: Sequence[Calibration], key: CalibrationKey) -> Calibration | None:
