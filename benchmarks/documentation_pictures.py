@@ -43,6 +43,7 @@ from mmccd.preprocessing import to_model_slices
 from mmccd.report.view import RadiologicalView
 from mmccd.result import Result
 from mmccd.scorer import CycleScorer
+from mmccd.spread import side_weights
 from mmccd.suspicion import suspicious_region
 
 CALM = Acquisition(noise=0.015, bias=0.03, texture=0.03)
@@ -220,7 +221,8 @@ class OneSlice:
     def error(self, returned: Tensor) -> Tensor:
         """What counts of x - x'."""
         signed = self.image - returned
-        return torch.where(signed > 0, signed, -self.pipeline.preset.cycle.other_side * signed)
+        bright, dark = side_weights(self.pipeline.preset.cycle.sign, self.pipeline.preset.cycle.other_side)
+        return (torch.where(signed > 0, bright, dark) * signed).abs()
 
     @torch.inference_mode()
     def under(self, strip: Tensor) -> dict[str, Tensor]:

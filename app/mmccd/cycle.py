@@ -17,6 +17,7 @@ from mmccd.errors import CancelledError
 from mmccd.masks import ORIENTATIONS, strip_masks
 from mmccd.noise import ANCESTRAL, CONDITION, INITIAL, NO_MASK, normal_noise
 from mmccd.result import CycleResult
+from mmccd.spread import side_weights
 from mmccd.suspicion import suspicious_region
 
 logger = logging.getLogger(__name__)
@@ -264,10 +265,8 @@ class MaskedCycleInferer(Inferer):
     def _maps(self, source: Tensor, target: Tensor, returned: Tensor) -> Tensor:
         """(error, x - x', y_0, x') as ``(batch, 4, height, width)``; the error is the L2 norm over channels, squared in the public code."""
         signed = source - returned
-        less = self.settings.other_side * signed
-        sides = {"both": (signed, signed), "brighter": (signed, less), "darker": (less, signed)}
-        bright, dark = sides[self.settings.sign]
-        counted = torch.where(signed > 0, bright, dark)
+        bright, dark = side_weights(self.settings.sign, self.settings.other_side)
+        counted = torch.where(signed > 0, bright, dark) * signed
         error = torch.linalg.vector_norm(counted, dim=1, keepdim=True)
         if self.settings.reading == "code":
             error = error.square()

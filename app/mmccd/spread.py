@@ -32,6 +32,11 @@ def in_slice_sd(values: Floats, brain: NDArray[np.bool_]) -> Floats:
     return scaled
 
 
+def side_weights(sign: str, other_side: float) -> tuple[float, float]:
+    """How much the bright side and the dark side of an error count; see :class:`~mmccd.cycle.CycleSettings` for both arguments."""
+    return {"brighter": (1.0, other_side), "darker": (other_side, 1.0), "both": (1.0, 1.0)}[sign]
+
+
 def error_in_slice_sd(signed: Floats, brain: NDArray[np.bool_], sign: str, other_side: float = 0.0) -> Floats:
     """How far a signed error lies on the side that counts, in standard deviations of its slice; 0 on the other side and outside the brain.
 
@@ -41,7 +46,7 @@ def error_in_slice_sd(signed: Floats, brain: NDArray[np.bool_], sign: str, other
         sign: which differences count, as in :class:`~mmccd.cycle.CycleSettings`.
         other_side: weight of the side that ``sign`` does not name, likewise.
     """
-    bright, dark = {"brighter": (1.0, other_side), "darker": (other_side, 1.0), "both": (1.0, 1.0)}[sign]
+    bright, dark = side_weights(sign, other_side)
     sides = [weight * in_slice_sd(side, brain) for weight, side in ((bright, signed), (dark, -signed)) if weight]
     return np.maximum.reduce([np.zeros_like(signed, dtype=np.float32), *sides])
 
