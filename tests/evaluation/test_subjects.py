@@ -10,7 +10,7 @@ import pytest
 from mmccd.data.cases import split_cases
 from mmccd.data.phantom import Phantom
 from mmccd.data.slices import SliceRule
-from mmccd.evaluation.subjects import load_subject, with_image, with_neighbours
+from mmccd.evaluation.subjects import Subject, load_subject, load_with_neighbours, with_image
 
 
 def test_largest_lesion(labelled_data: Path, lesion_phantom: Phantom) -> None:
@@ -40,19 +40,27 @@ def test_whole_volume(labelled_data: Path, lesion_phantom: Phantom) -> None:
 def test_neighbours_of_the_largest_lesion(labelled_data: Path) -> None:
     (case,) = split_cases(labelled_data)["test"]
     whole = load_subject(case, "test", "flair", SliceRule())
-    one = load_subject(case, "test", "flair", SliceRule(), largest_only=True)
     assert whole is not None
-    assert one is not None
-    assert with_neighbours(one, "flair", 0) is one
-    near = with_neighbours(one, "flair", 2)
+
+    def load(reach: int, largest_only: bool = True) -> tuple[Subject, Subject]:
+        found = load_with_neighbours(case, "test", "flair", SliceRule(), largest_only, reach=lambda slice_mm: reach)
+        assert found is not None
+        return found
+
+    alone = load(0)
+    assert alone[1] is alone[0]
+    one, near = load(2)
     at = one.slices[0]
     assert near.slices == tuple(number for number in whole.slices if abs(number - at) <= 2)
     assert near.slices[near.picture] == at
     assert (near.split, near.spacing, near.case) == (one.split, one.spacing, one.case)
     for name in ("image", "brain", "lesion", "healthy"):
         np.testing.assert_array_equal(getattr(near, name)[near.picture], getattr(one, name)[0])
-    assert with_neighbours(one, "flair", 100).slices == whole.slices, "only slices with brain"
-    assert with_neighbours(whole, "flair", 3).slices == whole.slices
+    assert one.slices == alone[0].slices
+    assert load(100)[1].slices == whole.slices, "only slices with brain"
+    both = load(3, largest_only=False)
+    assert both[1].slices == whole.slices
+    assert both[1] is both[0]
 
 
 def test_case_without_lesion(labelled_data: Path) -> None:

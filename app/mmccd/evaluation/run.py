@@ -21,7 +21,7 @@ from mmccd.evaluation.pictures import Shot, choose_shown, write_curves, write_cy
 from mmccd.evaluation.protocols import Protocol, Row
 from mmccd.evaluation.scoring import Maps, MapStore
 from mmccd.evaluation.selection import choose_polarity
-from mmccd.evaluation.subjects import Subject, load_subject, with_image, with_neighbours
+from mmccd.evaluation.subjects import Subject, load_with_neighbours, with_image
 from mmccd.evaluation.tables import TableRow, difference_markdown, grid_markdown, markdown, per_case_csv, row_json
 from mmccd.evaluation.variants import Scored, Variant, apply_variant
 from mmccd.io.output import make_folder
@@ -116,17 +116,24 @@ def evaluate(plan: Plan, output: Path, progress: Progress | None = None) -> dict
 
 def _group(plan: Plan, protocol: Protocol, cases: dict[str, list[Case]]) -> Group:
     found: dict[str, list[Subject]] = {}
+    contexts: dict[str, Subject] = {}
     left_out = []
+
+    def reach(slice_mm: float) -> int:
+        return max(variant.postprocessing.reach(slice_mm) for variant in plan.variants)
+
     for split in dict.fromkeys(("val", plan.subset)):
         found[split] = []
         for case in cases[split]:
             if plan.setup.source not in case.images:
                 raise InputError(f"case {case.name}: has no {plan.setup.source}, found {sorted(case.images)}; choose another --source")
-            subject = load_subject(case, split, plan.setup.source, protocol.rule, protocol.largest_only, protocol.lesion_needed)
-            if subject is None:
+            chosen = protocol.rule, protocol.largest_only, protocol.lesion_needed
+            loaded = load_with_neighbours(case, split, plan.setup.source, *chosen, reach)
+            if loaded is None:
                 left_out.append(case.name)
             else:
-                found[split].append(subject)
+                found[split].append(loaded[0])
+                contexts[case.name] = loaded[1]
         if not found[split]:
             raise UnsuitableInputError(
                 f"{plan.data}: no {split} case has a slice with {'a lesion' if protocol.lesion_needed else 'brain'} that protocol {protocol.name} "
@@ -134,13 +141,7 @@ def _group(plan: Plan, protocol: Protocol, cases: dict[str, list[Case]]) -> Grou
             )
     if left_out:
         logger.warning("protocol %s leaves out %d cases without a usable slice: %s", protocol.name, len(left_out), ", ".join(left_out))
-    contexts = {subject.name: _context(plan, subject) for subjects in found.values() for subject in subjects}
     return Group(found["val"], found[plan.subset], contexts, left_out)
-
-
-def _context(plan: Plan, subject: Subject) -> Subject:
-    reach = max(variant.postprocessing.reach(subject.spacing[0]) for variant in plan.variants)
-    return with_neighbours(subject, plan.setup.source, reach)
 
 
 def _run_protocol(plan: Plan, protocol: Protocol, group: Group, output: Path, report: Progress) -> str:
@@ -197,9 +198,11 @@ def _judge(
 
 def _shot(subject: Subject, context: Subject, maps: Maps, variant: Variant, polarity: int) -> Shot:
     """The slice that figures show; ``maps`` are those of the context."""
-    at = context.picture
+    at, slice_mm = context.picture, context.spacing[0]
     score = maps.signed if variant.postprocessing.units == "slice_sd" else maps.anomaly
-    smoothed = polarity * variant.postprocessing.smooth(score, context.brain, context.spacing[0])[at]
+    first = max(at - variant.postprocessing.reach(slice_mm), 0)
+    near = slice(first, at + variant.postprocessing.reach(slice_mm) + 1)
+    smoothed = polarity * variant.postprocessing.smooth(score[near], context.brain[near], slice_mm)[at - first]
     return Shot(subject, smoothed, maps.imagined[at].astype(np.float32), maps.returned[at].astype(np.float32))
 
 

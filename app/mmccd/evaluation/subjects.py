@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -53,11 +54,37 @@ class Subject:
         """Volume of a model voxel in mL."""
         return float(np.prod(self.spacing)) / 1000.0
 
+    def rows(self, wanted: Sequence[int]) -> list[int]:
+        """Where slices of the volume stand in the arrays."""
+        return [self.slices.index(number) for number in wanted]
+
+    def take(self, wanted: Sequence[int]) -> Subject:
+        """Only these slices of the volume, that of the figures among them."""
+        if tuple(wanted) == self.slices:
+            return self
+        rows = self.rows(wanted)
+        arrays = {name: getattr(self, name)[rows] for name in ("image", "brain", "lesion", "healthy")}
+        return replace(self, slices=tuple(wanted), picture=rows.index(self.picture), **arrays)
+
 
 def load_subject(
     case: Case, split: str, source: str, rule: SliceRule, largest_only: bool = False, lesion_needed: bool = False
 ) -> Subject | None:
-    """Read a case and choose its slices.
+    """Read a case and choose its slices, without their neighbours; see :func:`load_with_neighbours`."""
+    found = load_with_neighbours(case, split, source, rule, largest_only, lesion_needed)
+    return found[0] if found else None
+
+
+def load_with_neighbours(
+    case: Case,
+    split: str,
+    source: str,
+    rule: SliceRule,
+    largest_only: bool = False,
+    lesion_needed: bool = False,
+    reach: Callable[[float], int] = lambda slice_mm: 0,
+) -> tuple[Subject, Subject] | None:
+    """Read a case once and choose its slices, and those around them that hold brain, for smoothing across slices.
 
     Args:
         case: its files.
@@ -66,54 +93,38 @@ def load_subject(
         rule: which slices.
         largest_only: of those, only the slice with the largest lesion; the first one where none of them has any.
         lesion_needed: whether a case whose slices have no lesion is left out.
+        reach: distance of neighbouring slices in mm to how many slices away a neighbour may be.
 
     Returns:
-        None where no slice is left.
+        The chosen slices, and the same with their neighbours (one object where there are none); None where no slice is left.
 
     Raises:
         InputError, UnsuitableInputError: see :func:`~mmccd.data.slices.load_case`.
     """
     slices = load_case(case, {source: DISPLAY})
-    wanted = rule.select(slices.brain.flatten(1).sum(1).tolist())
+    pixels = slices.brain.flatten(1).sum(1).tolist()
+    wanted = rule.select(pixels)
     area = slices.lesion_area.numpy()
     if not wanted or (lesion_needed and area[wanted].max() <= 0):
         return None
     largest = max(wanted, key=lambda index: float(area[index]))
     if largest_only:
         wanted = [largest]
-    grid = slices.transform.grid
-    return Subject(
+    slice_mm, grid = slices.transform.spacing[2], slices.transform.grid
+    away = reach(slice_mm)
+    near = [index for index in SliceRule().select(pixels) if min(abs(index - own) for own in wanted) <= away]
+    context = Subject(
         case=case,
         split=split,
-        slices=tuple(wanted),
-        image=slices.images[source][wanted, 0].numpy(),
-        brain=slices.brain[wanted, 0].numpy(),
-        lesion=slices.lesion[wanted, 0].numpy(),
-        healthy=~slices.has_lesion[wanted].numpy(),
-        picture=wanted.index(largest),
-        spacing=(slices.transform.spacing[2], grid.spacing, grid.spacing),
+        slices=tuple(near),
+        image=slices.images[source][near, 0].numpy(),
+        brain=slices.brain[near, 0].numpy(),
+        lesion=slices.lesion[near, 0].numpy(),
+        healthy=~slices.has_lesion[near].numpy(),
+        picture=near.index(largest),
+        spacing=(slice_mm, grid.spacing, grid.spacing),
     )
-
-
-def with_neighbours(subject: Subject, source: str, reach: int) -> Subject:
-    """The same case with the slices around those of a subject, as far as they hold brain, for smoothing across slices.
-
-    Args:
-        subject: the chosen slices.
-        source: modality that is scored.
-        reach: how many slices away a neighbour may be.
-
-    Raises:
-        InputError, UnsuitableInputError: see :func:`~mmccd.data.slices.load_case`.
-    """
-    if not reach:
-        return subject
-    whole = load_subject(subject.case, subject.split, source, SliceRule())
-    assert whole is not None  # it holds the slices of the subject
-    near = [row for row, number in enumerate(whole.slices) if min(abs(number - own) for own in subject.slices) <= reach]
-    arrays = {name: getattr(whole, name)[near] for name in ("image", "brain", "lesion", "healthy")}
-    slices = tuple(whole.slices[row] for row in near)
-    return replace(whole, slices=slices, picture=slices.index(subject.slices[subject.picture]), **arrays)
+    return context.take(wanted), context
 
 
 def with_image(subject: Subject, modality: str) -> NDArray[np.float32] | None:

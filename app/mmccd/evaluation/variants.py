@@ -102,8 +102,7 @@ class Scored:
 
     def take(self, subject: Subject) -> Scored:
         """Only the slices of ``subject``, which is the same case with fewer slices."""
-        rows = [self.subject.slices.index(number) for number in subject.slices]
-        return Scored(subject, self.score[rows], self.variant)
+        return Scored(subject, self.score[self.subject.rows(subject.slices)], self.variant)
 
     def segment(self, threshold: float) -> Bools:
         """Segmentation at a threshold, without small components."""
