@@ -70,15 +70,15 @@ class Postprocessing:
         """
         size = (1, self.median_size, self.median_size)
         smoothed = anomaly if self.median_size == 1 else np.asarray(ndimage.median_filter(anomaly, size=size, mode="constant"))
-        return smoothed if self.across_mm == 0 else _average_across(smoothed, brain, self.across_mm / slice_mm)
+        return smoothed if self.across_mm == 0 else _average_across(smoothed, brain, self.across_mm / slice_mm, self.reach(slice_mm))
 
     def reach(self, slice_mm: float) -> int:
-        """How many slices away a slice still has a part in the smoothed map of another one.
+        """How many slices away a slice still has a part in the smoothed map of another one; what is left out weighs less than 0.3 %.
 
         Args:
             slice_mm: distance of neighbouring slices in mm.
         """
-        return _reach(self.across_mm / slice_mm)
+        return int(np.ceil(3 * (self.across_mm / slice_mm)))
 
     def segment(self, smoothed: Floats, brain: NDArray[np.bool_], threshold: float, voxel_ml: float) -> NDArray[np.uint8]:
         """``map > threshold`` inside the brain, without small components (26-neighbourhood).
@@ -102,20 +102,15 @@ class Postprocessing:
         return asdict(self)
 
 
-def _average_across(values: Floats, brain: NDArray[np.bool_], sigma: float) -> Floats:
-    """Gaussian average of ``sigma`` slices over the brain's voxels at the same place of neighbouring slices."""
+def _average_across(values: Floats, brain: NDArray[np.bool_], sigma: float, reach: int) -> Floats:
+    """Gaussian average of ``sigma`` slices over the brain's voxels at the same place of the slices up to ``reach`` away."""
 
     def blurred(volume: NDArray[np.float32]) -> NDArray[np.float32]:
-        return np.asarray(ndimage.gaussian_filter1d(volume, sigma, axis=0, mode="constant", radius=_reach(sigma)))
+        return np.asarray(ndimage.gaussian_filter1d(volume, sigma, axis=0, mode="constant", radius=reach))
 
     inside = brain.astype(np.float32)
     weights = blurred(inside)
     return np.where(brain, blurred(values * inside) / np.where(brain, weights, 1), 0).astype(np.float32)
-
-
-def _reach(sigma: float) -> int:
-    """Radius of the Gaussian in slices: what is left out weighs less than 0.3 %."""
-    return int(np.ceil(3 * sigma))
 
 
 def components(mask: NDArray[np.bool_]) -> tuple[NDArray[np.int32], int]:
