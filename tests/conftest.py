@@ -115,13 +115,8 @@ def make_tiny_bundles(root: Path, networks: dict[str, TranslationUNet]) -> Path:
     content = json.loads(path.read_text())
     content["calibrations"] = []
     for preset in content["presets"].values():
-        preset["cycle"] |= {
-            "steps": 1,
-            "stride": 16,
-            "width": 16,
-            "sign": "both",
-            "other_side": 0.0,
-        }  # both: the map of a random network is above 0 nearly everywhere
+        # both signs: the map of a random network is above 0 nearly everywhere
+        preset["cycle"] |= {"steps": 1, "stride": 16, "width": 16, "sign": "both", "other_side": 0.0}
     path.write_text(json.dumps(content))
     return root
 
