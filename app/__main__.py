@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from mmccd.deploy.run import main
+from mmccd.apps.map.run import main
 
 if __name__ == "__main__":
     main(config=Path(__file__).with_name("app.yaml"))

@@ -22,11 +22,11 @@ import SimpleITK
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from mmccd.bias import correct_bias
 from mmccd.brain.slices import intensity_scale
-from mmccd.intake import HD_BET, Intake
+from mmccd.core.volume import Volume
+from mmccd.imaging.bias import correct_bias
 from mmccd.io.nifti import read_nifti
-from mmccd.volume import Volume
+from mmccd.quality.intake import HD_BET, Intake
 
 logger = logging.getLogger(__name__)
 Mask = NDArray[np.bool_]

@@ -19,13 +19,13 @@ from numpy.typing import NDArray
 from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import StandardScaler
 
-from mmccd.appearance import CONTRAST, QUALITY, BrainSlices, measure, width_to_length
 from mmccd.brain import find_brain
-from mmccd.checks import FACES, face_shares
+from mmccd.core.errors import UnsuitableInputError
 from mmccd.data.cases import split_cases
-from mmccd.data.phantom.acquisition import SLICE_MM
-from mmccd.errors import UnsuitableInputError
 from mmccd.io.nifti import read_nifti
+from mmccd.phantom.acquisition import SLICE_MM
+from mmccd.quality.appearance import CONTRAST, QUALITY, BrainSlices, measure, width_to_length
+from mmccd.quality.checks import FACES, face_shares
 
 logger = logging.getLogger(__name__)
 NAMES = ("flair", "t1", "t2")
@@ -96,7 +96,7 @@ def fit_reference(rows: list[dict[str, Any]]) -> dict[str, Any]:
 
 
 def strangeness(reference: dict[str, Any], values: NDArray[np.float64]) -> NDArray[np.float64]:
-    """As :meth:`~mmccd.checks.InputStatistics.strangeness`."""
+    """As :meth:`~mmccd.quality.checks.InputStatistics.strangeness`."""
     offset = values - np.array(reference["mean"])
     return np.asarray(np.sqrt(np.einsum("ni,ij,nj->n", offset, np.array(reference["precision"]), offset) / values.shape[1]))
 

@@ -16,7 +16,7 @@ from pathlib import Path
 import nibabel as nib
 import numpy as np
 
-from mmccd.data.phantom import DEMO_LESIONS, Acquisition, make_phantom
+from mmccd.phantom import DEMO_LESIONS, Acquisition, make_phantom
 
 APP = Path(__file__).resolve().parents[1] / "app"
 

@@ -14,10 +14,10 @@ import numpy as np
 from matplotlib.axes import Axes
 from numpy.typing import NDArray
 
+from mmccd.core.volume import Volume
 from mmccd.data.cases import find_cases
-from mmccd.data.phantom import Acquisition, Phantom, load_anatomy, make_phantom
 from mmccd.io.nifti import read_nifti
-from mmccd.volume import Volume
+from mmccd.phantom import Acquisition, Phantom, load_anatomy, make_phantom
 
 THIN = Acquisition(slice_mm=2.0)
 MODALITIES = ("flair", "t1", "t2")

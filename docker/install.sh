@@ -22,5 +22,5 @@ chmod -R a+rX /opt/holoscan /etc/holoscan
 chmod 0755 /opt/holoscan/entrypoint.sh
 chmod 0777 /var/holoscan/output /var/run/holoscan/export
 # A package that cannot be loaded must not become an image.
-HOME=/tmp MPLCONFIGDIR=/tmp/check /opt/mmccd/bin/python -c 'from mmccd.deploy.runtime import load_cuda_runtime; load_cuda_runtime(); import mmccd.deploy.operators, mmccd.pipeline'
+HOME=/tmp MPLCONFIGDIR=/tmp/check /opt/mmccd/bin/python -c 'from mmccd.apps.map.runtime import load_cuda_runtime; load_cuda_runtime(); import mmccd.apps.map.operators, mmccd.pipeline'
 rm -rf /opt/mmccd/lib/python3.11/site-packages/pip /tmp/check

@@ -73,7 +73,7 @@ def prepare(context: Path, wheels: Path | None) -> None:
         source = Path(copy) / "source"
         for name in ("app", "bundles"):
             shutil.copytree(ROOT / name, source / name, ignore=shutil.ignore_patterns("__pycache__", "research", "runs", "*.egg-info"))
-        for name in ("setup.cfg", "pyproject.toml", "README.md", "LICENSE"):
+        for name in ("setup.cfg", "setup.py", "pyproject.toml", "README.md", "LICENSE"):
             shutil.copy(ROOT / name, source)
         subprocess.run([sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--wheel-dir", str(context), str(source)], check=True)
     shutil.copy(ROOT / "constraints.txt", context)

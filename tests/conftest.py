@@ -11,12 +11,12 @@ from pathlib import Path
 import pytest
 import torch
 
-from mmccd.bundle import BACKWARD, FORWARD, file_sha256
-from mmccd.data.phantom import DEMO_LESIONS, Acquisition, Phantom, make_phantom, write_phantom
-from mmccd.diffusion import MaskedDiffusionScheduler
-from mmccd.networks import TranslationUNet
-from mmccd.preprocessing import Normalisation
-from mmccd.volume import Volume
+from mmccd.bundle.bundle import BACKWARD, FORWARD, file_sha256
+from mmccd.core.volume import Volume
+from mmccd.imaging.preprocessing import Normalisation
+from mmccd.models.diffusion import MaskedDiffusionScheduler
+from mmccd.models.networks import TranslationUNet
+from mmccd.phantom import DEMO_LESIONS, Acquisition, Phantom, make_phantom, write_phantom
 
 PROJECT = Path(__file__).resolve().parents[1]
 TINY = {

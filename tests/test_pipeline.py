@@ -18,15 +18,15 @@ from scipy.spatial.transform import Rotation
 from torch import Tensor
 
 from mmccd.brain import Brain, find_brain
-from mmccd.bundle import load_pair, write_calibrations
-from mmccd.calibration import Calibration, CalibrationKey
-from mmccd.data.phantom import Phantom
-from mmccd.errors import CancelledError, ModelError, ResourceError, UnsuitableInputError, UsageError
-from mmccd.intake import Intake
+from mmccd.bundle.bundle import load_pair, write_calibrations
+from mmccd.bundle.calibration import Calibration, CalibrationKey
+from mmccd.core.errors import CancelledError, ModelError, ResourceError, UnsuitableInputError, UsageError
+from mmccd.core.result import CycleResult, Result
+from mmccd.core.volume import Volume
+from mmccd.methods.scorer import ParallelScorer
+from mmccd.phantom import Phantom
 from mmccd.pipeline import NOTICE, AnomalyPipeline
-from mmccd.result import CycleResult, Result
-from mmccd.scorer import ParallelScorer
-from mmccd.volume import Volume
+from mmccd.quality.intake import Intake
 
 THRESHOLD = 0.7
 
@@ -293,7 +293,7 @@ def with_settings(key: CalibrationKey, room: str, **changes: Any) -> Calibration
 def test_calibration_of_something_else_is_not_used(
     tiny_bundles: Path, monkeypatch: pytest.MonkeyPatch, other: Callable[[CalibrationKey], CalibrationKey]
 ) -> None:
-    monkeypatch.setattr("mmccd.bundle.has_fast_bf16", lambda device: False)
+    monkeypatch.setattr("mmccd.bundle.bundle.has_fast_bf16", lambda device: False)
     pair = load_pair(tiny_bundles)
     key = pair.key(pair.preset("fast"), "fp32")
     write_calibrations(tiny_bundles, [Calibration(other(key), 0.625, {})])

@@ -18,19 +18,19 @@ from numpy.typing import NDArray
 import mmccd
 from mmccd import NOTICE
 from mmccd.brain import EXTRACTED, Brain
-from mmccd.bundle import BundlePair, Preset, find_bundles, load_pair
-from mmccd.calibration import Calibration
-from mmccd.cycle import MaskedCycleInferer, Progress
-from mmccd.device import choose_devices, describe_devices
-from mmccd.errors import ModelError, ResourceError, first_line
-from mmccd.inference import to_device
-from mmccd.intake import Intake, Prepared
-from mmccd.lesions import find_lesions
-from mmccd.normal_range import NormalRange, depth_mm
-from mmccd.preprocessing import ModelSlices, Normalisation, to_model_slices
-from mmccd.result import CycleResult, Result
-from mmccd.scorer import CycleScorer, ParallelScorer, Scorer
-from mmccd.volume import Volume
+from mmccd.bundle.bundle import BundlePair, Preset, find_bundles, load_pair
+from mmccd.bundle.calibration import Calibration
+from mmccd.core.errors import ModelError, ResourceError, first_line
+from mmccd.core.result import CycleResult, Result
+from mmccd.core.volume import Volume
+from mmccd.imaging.preprocessing import ModelSlices, Normalisation, to_model_slices
+from mmccd.methods.mmccd.cycle import MaskedCycleInferer, Progress
+from mmccd.methods.scorer import CycleScorer, ParallelScorer, Scorer
+from mmccd.models.device import choose_devices, describe_devices
+from mmccd.models.inference import to_device
+from mmccd.postprocessing.lesions import find_lesions
+from mmccd.postprocessing.normal_range import NormalRange, depth_mm
+from mmccd.quality.intake import Intake, Prepared
 
 logger = logging.getLogger(__name__)
 
@@ -65,7 +65,7 @@ class AnomalyPipeline:
     Args:
         pair: the bundles.
         preset: name of a preset.
-        device: name of one or several devices, see :func:`~mmccd.device.choose_devices`; several share the slices of a volume.
+        device: name of one or several devices, see :func:`~mmccd.models.device.choose_devices`; several share the slices of a volume.
         threshold: h; None for the calibrated one.
         seed: seed of all noise.
         require_threshold: whether a missing calibration is an error (it is not where only maps are wanted).
@@ -117,7 +117,7 @@ class AnomalyPipeline:
         seed: int = 0,
         intake: Intake | None = None,
     ) -> AnomalyPipeline:
-        """From the folder that holds both bundles (see :func:`~mmccd.bundle.find_bundles`); raises as the class and :func:`~mmccd.bundle.load_pair`."""
+        """From the folder that holds both bundles (see :func:`~mmccd.bundle.bundle.find_bundles`); raises as the class and :func:`~mmccd.bundle.bundle.load_pair`."""
         return cls(load_pair(find_bundles(bundles), target), preset, device, threshold, seed, intake=intake)
 
     def maps(
@@ -138,7 +138,7 @@ class AnomalyPipeline:
             cancelled: True ends the run.
 
         Raises:
-            UnsuitableInputError: see :func:`~mmccd.preprocessing.to_model_slices`; a slice too thin to hold a brain.
+            UnsuitableInputError: see :func:`~mmccd.imaging.preprocessing.to_model_slices`; a slice too thin to hold a brain.
             ResourceError: out of memory.
         """
         slices = to_model_slices(volume, brain.mask, self.normalisation)
@@ -184,7 +184,7 @@ class AnomalyPipeline:
             stage: called with ``brain`` and ``cycle`` when they begin.
 
         Raises:
-            UnsuitableInputError: see :meth:`~mmccd.intake.Intake.prepare` and :meth:`maps`.
+            UnsuitableInputError: see :meth:`~mmccd.quality.intake.Intake.prepare` and :meth:`maps`.
             ResourceError: out of memory.
         """
         if self.threshold is None:

@@ -17,15 +17,15 @@ from tests.conftest import TINY
 
 import mmccd.benchmark.run as run_module
 import mmccd.benchmark.volume as volume_module
-from mmccd import cli
+from mmccd.apps.cli import cli
 from mmccd.benchmark.loop import PAPER_CONFIG
 from mmccd.benchmark.report import as_markdown, as_text, compare, plot_sweep
 from mmccd.benchmark.run import KEYS, Scope, load_figures, run_benchmark, save_figures
 from mmccd.benchmark.sweep import measure_sweep
 from mmccd.benchmark.volume import brats_size_phantom, measure_volume
-from mmccd.bundle import BACKWARD, FORWARD, load_pair
-from mmccd.data.phantom import Phantom
-from mmccd.errors import InputError, OutputError, ResourceError
+from mmccd.bundle.bundle import BACKWARD, FORWARD, load_pair
+from mmccd.core.errors import InputError, OutputError, ResourceError
+from mmccd.phantom import Phantom
 
 CPU = torch.device("cpu")
 TINY_SCOPE = Scope(slices=1, repeats=1, presets=("fast",), shape=(60, 60, 20), voxel_mm=4.0, quick=True)

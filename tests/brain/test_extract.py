@@ -14,8 +14,8 @@ from torch import Tensor
 
 from mmccd.brain.extract import AxialGrid, extract_brain, without_neck
 from mmccd.brain.slices import intensity_scale, triples
-from mmccd.errors import UnsuitableInputError
-from mmccd.volume import Volume
+from mmccd.core.errors import UnsuitableInputError
+from mmccd.core.volume import Volume
 
 SHAPE = (80, 96, 40)
 SPACING = np.array([2.0, 2.0, 4.0])

@@ -12,9 +12,9 @@ from scipy import ndimage
 from scipy.spatial.transform import Rotation
 
 from mmccd.brain import fill_slices, find_brain
-from mmccd.errors import UnsuitableInputError
+from mmccd.core.errors import UnsuitableInputError
+from mmccd.core.volume import Volume
 from mmccd.io.nifti import read_nifti
-from mmccd.volume import Volume
 
 SHAPE = (96, 112, 20)
 AFFINE = np.diag([-2.0, -2.0, 6.0, 1.0])

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 from mmccd.brain.hd_bet import extract_with_hd_bet
-from mmccd.errors import ModelError, UsageError
-from mmccd.intake import Intake
-from mmccd.volume import Volume
+from mmccd.core.errors import ModelError, UsageError
+from mmccd.core.volume import Volume
+from mmccd.quality.intake import Intake
 
 PLAYED = """#!{python}
 import sys

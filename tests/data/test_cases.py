@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mmccd.core.errors import InputError, MmccdError, OutputError, UnsuitableInputError
 from mmccd.data.cases import (
     SPLITS,
     Case,
@@ -22,7 +23,6 @@ from mmccd.data.cases import (
     split_cases,
     write_datalist,
 )
-from mmccd.errors import InputError, MmccdError, OutputError, UnsuitableInputError
 
 BRATS_2021 = {"flair": "_flair", "t1": "_t1", "t2": "_t2", "label": "_seg"}
 BRATS_2023 = {"flair": "-t2f", "t1": "-t1n", "t2": "-t2w", "label": "-seg"}

@@ -12,13 +12,13 @@ import pytest
 import torch
 
 import mmccd.data.slices as slices_module
+from mmccd.core.errors import InputError, UnsuitableInputError
+from mmccd.core.volume import Volume
 from mmccd.data.cases import Case, add_to_datalist, find_cases
-from mmccd.data.phantom import Phantom, write_phantom
 from mmccd.data.slices import MIN_BRAIN_PIXELS, SlicePairDataset, SliceRule, load_case
-from mmccd.errors import InputError, UnsuitableInputError
+from mmccd.imaging.preprocessing import Normalisation
 from mmccd.io.nifti import read_nifti, write_nifti
-from mmccd.preprocessing import Normalisation
-from mmccd.volume import Volume
+from mmccd.phantom import Phantom, write_phantom
 
 FLAIR_T2 = {name: Normalisation.for_modality(name) for name in ("flair", "t2")}
 PIXELS = [0, MIN_BRAIN_PIXELS - 1, MIN_BRAIN_PIXELS, 500, 900, 900, 700, 300, 80, 10]

@@ -13,7 +13,7 @@ import pytest
 import torch
 from tests.docs.markdown import ROOT, Block, anchors, blocks, inline_code, links, pages, prose
 
-from mmccd import cli
+from mmccd.apps.cli import cli
 
 BUNDLES = sorted(path.parent for path in ROOT.glob("bundles/*/configs"))
 TESTED = [page for page in pages() if any(block.tested for block in blocks(page))]

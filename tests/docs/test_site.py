@@ -64,7 +64,7 @@ def test_nothing_is_loaded_from_elsewhere(site: Path) -> None:
 
 def test_the_api_is_shown(site: Path) -> None:
     text = (site / "api.html").read_text()
-    for name in ("mmccd.pipeline.AnomalyPipeline.run", "mmccd.cycle.CycleSettings", "mmccd.errors.UnsuitableInputError"):
+    for name in ("mmccd.pipeline.AnomalyPipeline.run", "mmccd.methods.mmccd.cycle.CycleSettings", "mmccd.core.errors.UnsuitableInputError"):
         assert f'id="{name}"' in text, name
     assert not re.search(r":(func|class|meth|mod|data|attr):", text)
     assert "Find the brain, run the cycle, threshold the map." in text

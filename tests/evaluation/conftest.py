@@ -9,15 +9,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from tests.baselines.test_weights import write_run
+from tests.bundle.test_runs import write_run
 from tests.conftest import mirrored
 
 from mmccd.data.cases import Case
-from mmccd.data.phantom import Phantom, write_phantom
 from mmccd.evaluation.methods import Setup
 from mmccd.evaluation.subjects import Subject
 from mmccd.evaluation.variants import Scored, Variant
-from mmccd.postprocessing import Postprocessing
+from mmccd.phantom import Phantom, write_phantom
+from mmccd.postprocessing.postprocessing import Postprocessing
 
 MakeScored = Callable[..., Scored]
 

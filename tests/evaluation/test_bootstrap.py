@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from sklearn.metrics import average_precision_score, precision_recall_curve
 
 from mmccd.evaluation.bootstrap import Samples, differences, intervals, patient_draws, rank_counts
-from mmccd.metrics import best_dice, dice
+from mmccd.evaluation.metrics import best_dice, dice
 
 Cases = tuple[list[NDArray[np.bool_]], list[NDArray[np.float64]]]
 

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 import torch
 
-from mmccd.errors import ModelError, UsageError
+from mmccd.core.errors import ModelError, UsageError
 from mmccd.evaluation.methods import TITLES, Setup, _sides, expand_grid, make_methods, read_name, resolve_target
-from mmccd.preprocessing import Normalisation
+from mmccd.imaging.preprocessing import Normalisation
 
 
 @pytest.mark.parametrize("name", list(TITLES))

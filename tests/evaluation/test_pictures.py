@@ -9,7 +9,7 @@ import matplotlib.image
 import numpy as np
 import pytest
 
-from mmccd.errors import OutputError
+from mmccd.core.errors import OutputError
 from mmccd.evaluation.bootstrap import rank_counts
 from mmccd.evaluation.pictures import Shot, choose_shown, write_curves, write_cycle, write_maps
 from mmccd.evaluation.variants import Scored

@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 from sklearn.metrics import average_precision_score, roc_auc_score
 
-from mmccd.errors import UnsuitableInputError, UsageError
+from mmccd.core.errors import UnsuitableInputError, UsageError
+from mmccd.evaluation.metrics import dice, surface_distance
 from mmccd.evaluation.protocols import judge_paper, judge_slice, judge_strict, make_protocol
 from mmccd.evaluation.variants import LOWEST, Scored
-from mmccd.metrics import dice, surface_distance
 
 Make = Callable[..., Scored]
 

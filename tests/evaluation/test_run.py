@@ -11,13 +11,13 @@ import numpy as np
 import pytest
 from sklearn.metrics import average_precision_score
 
-from mmccd import cli
+from mmccd.apps.cli import cli
 from mmccd.data.cases import split_cases
 from mmccd.data.slices import SliceRule
 from mmccd.evaluation.methods import TITLES, Setup
+from mmccd.evaluation.metrics import dice
 from mmccd.evaluation.subjects import load_subject
-from mmccd.metrics import dice
-from mmccd.postprocessing import Postprocessing
+from mmccd.postprocessing.postprocessing import Postprocessing
 
 METHODS = ",".join(["intensity", *(name for name in TITLES if name not in ("intensity", "ddpm")), "ddpm:level=50:steps=2"])
 FILES = {
@@ -102,8 +102,8 @@ class TestEndToEnd:
     def intensity(path: Path) -> np.ndarray:
         """(v - P2) / (P90 - P2) of the brain on the model grid."""
         from mmccd.brain import find_brain
+        from mmccd.imaging.preprocessing import GridTransform
         from mmccd.io.nifti import read_nifti
-        from mmccd.preprocessing import GridTransform
 
         volume = read_nifti(path, "flair")
         brain = find_brain(volume, read_nifti(path.with_name(path.name.replace("flair", "brain")), "mask")).mask

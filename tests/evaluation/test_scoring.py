@@ -8,14 +8,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from mmccd.core.errors import OutputError
 from mmccd.data.cases import split_cases
 from mmccd.data.slices import SliceRule
-from mmccd.errors import OutputError
 from mmccd.evaluation.methods import Method, Setup, make_methods
 from mmccd.evaluation.scoring import MapStore
 from mmccd.evaluation.subjects import Subject, load_subject
 from mmccd.io.nifti import read_nifti, write_nifti
-from mmccd.scorer import Scorer
+from mmccd.methods.scorer import Scorer
 
 
 @pytest.fixture(scope="module")

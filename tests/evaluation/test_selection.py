@@ -7,7 +7,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from mmccd.errors import UnsuitableInputError
+from mmccd.core.errors import UnsuitableInputError
 from mmccd.evaluation.selection import best_dice_threshold, choose_polarity, healthy_threshold
 from mmccd.evaluation.variants import Scored
 

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from mmccd.data.cases import split_cases
-from mmccd.data.phantom import Phantom
 from mmccd.data.slices import SliceRule
 from mmccd.evaluation.subjects import Subject, load_subject, load_with_neighbours, with_image
+from mmccd.phantom import Phantom
 
 
 def test_largest_lesion(labelled_data: Path, lesion_phantom: Phantom) -> None:

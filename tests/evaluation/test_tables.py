@@ -18,8 +18,8 @@ from mmccd.evaluation.methods import Method
 from mmccd.evaluation.protocols import Row
 from mmccd.evaluation.tables import TableRow, difference_markdown, grid_markdown, markdown, per_case_csv, row_json
 from mmccd.evaluation.variants import Variant
-from mmccd.postprocessing import Postprocessing
-from mmccd.preprocessing import Normalisation
+from mmccd.imaging.preprocessing import Normalisation
+from mmccd.postprocessing.postprocessing import Postprocessing
 
 SAMPLES = Samples(rank_counts([np.array([True, False])], [np.array([1.0, 0.0])]))
 

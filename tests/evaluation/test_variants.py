@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from mmccd.errors import UsageError
+from mmccd.core.errors import UsageError
 from mmccd.evaluation.scoring import Maps
 from mmccd.evaluation.variants import LOWEST, Scored, apply_variant, read_variant
-from mmccd.postprocessing import Postprocessing
-from mmccd.spread import in_slice_sd
+from mmccd.imaging.spread import in_slice_sd
+from mmccd.postprocessing.postprocessing import Postprocessing
 
 Make = Callable[..., Scored]
 

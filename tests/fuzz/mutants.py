@@ -27,7 +27,7 @@ from pydicom.dataset import Dataset
 from pydicom.uid import ExplicitVRBigEndian, ImplicitVRLittleEndian, JPEG2000Lossless, JPEGLSLossless, RLELossless
 from tests.io.dicom_files import AXIAL, SECRETS, multi_frame, save, save_all, single_frames, voxels
 
-from mmccd.errors import MmccdError
+from mmccd.core.errors import MmccdError
 from mmccd.io.read import read_volume
 
 SHAPE = (64, 48, 3)

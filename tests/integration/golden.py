@@ -11,7 +11,6 @@ import os
 import platform
 import sys
 import tempfile
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -22,12 +21,12 @@ from highdicom.seg import segread
 from numpy.typing import NDArray
 from tests.io.dicom_files import save_all, single_frames
 
-from mmccd.bundle import find_bundles, load_pair
-from mmccd.cohort.case import predict_file
-from mmccd.data.phantom import DEMO_LESIONS, DEMO_SEED, Acquisition, make_phantom, write_phantom
-from mmccd.intake import Intake
+from mmccd.bundle.bundle import find_bundles, load_pair
+from mmccd.core.result import Result
+from mmccd.jobs.case import predict_file
+from mmccd.phantom import DEMO_LESIONS, DEMO_SEED, Acquisition, make_phantom, write_phantom
 from mmccd.pipeline import AnomalyPipeline
-from mmccd.result import Result
+from mmccd.quality.intake import Intake
 
 FILE = Path(__file__).with_name("golden.json")
 PRESETS = ("fast", "balanced")

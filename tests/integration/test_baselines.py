@@ -11,10 +11,10 @@ from typing import Any
 import monai
 import pytest
 import torch
-from tests.baselines.test_networks import SMALL
+from tests.models.test_baselines import SMALL
 
-from mmccd.baselines.weights import find_run
-from mmccd.bundle import FORWARD
+from mmccd.bundle.bundle import FORWARD
+from mmccd.bundle.runs import find_run
 from mmccd.evaluation.methods import Setup, make_methods
 
 TINY = {**SMALL, "vae": {**SMALL["vae"], "size": 128}}

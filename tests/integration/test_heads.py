@@ -11,13 +11,13 @@ import pytest
 from tests.integration.test_predict_dicom import predict_both, words
 from tests.io.dicom_files import assert_same_in_patient_space
 
-from mmccd import cli
-from mmccd.data.phantom import Acquisition, load_anatomy, make_phantom
-from mmccd.errors import UnsuitableInputError
-from mmccd.intake import Intake
+from mmccd.apps.cli import cli
+from mmccd.core.errors import UnsuitableInputError
+from mmccd.core.volume import Volume
+from mmccd.evaluation.metrics import dice
 from mmccd.io.nifti import read_nifti
-from mmccd.metrics import dice
-from mmccd.volume import Volume
+from mmccd.phantom import Acquisition, load_anatomy, make_phantom
+from mmccd.quality.intake import Intake
 
 RAW = Path(os.environ.get("MMCCD_DATA", "/nowhere")) / "raw"
 pytestmark = pytest.mark.skipif("MMCCD_DATA" not in os.environ, reason="MMCCD_DATA is not set: no real heads")

@@ -19,10 +19,10 @@ from numpy.typing import NDArray
 from scipy import ndimage
 from scipy.spatial.transform import Rotation
 
-from mmccd import cli
-from mmccd.bundle import BACKWARD, FORWARD
-from mmccd.data.phantom import Phantom
-from mmccd.volume import Volume
+from mmccd.apps.cli import cli
+from mmccd.bundle.bundle import BACKWARD, FORWARD
+from mmccd.core.volume import Volume
+from mmccd.phantom import Phantom
 
 FILES = ("anomaly_map.nii.gz", "brain_mask.nii.gz", "overview.png", "report.html", "report.json", "segmentation.nii.gz")
 IN_THE_BRAIN = (50, 60, 8)
@@ -108,7 +108,7 @@ def test_report(reference: Path, flair: Volume) -> None:
 
 def test_as_a_program(setup: Setup, reference: Path) -> None:
     """In a process of its own: one line on stdout, on stderr the warning of thick slices alone, the same bytes; then an error is exactly one line."""
-    program = [sys.executable, "-c", "from mmccd.cli import main; main()"]
+    program = [sys.executable, "-c", "from mmccd.apps.cli.cli import main; main()"]
     source = setup.good()
     good = subprocess.run([*program, *setup.words(source, "--threshold", "0.7")], capture_output=True, text=True, check=False)
     assert good.returncode == 0
@@ -596,7 +596,7 @@ class TestDemo:
         monkeypatch: pytest.MonkeyPatch,
         capsys: pytest.CaptureFixture[str],
     ) -> None:
-        monkeypatch.setattr("mmccd.data.phantom.make_phantom", lambda *_: lesion_phantom)
+        monkeypatch.setattr("mmccd.phantom.make_phantom", lambda *_: lesion_phantom)
         calibrate = ["calibrate", "--data", str(phantom_data), "--preset", "fast", "--device", "cpu", "--slices-per-case", "1"]
         assert cli.run([*calibrate, "--bundles", str(tiny_bundles)]) == 0
         capsys.readouterr()
@@ -616,7 +616,7 @@ class TestDemo:
         capsys: pytest.CaptureFixture[str],
     ) -> None:
         """No calibration: exit 6, and no phantom lies about."""
-        monkeypatch.setattr("mmccd.data.phantom.make_phantom", lambda *_: lesion_phantom)
+        monkeypatch.setattr("mmccd.phantom.make_phantom", lambda *_: lesion_phantom)
         assert cli.run([*self.WORDS, "--output", str(tmp_path / "demo"), "--bundles", str(tiny_bundles)]) == 6
         assert_one_line(capsys, "calibration")
         assert not (tmp_path / "demo").exists()

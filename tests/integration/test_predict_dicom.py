@@ -14,11 +14,11 @@ from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 from tests.io.dicom_files import RAS_TO_LPS, SECRETS, assert_same_in_patient_space, multi_frame, save, save_all, single_frames
 
-from mmccd import cli
-from mmccd.batch import predict_folder
-from mmccd.data.phantom import Phantom
-from mmccd.errors import InputError, UnsuitableInputError
+from mmccd.apps.cli import cli
+from mmccd.core.errors import InputError, UnsuitableInputError
 from mmccd.io.nifti import read_nifti
+from mmccd.jobs.batch import predict_folder
+from mmccd.phantom import Phantom
 from mmccd.pipeline import AnomalyPipeline
 
 MAPS = ("anomaly_map", "segmentation", "brain_mask")

@@ -18,11 +18,11 @@ import pytest
 import torch
 from tests.conftest import TINY
 
-from mmccd import cli
-from mmccd.bundle import BACKWARD, FORWARD, list_weights, load_pair
-from mmccd.data.phantom import Phantom
-from mmccd.errors import InputError
-from mmccd.training import load_trained
+from mmccd.apps.cli import cli
+from mmccd.bundle.bundle import BACKWARD, FORWARD, list_weights, load_pair
+from mmccd.core.errors import InputError
+from mmccd.phantom import Phantom
+from mmccd.training.training import load_trained
 
 QUICK = ["--precision", "fp32", "--progress", "False", "--slice_rule#kind", "range", "--slice_rule#first", "4", "--slice_rule#last", "8"]
 

@@ -14,10 +14,10 @@ from pathlib import Path
 import pytest
 from tests.conftest import write_weights
 
-from mmccd.bundle import BACKWARD, BRAIN, FORWARD
-from mmccd.networks import TranslationUNet
+from mmccd.bundle.bundle import BACKWARD, BRAIN, FORWARD
+from mmccd.models.networks import TranslationUNet
 
-PARTS = ("app", "bundles", "setup.cfg", "pyproject.toml", "README.md", "LICENSE")
+PARTS = ("app", "bundles", "setup.cfg", "setup.py", "pyproject.toml", "README.md", "LICENSE")
 
 
 def run(command: list[str | Path], folder: Path, **environment: str) -> subprocess.CompletedProcess[str]:

@@ -18,7 +18,7 @@ from pydicom.uid import (
     generate_uid,
 )
 
-from mmccd.volume import Volume
+from mmccd.core.volume import Volume
 
 SECRETS = ("Mustermann", "Erika", "PID-4711", "19640812", "ACC-99887")
 RAS_TO_LPS = np.diag([-1.0, -1.0, 1.0, 1.0])

@@ -32,8 +32,8 @@ from tests.io.dicom_files import (
     write_series,
 )
 
-from mmccd import cli
-from mmccd.errors import MmccdError
+from mmccd.apps.cli import cli
+from mmccd.core.errors import MmccdError
 from mmccd.io.read import read_volume
 
 TABLE = Path(__file__).resolve().parents[2] / "docs" / "dicom.md"

@@ -39,9 +39,9 @@ from tests.io.dicom_files import (
     write_series,
 )
 
+from mmccd.core.volume import Volume
 from mmccd.io.dicom.read import read_dicom
 from mmccd.io.dicom.scan import scan
-from mmccd.volume import Volume
 
 PLANES = {"axial": (0, 1, 2), "sagittal": (1, 2, 0), "coronal": (0, 2, 1)}
 RAW = ("FG6692", "OPENMS_L01", "OPENMS_L12")

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from tests.io.dicom_files import AXIAL, save_all, single_frames, voxels
 
-from mmccd.errors import InputError, UnsuitableInputError
+from mmccd.core.errors import InputError, UnsuitableInputError
 from mmccd.io.dicom.header import clean
 from mmccd.io.dicom.scan import scan
 from mmccd.io.dicom.select import FLAIR, OTHER, UNKNOWN, choose, contrast

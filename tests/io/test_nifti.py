@@ -14,9 +14,9 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from mmccd.errors import InputError, MmccdError, OutputError, UnsuitableInputError
+from mmccd.core.errors import InputError, MmccdError, OutputError, UnsuitableInputError
+from mmccd.core.volume import Volume
 from mmccd.io.nifti import is_nifti_name, read_nifti, write_nifti
-from mmccd.volume import Volume
 
 SHAPE = (6, 5, 4)
 OBLIQUE = np.array([[0.0, -1.1, 0.3, 12.5], [0.9, 0.1, 0.2, -7.0], [0.1, 0.0, 4.8, 33.0], [0.0, 0.0, 0.0, 1.0]])

@@ -12,14 +12,14 @@ from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from mmccd.benchmark.machine import matmul_gflops, timed
-from mmccd.bundle import BACKWARD, FORWARD, BundlePair
-from mmccd.cycle import CycleSettings, MaskedCycleInferer
-from mmccd.device import autocast, has_fast_bf16
-from mmccd.diffusion import MaskedDiffusionScheduler
-from mmccd.inference import to_device
-from mmccd.masks import strip_masks
-from mmccd.networks import TranslationUNet
-from mmccd.noise import CONDITION, INITIAL, NO_MASK, normal_noise
+from mmccd.bundle.bundle import BACKWARD, FORWARD, BundlePair
+from mmccd.methods.mmccd.cycle import CycleSettings, MaskedCycleInferer
+from mmccd.methods.mmccd.masks import strip_masks
+from mmccd.models.device import autocast, has_fast_bf16
+from mmccd.models.diffusion import MaskedDiffusionScheduler
+from mmccd.models.inference import to_device
+from mmccd.models.networks import TranslationUNet
+from mmccd.models.noise import CONDITION, INITIAL, NO_MASK, normal_noise
 
 PAPER_CONFIG = Path("configs") / "networks" / "paper.json"
 BATCH_SIZE = 16

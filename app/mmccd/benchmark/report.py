@@ -9,8 +9,8 @@ from typing import Any
 import matplotlib
 import matplotlib.pyplot as plt
 
-from mmccd.errors import OutputError
-from mmccd.io.output import make_folder
+from mmccd.core.errors import OutputError
+from mmccd.outputs.folder import make_folder
 
 matplotlib.use("Agg")
 

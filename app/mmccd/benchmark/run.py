@@ -18,14 +18,14 @@ from mmccd.benchmark.machine import describe_machine, peak_memory_gib
 from mmccd.benchmark.sweep import SLICES, measure_sweep
 from mmccd.benchmark.volume import BRATS_SHAPE, brats_size_phantom, measure_volume
 from mmccd.brain import find_brain
-from mmccd.bundle import BundlePair, find_bundles, load_pair
-from mmccd.cycle import CycleSettings
-from mmccd.data.phantom import make_phantom
-from mmccd.device import ALL_CUDA, choose_device
-from mmccd.errors import InputError, OutputError, first_line
-from mmccd.io.output import make_folder
+from mmccd.bundle.bundle import BundlePair, find_bundles, load_pair
+from mmccd.core.errors import InputError, OutputError, first_line
+from mmccd.imaging.preprocessing import to_model_slices
+from mmccd.methods.mmccd.cycle import CycleSettings
+from mmccd.models.device import ALL_CUDA, choose_device
+from mmccd.outputs.folder import make_folder
+from mmccd.phantom import make_phantom
 from mmccd.pipeline import versions
-from mmccd.preprocessing import to_model_slices
 
 logger = logging.getLogger(__name__)
 
@@ -63,7 +63,7 @@ def run_benchmark(device_name: str = "auto", scope: Scope | None = None, bundles
     """Measure everything.
 
     Args:
-        device_name: one device, see :func:`~mmccd.device.choose_device`.
+        device_name: one device, see :func:`~mmccd.models.device.choose_device`.
         scope: how much; the default takes about a quarter of an hour on two CPU cores.
         bundles: as ``--bundles``.
 

@@ -15,10 +15,10 @@ import torch
 from numpy.typing import NDArray
 
 from mmccd.benchmark.machine import peak_memory_gib
-from mmccd.data.phantom import Acquisition, make_phantom
-from mmccd.errors import ResourceError
+from mmccd.core.errors import ResourceError
+from mmccd.core.volume import Volume
 from mmccd.io.nifti import write_nifti
-from mmccd.volume import Volume
+from mmccd.phantom import Acquisition, make_phantom
 
 BRATS_SHAPE = (240, 240, 155)
 _LAPS = ("start", "read", "load", "brain", "cycle", "segmentation", "write")
@@ -85,10 +85,10 @@ def measure_volume(path: Path, folder: Path, preset: str, device: str, bundles: 
 
 def predict_here(path: Path, folder: Path, preset: str, device: str, bundles: Path) -> dict[str, Any]:
     """Read, run and write a volume in this process; seconds of each stage and the peak memory."""
-    from mmccd.intake import Intake
     from mmccd.io.read import read_volume
+    from mmccd.outputs.report.write import write_outputs
     from mmccd.pipeline import AnomalyPipeline
-    from mmccd.report.write import write_outputs
+    from mmccd.quality.intake import Intake
 
     times = [time.perf_counter()]
 

@@ -13,9 +13,9 @@ from scipy import ndimage
 from torch import Tensor
 
 from mmccd.brain.slices import LARGEST, intensity_scale, triples
-from mmccd.errors import UnsuitableInputError
-from mmccd.preprocessing import MODEL_ORIENTATION, Grid, resampling_weights
-from mmccd.volume import Volume
+from mmccd.core.errors import UnsuitableInputError
+from mmccd.core.volume import Volume
+from mmccd.imaging.preprocessing import MODEL_ORIENTATION, Grid, resampling_weights
 
 Network = Callable[[Tensor], Tensor]
 

@@ -10,9 +10,9 @@ import torch
 from torch import nn
 
 from mmccd.brain.extract import extract_brain
-from mmccd.errors import InputError
+from mmccd.core.errors import InputError
 from mmccd.io.nifti import read_nifti, write_nifti
-from mmccd.io.output import make_folder
+from mmccd.outputs.folder import make_folder
 
 logger = logging.getLogger(__name__)
 _ENDINGS = (".nii.gz", ".nii")

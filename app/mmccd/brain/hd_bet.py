@@ -10,9 +10,9 @@ from pathlib import Path
 import numpy as np
 
 from mmccd.brain.extract import Extraction
-from mmccd.errors import ModelError, UsageError
+from mmccd.core.errors import ModelError, UsageError
+from mmccd.core.volume import Volume
 from mmccd.io.nifti import read_nifti, write_nifti
-from mmccd.volume import Volume
 
 PROGRAM = "hd-bet"
 

@@ -16,11 +16,11 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from mmccd.brain import Brain, find_brain
+from mmccd.core.errors import InputError, UnsuitableInputError
+from mmccd.core.volume import Volume
 from mmccd.data.cases import Case, split_cases
-from mmccd.errors import InputError, UnsuitableInputError
+from mmccd.imaging.preprocessing import GridTransform, Normalisation, to_model_slices
 from mmccd.io.nifti import read_nifti
-from mmccd.preprocessing import GridTransform, Normalisation, to_model_slices
-from mmccd.volume import Volume
 
 MIN_BRAIN_PIXELS = 75
 """A slice holds brain from 75 model pixels on (2.6 cm^2)."""

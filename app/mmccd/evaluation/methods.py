@@ -11,7 +11,11 @@ from typing import Any
 import torch
 from torch import nn
 
-from mmccd.baselines.scorers import (
+from mmccd.bundle.bundle import load_pair, read_cycle_config
+from mmccd.bundle.runs import Loadable, find_run, find_translator
+from mmccd.core.errors import ModelError, UsageError
+from mmccd.imaging.preprocessing import Normalisation
+from mmccd.methods.baselines import (
     DiffusionScorer,
     HistogramScorer,
     IntensityScorer,
@@ -19,15 +23,11 @@ from mmccd.baselines.scorers import (
     ReconstructionScorer,
     TranslationCycleScorer,
 )
-from mmccd.baselines.weights import Loadable, find_run, find_translator
-from mmccd.bundle import load_pair, read_cycle_config
-from mmccd.cycle import MaskedCycleInferer
-from mmccd.device import choose_device
-from mmccd.errors import ModelError, UsageError
-from mmccd.inference import to_device
+from mmccd.methods.mmccd.cycle import MaskedCycleInferer
+from mmccd.methods.scorer import CycleScorer, Scorer
+from mmccd.models.device import choose_device
+from mmccd.models.inference import to_device
 from mmccd.pipeline import AnomalyPipeline
-from mmccd.preprocessing import Normalisation
-from mmccd.scorer import CycleScorer, Scorer
 
 TITLES = {
     "ae": "AE",
@@ -67,7 +67,7 @@ class Setup:
         bundles: folder that holds both bundles.
         runs: folder of the baselines' training runs.
         source: modality that is scored.
-        target: modality that f imagines; None as in :func:`~mmccd.bundle.load_pair`.
+        target: modality that f imagines; None as in :func:`~mmccd.bundle.bundle.load_pair`.
         preset: preset of the cycle.
         device: device name.
         seed: seed of all noise.
@@ -105,7 +105,7 @@ class Method:
     sides: tuple[int, ...] = (BRIGHT,)
 
     def choices(self, units: str) -> tuple[int, ...]:
-        """What validation data choose from, in units of :class:`~mmccd.postprocessing.Postprocessing`."""
+        """What validation data choose from, in units of :class:`~mmccd.postprocessing.postprocessing.Postprocessing`."""
         return self.sides if units == "slice_sd" else self.polarities
 
 

@@ -14,7 +14,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from mmccd.errors import OutputError
+from mmccd.core.errors import OutputError
 from mmccd.evaluation.bootstrap import RankCounts
 from mmccd.evaluation.subjects import Subject
 from mmccd.pipeline import NOTICE

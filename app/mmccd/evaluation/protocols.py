@@ -14,12 +14,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from mmccd.core.errors import UsageError
 from mmccd.data.slices import SliceRule
-from mmccd.errors import UsageError
 from mmccd.evaluation.bootstrap import Samples, rank_counts
+from mmccd.evaluation.metrics import auprc, auroc, best_dice, dice, jaccard, lesion_counts, precision, recall, surface_distance
 from mmccd.evaluation.selection import best_dice_threshold, healthy_threshold, pool
 from mmccd.evaluation.variants import LOWEST, Scored
-from mmccd.metrics import auprc, auroc, best_dice, dice, jaccard, lesion_counts, precision, recall, surface_distance
 
 LEVELS = 100
 CENTRAL = SliceRule("central")

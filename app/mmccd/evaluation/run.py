@@ -12,9 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from mmccd.cycle import Progress
+from mmccd.core.errors import InputError, OutputError, UnsuitableInputError
 from mmccd.data.cases import Case, split_cases
-from mmccd.errors import InputError, OutputError, UnsuitableInputError
 from mmccd.evaluation.bootstrap import differences, intervals, patient_draws
 from mmccd.evaluation.methods import Method, Setup
 from mmccd.evaluation.pictures import Shot, choose_shown, write_curves, write_cycle, write_maps
@@ -24,9 +23,10 @@ from mmccd.evaluation.selection import choose_polarity
 from mmccd.evaluation.subjects import Subject, load_with_neighbours, with_image
 from mmccd.evaluation.tables import TableRow, difference_markdown, grid_markdown, markdown, per_case_csv, row_json
 from mmccd.evaluation.variants import Scored, Variant, apply_variant
-from mmccd.io.output import make_folder
+from mmccd.methods.mmccd.cycle import Progress
+from mmccd.methods.scorer import Scorer
+from mmccd.outputs.folder import make_folder
 from mmccd.pipeline import versions
-from mmccd.scorer import Scorer
 
 logger = logging.getLogger(__name__)
 

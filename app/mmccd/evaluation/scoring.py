@@ -16,10 +16,10 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from mmccd.errors import OutputError
+from mmccd.core.errors import OutputError
 from mmccd.evaluation.methods import Method
 from mmccd.evaluation.subjects import Subject, normalised_volume
-from mmccd.scorer import Scorer
+from mmccd.methods.scorer import Scorer
 
 Floats = NDArray[np.float32]
 FORMAT = 3

@@ -6,10 +6,10 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from mmccd.calibration import threshold_for_rate
-from mmccd.errors import UnsuitableInputError
+from mmccd.bundle.calibration import threshold_for_rate
+from mmccd.core.errors import UnsuitableInputError
+from mmccd.evaluation.metrics import auprc, best_dice
 from mmccd.evaluation.variants import Scored
-from mmccd.metrics import auprc, best_dice
 
 
 def refuse_test(scored: Sequence[Scored]) -> None:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from mmccd.data.cases import Case
 from mmccd.data.slices import SliceRule, load_case
-from mmccd.preprocessing import Normalisation
+from mmccd.imaging.preprocessing import Normalisation
 
 Bools = NDArray[np.bool_]
 DISPLAY = Normalisation("range", 2.0, 98.0)

@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from mmccd.errors import InputError, first_line
+from mmccd.core.errors import InputError, first_line
 
 _DAMAGE = (OSError, RuntimeError, EOFError, pickle.UnpicklingError, ValueError, LookupError, TypeError, AttributeError)
 """What torch.load raises for files that are cut, empty or something else."""

@@ -1,4 +1,4 @@
-"""NIfTI files to :class:`~mmccd.volume.Volume`, and back."""
+"""NIfTI files to :class:`~mmccd.core.volume.Volume`, and back."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from nibabel.spatialimages import HeaderDataError
 from nibabel.wrapstruct import WrapStructError
 from numpy.typing import DTypeLike, NDArray
 
-from mmccd.errors import InputError, OutputError, UnsuitableInputError, first_line
-from mmccd.volume import Volume
+from mmccd.core.errors import InputError, OutputError, UnsuitableInputError, first_line
+from mmccd.core.volume import Volume
 
 MIN_SLICES = 3
 _CHUNK = 1 << 24

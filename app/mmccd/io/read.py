@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from mmccd.errors import InputError, UsageError
+from mmccd.core.errors import InputError, UsageError
+from mmccd.core.volume import Volume
 from mmccd.io.nifti import read_nifti
-from mmccd.volume import Volume
 
 
 def read_volume(path: str | Path, modality: str = "", series_uid: str | None = None) -> Volume:

@@ -5,11 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from mmccd.errors import InputError
+from mmccd.core.errors import InputError
+from mmccd.core.volume import Volume
 from mmccd.io.dicom.assemble import assemble
 from mmccd.io.dicom.scan import AXIAL, Series, scan
 from mmccd.io.dicom.select import MAX_ISOTROPIC_MM, choose
-from mmccd.volume import Volume
 
 
 def read_dicom(path: str | Path, modality: str = "", series_uid: str | None = None) -> Volume:

@@ -1,0 +1,1 @@
+"""The front doors: parse, call, translate errors; nothing else."""

@@ -1,0 +1,98 @@
+"""``python -m mmccd.apps.pacs`` from words to an exit code."""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import sys
+from collections.abc import Mapping
+from typing import Any
+
+from mmccd import NOTICE, __version__
+from mmccd.apps.map.logs import set_up_logging
+from mmccd.apps.map.settings import read_settings
+from mmccd.apps.map.status import CANCELLED, DONE, FAILED
+from mmccd.apps.pacs.application import own_variables, run_application
+from mmccd.apps.pacs.ledger import Ledger
+from mmccd.apps.pacs.settings import USAGE, PacsSettings, read_pacs_settings
+from mmccd.core.errors import CancelledError, MmccdError, UsageError
+
+logger = logging.getLogger(__name__)
+
+
+def main() -> None:
+    """Run the service and exit with its code (docs/deployment.md)."""
+    sys.exit(run(sys.argv[1:], os.environ))
+
+
+def run(words: list[str], environment: Mapping[str, str]) -> int:
+    """As :func:`main`, but returns the exit code.
+
+    Args:
+        words: of the command line.
+        environment: with MMCCD_PACS_* variables and the application's.
+    """
+    if {"-h", "--help"} & set(words):
+        sys.stdout.write(USAGE + "\n")
+        return 0
+    set_up_logging(str(environment.get("MMCCD_LOG_FORMAT", "text")).lower(), "info")
+    logging.getLogger("urllib3").setLevel(logging.CRITICAL)  # it prints paths, which have UIDs in them
+    signal.signal(signal.SIGTERM, _cancel)
+    try:
+        settings = read_pacs_settings(words, environment)
+        application = read_settings(None, own_variables(environment))
+        set_up_logging(application.log_format, application.log_level)
+        return _serve(settings)
+    except MmccdError as error:
+        code, message = error.exit_code, str(error)
+    except KeyboardInterrupt:
+        code, message = 130, "interrupted"
+    except Exception as error:  # the last resort: a defect of ours; its text may quote the patient's data
+        code, message = 1, f"defect: {type(error).__name__}; please report it"
+    logger.error("%s", message, extra={"exit_code": code})
+    return code
+
+
+def _serve(settings: PacsSettings) -> int:
+    try:
+        from mmccd.apps.pacs.service import Service, remove_left_over
+        from mmccd.apps.pacs.web import Archive
+    except ImportError as error:
+        raise UsageError(
+            f"{error.name} is missing; expected the extra that deployment needs; install it: pip install 'mmccd[deploy]'"
+        ) from error
+    ledger = Ledger(settings)
+    ledger.open()
+    try:
+        remove_left_over(settings.state)
+        logger.info("%s %s, archive %s", NOTICE, f"mmccd {__version__}", settings.url)
+        service = Service(settings, Archive(settings), ledger, run_application)
+        if settings.once:
+            code = service.once()
+            _end(ledger, code, None)
+            return code
+        service.forever()
+    except BaseException as error:
+        _end(ledger, _exit_code(error), str(error) if isinstance(error, MmccdError) else type(error).__name__)
+        raise
+    finally:
+        ledger.close()
+    return 0
+
+
+def _exit_code(error: BaseException) -> int:
+    if isinstance(error, MmccdError):
+        return error.exit_code
+    return 130 if isinstance(error, KeyboardInterrupt) else 1
+
+
+def _end(ledger: Ledger, code: int, message: str | None) -> None:
+    ledger.state = {0: DONE, 130: CANCELLED, CancelledError.exit_code: CANCELLED}.get(code, FAILED)
+    ledger.exit_code, ledger.message = code, message
+    ledger.write()
+
+
+def _cancel(number: int, frame: Any) -> None:
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)  # once is enough; what follows is short
+    raise CancelledError("ended by SIGTERM; the study at work was given up, nothing of it was stored")

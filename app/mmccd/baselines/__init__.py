@@ -1,1 +1,0 @@
-"""Methods that the masked cycle is measured against: their networks, training batches and scorers."""

@@ -1,0 +1,1 @@
+"""Bundles: cards and weights, presets, calibrations."""

@@ -1,0 +1,1 @@
+"""The model grid, normalisation, bias field: from a volume to slices and back."""

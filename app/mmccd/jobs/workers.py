@@ -1,0 +1,267 @@
+"""Cases spread over processes of this machine, or over the machines of a running Dask scheduler."""
+
+from __future__ import annotations
+
+import logging
+import os
+import tempfile
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+import mmccd
+from mmccd.core.errors import MmccdError, ModelError, ResourceError, UsageError, error_class, first_line
+from mmccd.core.options import Options
+from mmccd.jobs.account import Outcome
+from mmccd.jobs.run import Outcomes, Run
+from mmccd.jobs.task import Task, run_task
+from mmccd.models.device import usable_cores
+from mmccd.outputs.folder import remove_unfinished
+from mmccd.pipeline import AnomalyPipeline
+
+if TYPE_CHECKING:
+    from distributed import Client, Future
+
+logger = logging.getLogger(__name__)
+
+RETRIES = 1
+"""How often a case is tried again whose worker was killed."""
+CONNECT_S = 20
+
+
+@dataclass(frozen=True)
+class Workers:
+    """Who does the work.
+
+    Attributes:
+        count: processes of this machine, where there is no scheduler.
+        scheduler: address of a running Dask scheduler, or its scheduler file.
+        threads: of each worker; None: the cores of a machine divided by its workers.
+    """
+
+    count: int = 1
+    scheduler: str | None = None
+    threads: int | None = None
+
+
+@dataclass(frozen=True)
+class Order:
+    """What every worker is told.
+
+    Attributes:
+        options: of the pipeline.
+        threads: of the worker; None: the cores that it may use divided by ``neighbours``.
+        neighbours: workers on each machine, by address of the machine.
+        local: whether workers are numbered processes of one machine, which share its GPUs.
+        version: of the program that gave the order.
+        weights: hashes of f and g there.
+    """
+
+    options: Options
+    threads: int | None
+    neighbours: dict[str, int]
+    local: bool
+    version: str
+    weights: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class _Stopped:
+    """A worker that cannot take part: its exit code and why."""
+
+    exit_code: int
+    error: str
+
+
+def by_workers(options: Options, workers: Workers) -> Run:
+    """Runs cases through Dask; each worker loads the models once, and takes one case at a time.
+
+    A case whose worker is killed is tried once more (by a scheduler that was started elsewhere: as often as that allows), then it has failed with exit code 7.
+
+    Raises:
+        UsageError: Dask is not installed, no scheduler answers, or a worker has another version of mmccd.
+        ModelError: a worker's models are damaged, or others than here.
+    """
+
+    def run(tasks: Sequence[Task]) -> Outcomes:
+        weights, local = _weights(options), workers.scheduler is None
+        with _client(workers, len(tasks)) as client:
+            order = Order(options, workers.threads, _neighbours(client), local, mmccd.__version__, weights)
+            try:
+                yield from _spread(client, tasks, order)
+            finally:
+                if local:
+                    client.cluster.close()
+                    for task in tasks:
+                        remove_unfinished(task.output)
+
+    return run
+
+
+def worker_device(name: str, worker: int, count: int) -> str:
+    """The device of a numbered worker: with ``auto`` or ``cuda`` and several GPUs, worker i takes ``cuda:i``, again from the first where they run out."""
+    return f"cuda:{worker % count}" if name in ("auto", "cuda") and count > 1 else name
+
+
+def _spread(client: Client, tasks: Sequence[Task], order: Order) -> Iterator[Outcome]:
+    """As many cases at a time as there are workers' threads, so that a worker that dies takes no waiting case with it."""
+    from distributed import as_completed
+
+    waiting = list(reversed(tasks))
+    running: dict[Future, Task] = {}
+    ended = as_completed()
+
+    def submit() -> None:
+        free = max(1, sum(client.nthreads().values())) - len(running)
+        for _ in range(min(free, len(waiting))):
+            task = waiting.pop()
+            future = client.submit(_work, task, order, pure=False)
+            running[future] = task
+            ended.add(future)
+
+    submit()
+    while running:
+        future = next(ended)
+        task = running.pop(future)
+        yield _outcome(future, task)
+        submit()
+
+
+def _outcome(future: Future, task: Task) -> Outcome:
+    from distributed import KilledWorker
+
+    try:
+        result = future.result()
+    except KilledWorker:
+        remove_unfinished(task.output)
+        text = f"{task.shown}: its worker was killed, probably for want of memory; give it more, or take fewer workers"
+        return task.failed(ResourceError.exit_code, text)
+    except Exception as error:
+        if future.cancelled() or future.status in ("cancelled", "lost"):
+            raise ResourceError("the connection to the scheduler was lost; start it again, then the same command") from error
+        raise UsageError(
+            f"a worker cannot run mmccd ({type(error).__name__}: {first_line(error)}); install the same version on every machine"
+        ) from error
+    if isinstance(result, _Stopped):
+        raise error_class(result.exit_code)(result.error)
+    assert isinstance(result, Outcome)
+    return result
+
+
+_PIPELINES: dict[Options, AnomalyPipeline] = {}
+_ONE_AT_A_TIME = threading.Lock()
+
+
+def _work(task: Task, order: Order) -> Outcome | _Stopped:
+    """In the worker: one case. A worker that has several threads still takes one case at a time."""
+    from distributed import get_worker
+
+    worker = get_worker()
+    with _ONE_AT_A_TIME:
+        neighbours = order.neighbours.get(_machine(worker.address), 1)
+        # The number of threads belongs to the calling thread.
+        torch.set_num_threads(order.threads or max(1, usable_cores() // neighbours))
+        try:
+            pipeline = _pipeline(order, str(worker.name))
+        except MmccdError as error:
+            return _Stopped(error.exit_code, str(error))
+        return run_task(task, pipeline)
+
+
+def _pipeline(order: Order, name: str) -> AnomalyPipeline:
+    options = order.options
+    if order.local and name.isdigit():
+        options = replace(options, device=worker_device(options.device, int(name), torch.cuda.device_count()))
+    if options not in _PIPELINES:
+        if mmccd.__version__ != order.version:
+            raise UsageError(f"worker {name}: has mmccd {mmccd.__version__}, expected {order.version}; install the same version everywhere")
+        pipeline = options.make_pipeline()
+        if _hashes(pipeline.pair) != order.weights:
+            raise ModelError(f"worker {name}: has other weights than this machine; expected the same bundles everywhere; give --bundles")
+        _PIPELINES[options] = pipeline
+    return _PIPELINES[options]
+
+
+def _weights(options: Options) -> tuple[str, ...]:
+    from mmccd.bundle.bundle import find_bundles, load_pair
+
+    return _hashes(load_pair(find_bundles(options.bundles), options.target))
+
+
+def _hashes(pair: Any) -> tuple[str, ...]:
+    return pair.forward.sha256, pair.backward.sha256
+
+
+@contextmanager
+def _client(workers: Workers, cases: int) -> Iterator[Client]:
+    try:
+        import dask
+        import distributed
+    except ImportError as error:
+        raise UsageError(f"several workers need Dask ({first_line(error)}); install it: pip install 'mmccd[cohort]'") from error
+    for name in ("distributed", "tornado", "asyncio"):
+        logging.getLogger(name).setLevel(logging.CRITICAL)
+    if workers.scheduler is not None:
+        with _remote(workers.scheduler) as client:
+            yield client
+        return
+    count = min(workers.count, cases)
+    threads = str(workers.threads or max(1, usable_cores() // count))
+    environment = {f"{name}_NUM_THREADS": threads for name in ("OMP", "MKL", "OPENBLAS")}
+    settings = {
+        "distributed.scheduler.allowed-failures": RETRIES,
+        "distributed.scheduler.worker-ttl": None,  # a process that is busy for long is no dead one
+        "distributed.comm.timeouts.connect": "120s",
+        "distributed.nanny.pre-spawn-environ": environment,
+    }
+    with (
+        tempfile.TemporaryDirectory(prefix="mmccd_") as scratch,
+        dask.config.set(settings),
+        distributed.LocalCluster(
+            n_workers=count,
+            threads_per_worker=1,
+            processes=True,
+            host="127.0.0.1",
+            # Whoever reaches a scheduler can run programs as its user; on a shared machine that is everybody, unless there are keys.
+            protocol="tls://",
+            security=distributed.Security.temporary(),
+            memory_limit=0,
+            dashboard_address=None,
+            silence_logs=logging.CRITICAL,
+            local_directory=scratch,
+        ) as cluster,
+        distributed.Client(cluster) as client,
+    ):
+        yield client
+
+
+@contextmanager
+def _remote(scheduler: str) -> Iterator[Client]:
+    from distributed import Client
+
+    given = {"scheduler_file": scheduler} if os.path.isfile(scheduler) else {"address": scheduler}  # noqa: PTH113
+    try:
+        client = Client(**given, timeout=CONNECT_S)
+    except (OSError, ValueError, RuntimeError, TypeError) as error:
+        raise UsageError(
+            f"--scheduler {scheduler}: no Dask scheduler answers ({first_line(error)}); expected tcp://HOST:PORT or a scheduler file; start one"
+        ) from error
+    with client:
+        if not client.nthreads():
+            logger.info("the scheduler has no worker yet; waiting for the first")
+            client.wait_for_workers(1)
+        yield client
+
+
+def _neighbours(client: Client) -> dict[str, int]:
+    machines = [_machine(address) for address in client.nthreads()]
+    return {machine: machines.count(machine) for machine in machines}
+
+
+def _machine(address: str) -> str:
+    """The host of a worker's address."""
+    return address.rpartition("://")[2].rpartition(":")[0]

@@ -1,0 +1,1 @@
+"""What finds anomalies in slices: the masked cycle and what it is measured against."""

@@ -1,0 +1,1 @@
+"""The masked cycle (Alg. 2)."""

@@ -1,0 +1,1 @@
+"""Networks, noise schedule and sampler, noise, device and precision."""

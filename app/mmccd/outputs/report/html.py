@@ -1,0 +1,114 @@
+"""``report.html``: one page that needs nothing else, with the volumes, a viewer and a threshold that can be moved."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import matplotlib
+import numpy as np
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from mmccd import NOTICE
+from mmccd.core.result import Result
+from mmccd.imaging.preprocessing import GridTransform
+from mmccd.outputs.report.embedded import Box, covered_brain, encode, grey_levels
+from mmccd.outputs.report.panels import draw_panels
+from mmccd.outputs.report.view import OUTLINE, RadiologicalView
+from mmccd.outputs.report.wording import map_sentence, map_unit, settings_rows, threshold_sentence, unusual_rows, warnings_without_names
+
+SLICES = 5
+_COLOUR_STEPS = 16
+
+
+def write_page(result: Result, path: str | Path) -> None:
+    """Write the page.
+
+    It holds voxels and figures of the run, and nothing of the input's headers or its file name.
+
+    Args:
+        result: a finished run.
+        path: HTML file to make.
+
+    Raises:
+        OSError: the file cannot be written.
+    """
+    Path(path).write_text(render_page(result), encoding="utf-8")
+
+
+def render_page(result: Result) -> str:
+    """The page as text."""
+    view = RadiologicalView.of(result)
+    transform = GridTransform.fit(result.image, result.brain_mask.data > 0)
+    report = result.report
+    box = Box.around(result.brain_mask)
+    page = {
+        "notice": NOTICE,
+        "report": report,
+        "warnings": warnings_without_names(report),
+        "threshold_sentence": threshold_sentence(report),
+        "map_sentence": map_sentence(report),
+        "map_unit": map_unit(report),
+        "settings": settings_rows(report),
+        "unusual": unusual_rows(report),
+        "panels": draw_panels(result, view, transform, SLICES),
+        "slices": len(view.image),
+        "data": _data(result, view, box, transform),
+        "niivue_version": _part("niivue/VERSION").strip(),
+        "licences": _part("niivue/LICENSE") + "\n----\n\n" + _part("niivue/THIRD_PARTY_LICENSES.txt"),
+    }
+    scripts = {name: _part(f"{name}.js") for name in ("niivue/niivue.umd", "segmentation", "report")}
+    return _environment().get_template("report.html").render(page, scripts=scripts, style=_part("report.css"))
+
+
+def _data(result: Result, view: RadiologicalView, box: Box, transform: GridTransform) -> dict[str, Any]:
+    """What the scripts read: volumes, and how the map becomes a segmentation."""
+    levels, slope, intercept = grey_levels(box.cut(result.image.data), view.window)
+    report = result.report
+    calibration = report["threshold"].get("calibration") or {}
+    lesions = report.get("lesions", [])
+    strongest = np.unravel_index(int(result.smoothed_map.data.argmax()), result.smoothed_map.shape)
+    peak = result.smoothed_map.affine @ np.array([*strongest, 1.0])
+    return {
+        "volumes": {
+            "flair": encode(levels, box.affine, slope, intercept),
+            "map": encode(box.cut(np.asarray(result.smoothed_map.data, dtype=np.float32)), box.affine),
+            "brain": encode(box.cut(covered_brain(result, transform)).astype(np.uint8), box.affine),
+        },
+        "threshold": report["threshold"]["value"],
+        "min_component_ml": report["settings"].get("postprocessing", {}).get("min_component_ml", 0.0),
+        "voxel_ml": result.image.voxel_ml,
+        "top": view.top,
+        "range": max(view.top, report["threshold"]["value"]),
+        "window": list(view.window),
+        "first_slice": box.part[2].start,
+        "slices": box.shape[2],
+        "healthy_quantiles": {name[1:]: value for name, value in calibration.get("healthy_error", {}).items() if name.startswith("q")},
+        "lesion_voxels": [box.voxel(tuple(lesion["peak_mm"])) for lesion in lesions],
+        "start_voxel": box.voxel(tuple(peak[:3])),
+        "colours": _colours(),
+        "outline": OUTLINE,
+    }
+
+
+def _colours() -> list[list[int]]:
+    """The map's colour scale from 0 to its top, red, green and blue from 0 to 255."""
+    colours = matplotlib.colormaps["inferno"](np.linspace(0.0, 1.0, _COLOUR_STEPS + 1), bytes=True)
+    return [[int(value) for value in colour[:3]] for colour in colours]
+
+
+@lru_cache(maxsize=1)
+def _environment() -> Environment:
+    return Environment(
+        loader=PackageLoader("mmccd.outputs.report", "page"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+
+
+def _part(name: str) -> str:
+    return (resources.files("mmccd.outputs.report") / "page" / name).read_text(encoding="utf-8")

@@ -1,0 +1,59 @@
+"""All files of a run into a folder."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from mmccd.core.errors import OutputError
+from mmccd.core.result import Result
+from mmccd.io.nifti import write_nifti
+from mmccd.outputs.report.html import write_page
+from mmccd.outputs.report.overview import write_overview
+
+
+def write_outputs(result: Result, folder: Path) -> Result:
+    """Write everything: DICOM objects where the input was DICOM, then maps, masks, picture, page and report.
+
+    Args:
+        result: a finished run.
+        folder: an existing folder (the staging one).
+
+    Returns:
+        The result with the report that was written.
+
+    Raises:
+        OutputError: a file cannot be written.
+    """
+    if result.image.headers:
+        # highdicom takes a second to load, which NIfTI need not wait for.
+        from mmccd.outputs.dicom.write import write_dicom
+
+        result = write_dicom(result, folder)
+    write_result(result, folder)
+    return result
+
+
+def write_result(result: Result, folder: Path) -> None:
+    """Write maps, masks, picture, page and report; ``report.json`` last.
+
+    Args:
+        result: a finished run.
+        folder: an existing folder (the staging one).
+
+    Raises:
+        OutputError: a file cannot be written.
+    """
+    write_nifti(result.anomaly_map, folder / "anomaly_map.nii.gz", "float32")
+    if result.percentile_map is not None:
+        write_nifti(result.percentile_map, folder / "percentile_map.nii.gz", "float32")
+    write_nifti(result.segmentation, folder / "segmentation.nii.gz", "uint8")
+    write_nifti(result.brain_mask, folder / "brain_mask.nii.gz", "uint8")
+    try:
+        write_overview(result, folder / "overview.png")
+        write_page(result, folder / "report.html")
+        (folder / "report.json").write_text(json.dumps(result.report, indent=2) + "\n")
+    except OSError as error:
+        raise OutputError(
+            f"{folder.parent}: cannot be written ({error.strerror or error}); choose another --output or free some space"
+        ) from error

@@ -1,0 +1,1 @@
+"""Look at an input before it is judged: features, rules, findings."""

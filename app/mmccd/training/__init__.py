@@ -1,0 +1,1 @@
+"""What the training configs of the bundles use."""

@@ -1,0 +1,187 @@
+"""``python app`` as a program: results, exit codes, the status file, and nothing of the patient."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import nibabel as nib
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from pydicom.dataset import Dataset
+from tests.conftest import PROJECT
+from tests.io.dicom_files import SECRETS, save_all, single_frames, write_series
+
+from mmccd.apps.map.studies import study_name
+from mmccd.phantom import Phantom
+
+# Where CI is set these tests run, or fail: they are never left out unnoticed.
+pytestmark = pytest.mark.skipif(
+    importlib.util.find_spec("holoscan") is None and not os.environ.get("CI"), reason="the MONAI Deploy App SDK is not installed"
+)
+Image = tuple[NDArray[np.uint16], NDArray[np.float64]]
+
+
+@pytest.fixture(scope="module")
+def head(lesion_phantom: Phantom) -> Image:
+    """Whole numbers in 12 bits, as a scanner stores them."""
+    flair = lesion_phantom.images["flair"]
+    return np.rint(flair.data * (4000 / flair.data.max())).astype(np.uint16), flair.affine
+
+
+@pytest.fixture
+def nifti(tmp_path: Path, head: Image) -> Path:
+    nib.save(nib.Nifti1Image(*head), tmp_path / "head.nii.gz")
+    return tmp_path / "head.nii.gz"
+
+
+def start(source: Path, output: Path, models: Path, *words: str, **variables: str) -> subprocess.Popen[str]:
+    """The application with settings that are quick."""
+    clean = {key: value for key, value in os.environ.items() if not key.startswith(("MMCCD_", "HOLOSCAN_"))}
+    settings = {"MMCCD_PRESET": "fast", "MMCCD_DEVICE": "cpu", "MMCCD_THRESHOLD": "0.7", "OMP_NUM_THREADS": "1"}
+    command = [sys.executable, str(PROJECT / "app"), "-i", str(source), "-o", str(output), "-m", str(models), *words]
+    return subprocess.Popen(
+        command, env={**clean, **settings, **variables}, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=output.parent
+    )
+
+
+def run(source: Path, output: Path, models: Path, *words: str, **variables: str) -> tuple[int, str, dict[str, Any]]:
+    """The application to its end: exit code, stderr, status file (empty where there is none)."""
+    process = start(source, output, models, *words, **variables)
+    out, err = process.communicate(timeout=300)
+    assert out == ""
+    status = output / "status.json"
+    return process.returncode, err, json.loads(status.read_text()) if status.is_file() else {}
+
+
+def in_study(uid: str) -> Callable[[list[Dataset]], None]:
+    def change(datasets: list[Dataset]) -> None:
+        for dataset in datasets:
+            dataset.StudyInstanceUID, dataset.SeriesInstanceUID = uid, f"{uid}.5"
+            dataset.SOPInstanceUID = f"{uid}.{dataset.SOPInstanceUID}"
+
+    return change
+
+
+def test_one_nifti_file(tmp_path: Path, nifti: Path, shared_bundles: Path) -> None:
+    """Results lie in the output folder itself; each log line is JSON; settings reach the pipeline; a second run is refused."""
+    code, err, status = run(nifti, tmp_path / "out", shared_bundles, MMCCD_LOG_FORMAT="json", MMCCD_BIAS_CORRECTION="1", MMCCD_SEED="7")
+    assert code == 0, err
+    report = json.loads((tmp_path / "out" / "report.json").read_text())
+    assert report["input"]["bias_correction"] is True
+    assert report["settings"]["seed"] == 7
+    assert (status["state"], status["exit_code"]) == ("done", 0)
+    (study,) = status["studies"]
+    assert (study["name"], study["output"], study["state"]) == ("head", ".", "done")
+    assert set(study["timings_s"]) == {"start", "select", "volume", "anomaly", "write"}
+    lines = [json.loads(line) for line in err.splitlines()]
+    assert {"time", "level", "logger", "message"} <= set(lines[0])
+    code, err, status = run(nifti, tmp_path / "out", shared_bundles)
+    assert (code, status["studies"][0]["exit_code"]) == (5, 5), err
+    assert (tmp_path / "out" / "report.json").is_file()
+
+
+def test_two_studies_of_which_one_is_bad(tmp_path: Path, head: Image, shared_bundles: Path) -> None:
+    """The good one is done, the code is that of the bad one, and the patient's name is nowhere."""
+    good, bad = tmp_path / "in" / "Mustermann_PID-4711", tmp_path / "in" / "Erika"
+    datasets = single_frames(*head, description="flair Mustermann")
+    in_study("1.2.8")(datasets)
+    save_all(datasets, good)
+    write_series(bad, lambda datasets: (in_study("1.2.9")(datasets), datasets.pop(3)))
+    code, err, status = run(tmp_path / "in", tmp_path / "out", shared_bundles)
+    assert code == 4, err
+    by_name = {study["name"]: study for study in status["studies"]}
+    assert by_name[study_name("1.2.8")]["exit_code"] == 0
+    assert "slices are missing" in by_name[study_name("1.2.9")]["message"]
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == sorted(["status.json", study_name("1.2.8")])
+    assert (tmp_path / "out" / study_name("1.2.8") / "report.json").is_file()
+    objects = {path.name for path in (tmp_path / "out" / study_name("1.2.8") / "dicom").iterdir()}
+    assert {"segmentation.dcm", "secondary_capture_1.dcm", "report.dcm"} <= objects
+    text = err + (tmp_path / "out" / "status.json").read_text()
+    assert not [secret for secret in (*SECRETS, "1.2.8.5", "1.2.9.5") if secret.lower() in text.lower()]
+
+
+def failed(found: tuple[int, str, dict[str, Any]], code: int, *texts: str) -> None:
+    """The run ended with that code, and each text stands in an error of one line; no traceback."""
+    assert found[0] == code, found[1]
+    errors = [line for line in found[1].splitlines() if " ERROR " in line]
+    for text in texts:
+        assert [line for line in errors if text in line], found[1]
+    assert len(errors) == len(texts)
+    assert "Traceback" not in found[1]
+
+
+class TestExitCodes:
+    """Each run ends with its code, and leaves nothing but the status file."""
+
+    def test_what_is_wrong_at_once(self, tmp_path: Path, nifti: Path, shared_bundles: Path) -> None:
+        output = tmp_path / "out"
+        failed(run(nifti, output, shared_bundles, MMCCD_PRESET="quick"), 2, "MMCCD_PRESET: 'quick' cannot be used")
+        assert not output.exists()
+        failed(run(tmp_path / "none", output, shared_bundles), 3, "no such file")
+        assert [path.name for path in output.iterdir()] == ["status.json"]
+        failed(run(nifti, nifti, shared_bundles), 5, "is a file")
+
+    def test_two_bad_files(self, tmp_path: Path, shared_bundles: Path) -> None:
+        (tmp_path / "in").mkdir()
+        (tmp_path / "in" / "damaged.nii.gz").write_bytes(b"no image")
+        nib.save(nib.Nifti1Image(np.zeros((8, 8, 1), np.int16), np.eye(4)), tmp_path / "in" / "flat.nii.gz")
+        found = run(tmp_path / "in", tmp_path / "out", shared_bundles)
+        failed(found, 3, "is not a NIfTI file or is damaged", "has shape (8, 8, 1)")
+        assert [study["exit_code"] for study in found[2]["studies"]] == [3, 4]
+        assert [path.name for path in (tmp_path / "out").iterdir()] == ["status.json"]
+
+    @pytest.mark.parametrize(
+        ("name", "value", "code", "text"),
+        [
+            ("MMCCD_DEVICE", "cuda:99", 2, "this machine has"),
+            ("HOLOSCAN_MODEL_PATH", "nowhere", 6, "no such bundle"),
+            ("MMCCD_TIMEOUT_S", "0.01", 7, "took longer than 0.01 s"),
+        ],
+    )
+    def test_what_is_wrong_later(
+        self, tmp_path: Path, nifti: Path, shared_bundles: Path, name: str, value: str, code: int, text: str
+    ) -> None:
+        models = tmp_path / value if name == "HOLOSCAN_MODEL_PATH" else shared_bundles
+        found = run(nifti, tmp_path / "out", models, **({} if name == "HOLOSCAN_MODEL_PATH" else {name: value}))
+        failed(found, code, text)
+        assert (found[2]["state"], found[2]["exit_code"]) == ("failed", code)
+        assert [path.name for path in (tmp_path / "out").iterdir()] == ["status.json"]
+
+
+def test_sigterm_in_the_middle(tmp_path: Path, nifti: Path, shared_bundles: Path) -> None:
+    """Code 143, the status file says so, and nothing is half written."""
+    process = start(nifti, tmp_path / "out", shared_bundles)
+    status = tmp_path / "out" / "status.json"
+    deadline = time.monotonic() + 200
+    while time.monotonic() < deadline and process.poll() is None:
+        if status.is_file() and '"stage": "anomaly"' in status.read_text():
+            break
+        time.sleep(0.02)
+    assert process.poll() is None, process.communicate()
+    assert json.loads(status.read_text())["state"] == "running"
+    process.send_signal(signal.SIGTERM)
+    _, err = process.communicate(timeout=20)
+    assert process.returncode == 143, err
+    content = json.loads(status.read_text())
+    assert (content["state"], content["exit_code"], content["studies"][0]["state"]) == ("cancelled", 143, "cancelled")
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["status.json"]
+
+
+def test_a_low_stack_limit(tmp_path: Path, nifti: Path, shared_bundles: Path) -> None:
+    """One line, before anything is done."""
+    words = f'ulimit -s 8192; exec "{sys.executable}" "{PROJECT / "app"}" -i "{nifti}" -o "{tmp_path / "out"}" -m "{shared_bundles}"'
+    found = subprocess.run(["bash", "-c", words], capture_output=True, text=True, check=False)
+    assert found.returncode == 2
+    assert "the stack is limited to 8 MiB" in found.stderr
+    assert len(found.stderr.splitlines()) == 1
+    assert not (tmp_path / "out").exists()

@@ -1,0 +1,453 @@
+"""mmccd.apps.pacs against an archive that misbehaves: a few lines of HTTP on this machine."""
+
+from __future__ import annotations
+
+import json
+import logging
+import re
+import shutil
+import ssl
+import subprocess
+import threading
+from collections.abc import Callable, Iterator
+from datetime import UTC, date, datetime, timedelta
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.apps.pacs.orthanc import free_port
+from tests.io.dicom_files import SECRETS, write_series
+
+from mmccd.apps.map.health import is_healthy
+from mmccd.apps.map.studies import study_name
+from mmccd.apps.pacs.ledger import Ledger
+from mmccd.apps.pacs.multipart import BrokenBodyError, boundary_of, pack, save_parts
+from mmccd.apps.pacs.run import run
+from mmccd.apps.pacs.service import Service
+from mmccd.apps.pacs.settings import PacsSettings, read_pacs_settings
+from mmccd.apps.pacs.web import Archive
+from mmccd.core.errors import CancelledError, InputError, ModelError, OutputError, ResourceError, UnsuitableInputError, UsageError
+from mmccd.outputs.dicom.identity import MANUFACTURER
+
+UID = "1.2.826.0.1.3680043.8.498.1"
+
+
+class FakeArchive(ThreadingHTTPServer):
+    """A DICOMweb service with MR studies of one series; what goes wrong is set by the test."""
+
+    daemon_threads = True
+
+    def __init__(self, files: list[bytes]) -> None:
+        self.files = files
+        self.studies: dict[str, dict[str, list[bytes]]] = {UID: {}}
+        self.query_status, self.fetch_status, self.store_status = 200, 200, 200
+        self.store_answer: dict[str, Any] = {}
+        self.cut, self.promised = 0, len(files)
+        self.asked: list[str] = []
+        super().__init__(("127.0.0.1", 0), _Handler)
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.server_address[1]}/dicom-web"
+
+
+class _Handler(BaseHTTPRequestHandler):
+    server: FakeArchive
+
+    def do_GET(self) -> None:  # noqa: N802
+        path, _, query = self.path.removeprefix("/dicom-web/").partition("?")
+        self.server.asked.append(f"{path}?{query}")
+        if path == "studies":
+            first = "offset=0" in query
+            entries = [{"0020000D": value(uid), "00201208": value(self.server.promised)} for uid in self.server.studies if first]
+            self.answer(self.server.query_status, json.dumps(entries).encode())
+        elif series := re.fullmatch(r"studies/([0-9.]+)/series", path):
+            ours = self.server.studies[series.group(1)]
+            entries = [entry(f"{series.group(1)}.5", "MR", "Scanners", self.server.promised)]
+            entries += [entry(f"{series.group(1)}.{kind}", name, MANUFACTURER, 1) for kind, name in enumerate(ours, 90)]
+            self.answer(self.server.query_status, json.dumps(entries).encode())
+        else:
+            body, kind = pack(self.server.files)
+            self.answer(self.server.fetch_status, body[: len(body) - self.server.cut], kind)
+
+    def do_POST(self) -> None:  # noqa: N802
+        uid = self.path.rsplit("/", 1)[1]
+        self.rfile.read(int(self.headers["Content-Length"]))
+        if self.server.store_status == 200 and not self.server.store_answer:
+            self.server.studies[uid] = {"SEG": [], "OT": [], "SR": []}
+        self.answer(self.server.store_status, json.dumps(self.server.store_answer).encode())
+
+    def answer(self, status: int, body: bytes, kind: str = "application/dicom+json") -> None:
+        self.send_response(status)
+        self.send_header("Content-Type", kind)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, format: str, *args: Any) -> None:
+        pass
+
+
+def value(content: object) -> dict[str, Any]:
+    return {"Value": [content]}
+
+
+def entry(uid: str, modality: str, manufacturer: str, instances: int) -> dict[str, Any]:
+    return {"0020000E": value(uid), "00080060": value(modality), "00080070": value(manufacturer), "00201209": value(instances)}
+
+
+@pytest.fixture(autouse=True)
+def logging_as_before() -> Iterator[None]:
+    """The front end sends all lines to stderr, for good."""
+    root, ours = logging.getLogger(), logging.getLogger("mmccd")
+    before = root.handlers[:], root.level, ours.level
+    yield
+    root.handlers[:] = before[0]
+    root.setLevel(before[1])
+    ours.setLevel(before[2])
+    logging.captureWarnings(False)
+
+
+@pytest.fixture
+def archive(tmp_path: Path) -> Iterator[FakeArchive]:
+    files = [path.read_bytes() for path in sorted(write_series(tmp_path / "source").iterdir())]
+    server = FakeArchive(files)
+    thread = threading.Thread(target=server.serve_forever, args=(0.05,))
+    thread.start()
+    yield server
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+class Application:
+    """Stands for ``python app``: fails as it is told, or writes an object."""
+
+    def __init__(self) -> None:
+        self.error: BaseException | None = None
+        self.seen: list[int] = []
+
+    def __call__(self, source: Path, output: Path, beat: Callable[[], None]) -> None:
+        self.seen.append(len(list(source.iterdir())))
+        if self.error is not None:
+            raise self.error
+        (output / "dicom").mkdir(parents=True)
+        (output / "dicom" / "segmentation.dcm").write_bytes(b"an object")
+
+
+@pytest.fixture
+def application() -> Application:
+    return Application()
+
+
+@pytest.fixture
+def make(
+    tmp_path: Path, archive: FakeArchive, application: Application, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Callable[..., Service]]:
+    """Makes a service on the archive, as after a restart; temporary files lie in ``tmp``, and none may stay."""
+    (tmp_path / "tmp").mkdir()
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "tmp"))
+    ledgers: list[Ledger] = []
+
+    def service(**settings: Any) -> Service:
+        for ledger in ledgers:
+            ledger.close()
+        values = {"url": archive.url, "state": tmp_path / "state", "settle_s": 0, "retry_s": 0, "days": 0}
+        chosen = PacsSettings(**{**values, **settings})
+        ledgers.append(Ledger(chosen))
+        ledgers[-1].open()
+        return Service(chosen, Archive(chosen), ledgers[-1], application)
+
+    yield service
+    for ledger in ledgers:
+        ledger.close()
+    assert not list((tmp_path / "tmp").iterdir())
+
+
+def record(folder: Path, uid: str = UID) -> dict[str, Any]:
+    text = (folder / "state" / "status.json").read_text()
+    assert uid not in text
+    return dict(json.loads(text)["studies"][study_name(uid)])
+
+
+Make = Callable[..., Service]
+
+
+class TestService:
+    """What is done with studies, and what is remembered."""
+
+    def test_a_study_is_done_once(self, tmp_path: Path, archive: FakeArchive, application: Application, make: Make) -> None:
+        service = make()
+        assert [service.once(), service.once()] == [0, 0]
+        assert application.seen == [6]
+        assert is_healthy(tmp_path / "state", datetime.now(UTC)), "the container's health check reads this file"
+        assert not is_healthy(tmp_path / "state", datetime.now(UTC) + timedelta(minutes=3))
+        (tmp_path / "state" / "status.json").unlink()
+        assert make().once() == 0
+        assert application.seen == [6], "the archive says that it is done"
+        assert record(tmp_path)["state"] == "done"
+
+    def test_it_waits_until_the_study_is_complete(self, archive: FakeArchive, application: Application, make: Make) -> None:
+        service = make(settle_s=3600)
+        service.once()
+        service.once()
+        assert application.seen == []
+        service = make(settle_s=0)
+        archive.promised = 5
+        service.once()
+        assert application.seen == [6]
+
+    def test_an_unsuitable_study_is_given_up_until_it_changes(
+        self, tmp_path: Path, archive: FakeArchive, application: Application, make: Make
+    ) -> None:
+        application.error = UnsuitableInputError("no FLAIR")
+        assert make().once() == 4
+        assert (record(tmp_path)["state"], record(tmp_path)["exit_code"]) == ("given up", 4)
+        assert make().once() == 0
+        assert len(application.seen) == 1
+        archive.promised = 5
+        assert make().once() == 4
+        assert make(retry=True).once() == 4
+        assert len(application.seen) == 3
+
+    def test_one_bad_study_does_not_stop_the_next(self, tmp_path: Path, archive: FakeArchive, application: Application, make: Make) -> None:
+        archive.studies[UID + ".2"] = {}
+        application.error = ResourceError("too large")
+        assert make().once() == 7
+        assert len(application.seen) == 2
+
+    @pytest.mark.parametrize(("status", "answer"), [(507, {}), (409, {}), (202, {"00081198": {"Value": [{}]}})])
+    def test_what_is_not_stored_is_not_done(
+        self, tmp_path: Path, archive: FakeArchive, make: Make, status: int, answer: dict[str, Any]
+    ) -> None:
+        archive.store_status, archive.store_answer = status, answer
+        assert make().once() == 5
+        assert (record(tmp_path)["state"], record(tmp_path)["attempts"]) == ("failed", 1)
+        archive.store_status, archive.store_answer = 200, {}
+        assert make().once() == 0
+        assert record(tmp_path)["state"] == "done"
+
+    def test_attempts_end(self, tmp_path: Path, archive: FakeArchive, application: Application, make: Make) -> None:
+        archive.fetch_status = 500
+        service = make(attempts=2)
+        assert [service.once(), service.once(), service.once()] == [3, 3, 0]
+        assert record(tmp_path)["state"] == "given up"
+        assert application.seen == []
+
+    def test_a_failure_is_not_tried_again_at_once(self, archive: FakeArchive, application: Application, make: Make) -> None:
+        application.error = ResourceError("too large")
+        service = make(retry_s=3600)
+        assert [service.once(), service.once()] == [7, 0]
+
+    @pytest.mark.parametrize(("cut", "promised"), [(200, 6), (0, 7)])
+    def test_a_series_that_arrives_in_part_is_refused(
+        self, archive: FakeArchive, application: Application, make: Make, cut: int, promised: int
+    ) -> None:
+        archive.cut, archive.promised = cut, promised
+        assert make().once() == 3
+        assert application.seen == []
+
+    def test_a_study_that_is_too_large(self, tmp_path: Path, archive: FakeArchive, application: Application, make: Make) -> None:
+        archive.files = [b"x" * 2**20] * 3
+        assert make(max_mib=2).once() == 7
+        assert "MMCCD_PACS_MAX_MIB" in record(tmp_path)["message"]
+        assert application.seen == []
+
+    @pytest.mark.parametrize(
+        "error", [ModelError("no weights"), UsageError("no such device"), CancelledError("SIGTERM"), KeyboardInterrupt()]
+    )
+    def test_what_is_not_the_study_s_fault(self, tmp_path: Path, application: Application, make: Make, error: BaseException) -> None:
+        application.error = error
+        with pytest.raises(type(error)):
+            make().once()
+        assert (record(tmp_path)["state"], record(tmp_path)["attempts"]) == ("waiting", 0)
+
+    def test_a_service_that_was_killed_counts_as_an_attempt(self, tmp_path: Path, make: Make) -> None:
+        service = make()
+        service.once()
+        service.ledger.records[study_name(UID)].state = "running"
+        service.ledger.write()
+        make()
+        assert (record(tmp_path)["state"], record(tmp_path)["attempts"]) == ("failed", 1)
+
+    def test_two_services_cannot_share_a_folder(self, make: Make) -> None:
+        service = make()
+        with pytest.raises(UsageError, match="another service"):
+            Ledger(service.settings).open()
+
+    def test_a_damaged_state_file(self, tmp_path: Path, make: Make) -> None:
+        (tmp_path / "state").mkdir()
+        (tmp_path / "state" / "status.json").write_text('{"studies": ')
+        assert make().once() == 0
+
+    def test_it_goes_on_while_the_archive_is_down(
+        self, archive: FakeArchive, application: Application, make: Make, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        """Waits grow while looking fails; the study is done when the archive is back."""
+        archive.query_status = 503
+        service, waits = make(poll_s=10.0), []
+
+        def wait(seconds: float) -> None:
+            waits.append(seconds)
+            if len(waits) == 3:
+                archive.query_status = 200
+            if len(waits) == 5:
+                raise CancelledError("SIGTERM")
+
+        monkeypatch.setattr(service, "_wait", wait)
+        with pytest.raises(CancelledError):
+            service.forever()
+        assert waits == [20, 40, 80, 10, 10]
+        assert application.seen == [6]
+        assert "HTTP 503" in caplog.text
+
+
+class TestArchive:
+    """Errors are one line that names the archive, and no study."""
+
+    def test_queries(self, tmp_path: Path, archive: FakeArchive) -> None:
+        client = Archive(PacsSettings(archive.url, tmp_path, days=7))
+        (study,) = client.studies(date(2024, 3, 5))
+        assert (study.uid, study.instances) == (UID, 6)
+        assert "StudyDate=20240227-" in archive.asked[0]
+        (series,) = client.series(UID)
+        assert client.fetch(UID, [series], tmp_path, lambda: None) == 6
+        files = sorted(path for path in tmp_path.iterdir() if path.suffix == ".dcm")
+        assert [path.read_bytes() for path in files] == archive.files
+
+    @pytest.mark.parametrize(("status", "text"), [(401, "MMCCD_PACS_USER"), (403, "not allowed"), (302, "redirected"), (500, "HTTP 500")])
+    def test_bad_answers(self, tmp_path: Path, archive: FakeArchive, status: int, text: str) -> None:
+        archive.query_status = status
+        with pytest.raises(InputError, match=text) as found:
+            Archive(PacsSettings(archive.url, tmp_path)).series(UID)
+        assert UID not in str(found.value)
+
+    def test_certificates_are_checked(self, tmp_path: Path, archive: FakeArchive) -> None:
+        if shutil.which("openssl") is None:
+            pytest.skip("openssl is not installed")
+        key, certificate = tmp_path / "key.pem", tmp_path / "certificate.pem"
+        words = [
+            "req",
+            "-x509",
+            "-newkey",
+            "rsa:2048",
+            "-nodes",
+            "-days",
+            "2",
+            "-subj",
+            "/CN=here",
+            "-addext",
+            "subjectAltName=IP:127.0.0.1",
+        ]
+        subprocess.run(["openssl", *words, "-keyout", str(key), "-out", str(certificate)], check=True, capture_output=True)
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(certificate, key)
+        archive.socket = context.wrap_socket(archive.socket, server_side=True)
+        url = archive.url.replace("http:", "https:")
+        with pytest.raises(InputError, match="MMCCD_PACS_CA_FILE"):
+            Archive(PacsSettings(url, tmp_path)).series(UID)
+        (series,) = Archive(PacsSettings(url, tmp_path, ca_file=str(certificate))).series(UID)
+        assert series.modality == "MR"
+
+    def test_what_is_no_dicomweb(self, tmp_path: Path, archive: FakeArchive) -> None:
+        archive.store_answer = {"no": "list"}
+        client = Archive(PacsSettings(archive.url, tmp_path))
+        with pytest.raises(OutputError, match="cannot be reached"):
+            Archive(PacsSettings(f"http://127.0.0.1:{free_port()}", tmp_path)).store(UID, [])
+        archive.files = [b"not a list"]
+        with pytest.raises(InputError, match="something else than DICOM JSON"):
+            client._query(f"studies/{UID}/series/1", {})
+
+    def test_an_archive_that_is_down(self, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+        """``--once`` ends with 3 and one line; the state file says so, too."""
+        monkeypatch.setattr("signal.signal", lambda *words: None)
+        url = f"http://127.0.0.1:{free_port()}/dicom-web"
+        assert run(["--once", "--url", url, "--state", str(tmp_path / "state")], {}) == 3
+        errors = [line for line in capsys.readouterr().err.splitlines() if " ERROR " in line]
+        assert len(errors) == 1
+        assert "cannot be reached" in errors[0]
+        status = json.loads((tmp_path / "state" / "status.json").read_text())
+        assert (status["state"], status["exit_code"]) == ("failed", 3)
+
+    def test_wrong_credentials(
+        self, tmp_path: Path, archive: FakeArchive, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("signal.signal", lambda *words: None)
+        archive.query_status = 401
+        variables = {"MMCCD_PACS_USER": "someone", "MMCCD_PACS_PASSWORD": "secret-word"}
+        assert run(["--once", f"--url={archive.url}", "--state", str(tmp_path / "state")], variables) == 3
+        text = capsys.readouterr().err + (tmp_path / "state" / "status.json").read_text()
+        assert "HTTP 401" in text
+        assert not [secret for secret in (*SECRETS, "secret-word") if secret in text]
+
+
+class TestSettings:
+    """Words, variables, and what is refused."""
+
+    GOOD = {"MMCCD_PACS_URL": "https://pacs.example/dicom-web/", "MMCCD_PACS_STATE": "/state"}
+
+    def test_words_win_over_variables(self, tmp_path: Path) -> None:
+        (tmp_path / "password").write_text("one two\n")
+        variables = {"MMCCD_PACS_USER": "me", "MMCCD_PACS_PASSWORD_FILE": str(tmp_path / "password"), "MMCCD_PACS_DAYS": "3"}
+        settings = read_pacs_settings(["--days", "5", "--once"], {**self.GOOD, **variables, "MMCCD_PACS_POLL_S": ""})
+        assert (settings.url, settings.days, settings.once) == ("https://pacs.example/dicom-web", 5, True)
+        assert (settings.poll_s, settings.password) == (30.0, "one two")
+        assert "one two" not in repr(settings)
+
+    @pytest.mark.parametrize(
+        ("words", "variables", "text"),
+        [
+            (["--days", "many"], {}, "'many' cannot be used"),
+            (["--poll-s", "nan"], {}, "'nan' cannot be used"),
+            (["--attempts=0"], {}, "from 1 to 100"),
+            (["--once=1"], {}, "takes no value"),
+            (["--once", "--once"], {}, "given twice"),
+            (["--url"], {}, "needs a value"),
+            (["--password", "x"], {}, "unknown"),
+            (["here"], {}, "unknown"),
+            ([], {"MMCCD_PACS_URL": ""}, "no archive"),
+            ([], {"MMCCD_PACS_STATE": ""}, "no state folder"),
+            ([], {"MMCCD_PACS_URL": "ftp://pacs.example"}, "cannot be used"),
+            ([], {"MMCCD_PACS_URL": "https://me:word@pacs.example"}, "has a user or password in it"),
+            ([], {"MMCCD_PACS_USER": "me"}, "belong together"),
+            ([], {"MMCCD_PACS_PASSWORD_FILE": "/no/such/file"}, "cannot be read"),
+            ([], {"MMCCD_PACS_CA_FILE": "/no/such/file"}, "no such file"),
+            ([], {"MMCCD_PACS_DAY": "3"}, "unknown setting"),
+        ],
+    )
+    def test_what_is_refused(self, words: list[str], variables: dict[str, str], text: str) -> None:
+        with pytest.raises(UsageError, match=text) as found:
+            read_pacs_settings(words, {**self.GOOD, **variables})
+        assert "word@" not in str(found.value)
+
+    def test_exit_codes_of_the_front_end(self, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr("signal.signal", lambda *words: None)
+        assert run(["--help"], {}) == 0
+        assert run([], {}) == 2
+        assert run([], {**self.GOOD, "MMCCD_PRESET": "quick"}) == 2
+        assert "MMCCD_PRESET" in capsys.readouterr().err
+
+
+class TestMultipart:
+    """Parts come out as they went in, in pieces of any size."""
+
+    @pytest.mark.parametrize("size", [1, 2, 3, 7, 64, 10_000])
+    def test_round_trip(self, tmp_path: Path, size: int) -> None:
+        contents = [b"", b"\r\n--", b"--\r\n\r\n", bytes(range(256)) * 5]
+        body, kind = pack(contents)
+        pieces = (body[start : start + size] for start in range(0, len(body), size))
+        assert save_parts(pieces, boundary_of(kind), tmp_path, first=3) == len(contents)
+        assert [path.read_bytes() for path in sorted(tmp_path.iterdir())] == contents
+        assert sorted(path.name for path in tmp_path.iterdir())[0] == "000003.dcm"
+
+    def test_what_is_cut_off(self, tmp_path: Path) -> None:
+        body, kind = pack([b"one", b"two"])
+        for length in range(len(body) - 4):
+            with pytest.raises(BrokenBodyError):
+                save_parts(iter([body[:length]]), boundary_of(kind), tmp_path)
+
+    @pytest.mark.parametrize("kind", ["", "text/html", "multipart/related", "application/dicom; boundary=x"])
+    def test_other_types(self, kind: str) -> None:
+        with pytest.raises(BrokenBodyError):
+            boundary_of(kind)

@@ -1,0 +1,203 @@
+"""mmccd.outputs.report.html without a browser: what the file holds, and that it is the run's."""
+
+from __future__ import annotations
+
+import base64
+import gzip
+import io
+import json
+import re
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import matplotlib.image
+import nibabel as nib
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from tests.outputs.report.results import THRESHOLD, make_result, without_lesion
+
+from mmccd import NOTICE
+from mmccd.core.result import Result
+from mmccd.outputs.report.embedded import Box, grey_levels
+from mmccd.outputs.report.html import render_page, write_page
+from mmccd.outputs.report.wording import map_unit, threshold_sentence, warnings_without_names
+
+TILTED = ("LPS", (12.0, -7.0, 20.0))
+
+
+def data_of(page: str) -> dict[str, Any]:
+    found = re.search(r'<script type="application/json" id="data">(.*?)</script>', page, re.S)
+    assert found
+    return dict(json.loads(found[1]))
+
+
+def volume_of(page: str, name: str) -> nib.Nifti1Image:
+    content = gzip.decompress(base64.b64decode(data_of(page)["volumes"][name]))
+    return nib.Nifti1Image.from_bytes(content)
+
+
+def native(result: Result, image: nib.Nifti1Image) -> NDArray[Any]:
+    """An embedded volume put back into the input's grid, by its affine alone."""
+    whole = np.zeros(result.image.shape, dtype=np.asarray(image.dataobj).dtype)
+    places = np.argwhere(np.ones(image.shape, dtype=bool)) @ image.affine[:3, :3].T + image.affine[:3, 3]
+    inverse = np.linalg.inv(result.image.affine)
+    voxels = places @ inverse[:3, :3].T + inverse[:3, 3]
+    assert np.abs(voxels - np.round(voxels)).max() < 1e-3, "voxels lie on voxels"
+    whole[tuple(np.round(voxels).astype(int).T)] = np.asarray(image.dataobj).ravel()
+    return whole
+
+
+@pytest.mark.parametrize(("codes", "degrees"), [("RAS", (0.0, 0.0, 0.0)), TILTED, ("SPL", (0.0, 0.0, 0.0)), ("ASR", (5.0, 25.0, -10.0))])
+def test_volumes_keep_values_and_places(codes: str, degrees: tuple[float, float, float]) -> None:
+    result = make_result(codes, degrees)
+    page = render_page(result)
+    embedded = volume_of(page, "map")
+    assert embedded.get_data_dtype() == np.float32
+    assert nib.aff2axcodes(embedded.affine) == ("R", "A", "S")
+    assert np.array_equal(native(result, embedded), result.smoothed_map.data)
+    brain = native(result, volume_of(page, "brain"))
+    assert np.array_equal(brain, result.brain_mask.data)
+    flair = volume_of(page, "flair")
+    window = data_of(page)["window"]
+    shown = np.clip(native(result, flair), *window)
+    assert np.abs(shown - np.clip(result.image.data, *window))[brain > 0].max() <= flair.dataobj.slope
+
+
+def test_headers_hold_geometry_only() -> None:
+    header = volume_of(render_page(make_result(*TILTED)), "flair").header
+    for field in ("descrip", "aux_file", "db_name", "intent_name"):
+        assert header[field].item() == b""
+    assert int(header["sform_code"]) == 1
+    assert int(header["qform_code"]) == 0
+
+
+def test_margin() -> None:
+    result = make_result()
+    box, tight = Box.around(result.brain_mask), Box.around(result.brain_mask, 0.0)
+    assert all(wide.start <= narrow.start and wide.stop >= narrow.stop for wide, narrow in zip(box.part, tight.part, strict=True))
+    assert result.brain_mask.data.sum() == tight.cut(result.brain_mask.data).sum()
+    assert all(tight.cut(result.brain_mask.data).any(axis=(1, 2))[[0, -1]])
+
+
+def test_grey_levels_of_a_constant_and_of_nan() -> None:
+    levels, slope, low = grey_levels(np.array([np.nan, 3.0, 3.0], dtype=np.float32), (3.0, 3.0))
+    assert levels.tolist() == [0, 0, 0]
+    assert slope > 0
+    assert low == 3.0
+
+
+def test_nothing_of_the_patient() -> None:
+    result = make_result(
+        report={
+            "input": {"file": 'DICOM series 5 "SMITH JOHN flair"', "series_description": "SMITH JOHN flair", "shape": [1, 2, 3]},
+            "warnings": ['2 series look like FLAIR; series 5 "SMITH JOHN flair" was taken, not series 7 "SMITH other" (axial, 5 slices)'],
+        }
+    )
+    page = render_page(result)
+    assert "SMITH" not in page
+    assert "series 5 was taken, not series 7 (axial" in page
+    assert "SMITH" not in render_page(make_result())
+    assert "SMITH" in json.dumps(make_result().report), "it was there to be found"
+
+
+class Page(HTMLParser):
+    """Addresses, and identifiers that are used twice."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.addresses: list[str] = []
+        self.ids: list[str] = []
+        self.images_without_text = 0
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        content = dict(attrs)
+        self.addresses += [value for name in ("src", "href", "action", "srcset") if (value := content.get(name))]
+        self.ids += [value for name, value in content.items() if name == "id" and value]
+        self.images_without_text += tag == "img" and not content.get("alt")
+
+
+def test_the_page_stands_alone() -> None:
+    page = render_page(make_result())
+    parsed = Page()
+    parsed.feed(page)
+    assert parsed.addresses
+    assert all(address.startswith("data:image/png;base64,") for address in parsed.addresses)
+    assert len(parsed.ids) == len(set(parsed.ids))
+    assert parsed.images_without_text == 0
+    assert "default-src 'none'" in page
+    assert page.count(NOTICE) >= 2
+
+
+def test_text_is_escaped() -> None:
+    page = render_page(make_result())
+    assert "the brain was found &lt;by&gt; a test" in page
+    assert "</script><b>" not in render_page(make_result(report={"warnings": ["</script><b>bad</b>"]}))
+
+
+def test_nothing_found(tmp_path: Path) -> None:
+    path = tmp_path / "report.html"
+    write_page(without_lesion(make_result()), path)
+    assert "Nothing lies above the threshold." in path.read_text()
+
+
+def test_a_given_threshold_above_everything() -> None:
+    result = without_lesion(make_result(threshold=9.0, report={"threshold": {"value": 9.0, "source": "given", "calibration": None}}))
+    page = render_page(result)
+    assert "was given by the user" in page
+    assert data_of(page)["range"] == 9.0
+
+
+def test_calibration_in_words() -> None:
+    sentence = threshold_sentence(make_result(report={"volumes_ml": {"brain": 1400.0, "anomalous": 1.0}}).report)
+    assert f"In healthy brain of 6 validation cases (phantoms), 2 % of the voxels lie above the threshold {THRESHOLD}" in sentence
+    assert "about 28 mL" in sentence
+
+
+@pytest.mark.parametrize(
+    ("units", "reading", "kind", "unit"),
+    [
+        ("error", "paper", "paper", "SD of the brain's grey values"),
+        ("error", "code", "paper", "(SD of the brain's grey values)²"),
+        ("error", "paper", "range", "normalised grey values"),
+        ("slice_sd", "paper", "paper", "SD of the slice's own error"),
+    ],
+)
+def test_unit(units: str, reading: str, kind: str, unit: str) -> None:
+    report = {
+        "settings": {"cycle": {"reading": reading}, "postprocessing": {"units": units}},
+        "weights": {"forward": {"normalisation": {"flair": {"kind": kind}}}},
+    }
+    assert map_unit(report) == unit
+
+
+def test_a_short_description_does_not_change_other_words() -> None:
+    report = {"input": {"file": 'DICOM series 3 "T1"', "series_description": "T1"}, "warnings": ["the contrast looks like T1"]}
+    assert warnings_without_names(report) == ["the contrast looks like T1"]
+
+
+def pictures(page: str, part: str) -> list[NDArray[np.float32]]:
+    found = re.findall(rf'<img alt="[^"]*: {part}[^"]*" src="data:image/png;base64,([^"]*)">', page)
+    return [matplotlib.image.imread(io.BytesIO(base64.b64decode(text))) for text in found]
+
+
+@pytest.mark.parametrize("side", ["R", "L"])
+@pytest.mark.parametrize(("codes", "degrees"), [("RAS", (0.0, 0.0, 0.0)), ("ASR", (0.0, 0.0, 0.0)), TILTED])
+def test_pictures_are_radiological_and_in_register(side: str, codes: str, degrees: tuple[float, float, float]) -> None:
+    """The block is bright at the image's left where it is on the patient's right, and at the same place in what returned."""
+    page = render_page(make_result(codes, degrees, side=side))
+    places = []
+    for part in ("input", "FLAIR that returned"):
+        # Slices with the block only: the brightest picture.
+        picture = max(
+            (image[..., :3].mean(axis=2) if image.ndim == 3 else image for image in pictures(page, part)), key=lambda p: (p > 0.8).sum()
+        )
+        smooth = picture.astype(float)
+        rows, columns = np.nonzero(smooth > 0.8)
+        places.append((np.median(columns) / picture.shape[1], np.median(rows) / picture.shape[0]))
+    (x, y), (returned_x, returned_y) = places
+    assert (x < 0.45) if side == "R" else (x > 0.55)
+    assert y < 0.45
+    assert abs(x - returned_x) < 0.15
+    assert abs(y - returned_y) < 0.15
