@@ -1,8 +1,10 @@
-"""The pictures and figures of docs/how_it_works.md and docs/limits.md: the weights that ship, on phantoms of the built-in anatomy.
+"""The pictures and figures of docs/how_it_works.md and docs/limits.md: the weights that ship, on
+phantoms of the built-in anatomy.
 
 python benchmarks/documentation_pictures.py docs/images docs/results/limits.json [CASE ...]
 
-With names of cases only these are made anew (``start``: the picture of the first page; ``how``: those of how it works; ``refused``: the messages).
+With names of cases only these are made anew (``start``: the picture of the first page; ``how``:
+those of how it works; ``refused``: the messages).
 """
 
 from __future__ import annotations
@@ -87,8 +89,16 @@ def run(case: Case, pipeline: AnomalyPipeline) -> tuple[Phantom, Result]:
 def with_cycle(pipeline: AnomalyPipeline, **changes: Any) -> AnomalyPipeline:
     """The same pipeline and threshold with other settings of the cycle."""
     preset = replace(pipeline.preset, cycle=replace(pipeline.preset.cycle, **changes))
-    other = AnomalyPipeline(pipeline.pair, "balanced", "cpu", pipeline.threshold, intake=pipeline.intake)
-    inferer = MaskedCycleInferer(pipeline.pair.forward.load_scheduler(), preset.cycle, preset.batch_size, pipeline.precision, pipeline.seed)
+    other = AnomalyPipeline(
+        pipeline.pair, "balanced", "cpu", pipeline.threshold, intake=pipeline.intake
+    )
+    inferer = MaskedCycleInferer(
+        pipeline.pair.forward.load_scheduler(),
+        preset.cycle,
+        preset.batch_size,
+        pipeline.precision,
+        pipeline.seed,
+    )
     assert isinstance(pipeline.scorer, CycleScorer)
     other.preset, other.scorer = preset, replace(pipeline.scorer, inferer=inferer)
     return other
@@ -107,18 +117,26 @@ def figures(phantom: Phantom, result: Result) -> dict[str, float]:
 
 
 def draw_case(phantom: Phantom, result: Result, path: Path) -> None:
-    """Input with the lesion's outline, map, and what was marked, in the slice with most lesion (else with most of the map)."""
+    """Input with the lesion's outline, map, and what was marked, in the slice with most lesion
+    (else with most of the map).
+    """
     view = RadiologicalView.of(result)
     truth = RadiologicalView.of(replace(result, segmentation=phantom.lesion))
     extent = truth.segmentation.sum((1, 2))
-    index = int(extent.argmax()) if extent.any() else int(np.where(view.segmentation > 0, view.anomaly, 0).sum((1, 2)).argmax())
+    index = (
+        int(extent.argmax())
+        if extent.any()
+        else int(np.where(view.segmentation > 0, view.anomaly, 0).sum((1, 2)).argmax())
+    )
     figure, axes = plt.subplots(1, 3, figsize=(8.4, 3.5), facecolor="black")
     first = "FLAIR, lesion in green" if extent.any() else "FLAIR, healthy"
     for axis, title in zip(axes, (first, "anomaly map", "marked, in blue"), strict=True):
         view.draw_input(axis, index)
         axis.set_title(title, color="white", fontsize=9)
     if extent.any():
-        axes[0].contour(truth.segmentation[(index, *view.box)], levels=[0.5], colors=TRUTH, linewidths=1.0)
+        axes[0].contour(
+            truth.segmentation[(index, *view.box)], levels=[0.5], colors=TRUTH, linewidths=1.0
+        )
     colours = view.draw_map(axes[1], index)
     view.draw_outline(axes[2], index)
     figure.subplots_adjust(0.01, 0.02, 0.94, 0.91, 0.02)
@@ -128,7 +146,9 @@ def draw_case(phantom: Phantom, result: Result, path: Path) -> None:
 
 
 def refusals(intake: Intake) -> dict[str, str]:
-    """What the checks say of a T1, of a FLAIR whose front half is gone, and of a stack that ends early."""
+    """What the checks say of a T1, of a FLAIR whose front half is gone, and of a stack that ends
+    early.
+    """
     head = make_phantom(9007, None, CALM)
     flair, brain = head.images["flair"], head.brain
     rows = np.flatnonzero((brain.data > 0).any((0, 2)))
@@ -147,7 +167,14 @@ def refusal(intake: Intake, volume: Any) -> str:
     return ""
 
 
-def show(axis: Axes, image: Tensor | NDArray[Any], title: str, colours: str = GREY, low: float = -3.0, high: float = 2.5) -> None:
+def show(
+    axis: Axes,
+    image: Tensor | NDArray[Any],
+    title: str,
+    colours: str = GREY,
+    low: float = -3.0,
+    high: float = 2.5,
+) -> None:
     """One panel on the model grid: anterior up, the patient's right on the left."""
     axis.imshow(np.asarray(image), cmap=colours, vmin=low, vmax=high, interpolation="nearest")
     axis.set(xlim=(20, 107), ylim=(118, 10))
@@ -159,7 +186,9 @@ def outline(axis: Axes, strip: NDArray[np.bool_], colour: str = "#ff9d3c") -> No
     """A frame round a strip."""
     rows, columns = np.flatnonzero(strip.any(1)), np.flatnonzero(strip.any(0))
     corner = (columns[0] - 0.5, rows[0] - 0.5)
-    axis.add_patch(Rectangle(corner, len(columns), len(rows), fill=False, edgecolor=colour, linewidth=1.0))
+    axis.add_patch(
+        Rectangle(corner, len(columns), len(rows), fill=False, edgecolor=colour, linewidth=1.0)
+    )
 
 
 def save(figure: plt.Figure, path: Path) -> None:
@@ -180,9 +209,29 @@ def draw_start(images: Path) -> None:
     name = "phantom_builtin_0011"
     with TemporaryDirectory() as folder:
         trial, output = Path(folder) / "trial", Path(folder) / "out"
-        words = ["--subjects", "1", "--seed", "11", "--lesions", "glioma", "--slice-mm", "6", "--pixel-mm", "1.5"]
+        words = [
+            "--subjects",
+            "1",
+            "--seed",
+            "11",
+            "--lesions",
+            "glioma",
+            "--slice-mm",
+            "6",
+            "--pixel-mm",
+            "1.5",
+        ]
         cli.run(["phantom", str(trial), *words])
-        cli.run(["predict", str(trial / name / f"{name}_flair.nii.gz"), "--output", str(output), "--preset", "fast"])
+        cli.run(
+            [
+                "predict",
+                str(trial / name / f"{name}_flair.nii.gz"),
+                "--output",
+                str(output),
+                "--preset",
+                "fast",
+            ]
+        )
         shrink(output / "overview.png", images / "start_overview.png")
 
 
@@ -208,10 +257,20 @@ class OneSlice:
         """The slice with most lesion."""
         inside = phantom.brain.data > 0
         flair = to_model_slices(phantom.images["flair"], inside, pipeline.normalisation)
-        other = to_model_slices(phantom.images["t2"], inside, pipeline.pair.forward.normalisation("t2"), flair.transform)
-        truth = torch.from_numpy(flair.transform.to_model(phantom.lesion.data.astype(np.float32), 0.0) >= 0.5)
+        other = to_model_slices(
+            phantom.images["t2"], inside, pipeline.pair.forward.normalisation("t2"), flair.transform
+        )
+        truth = torch.from_numpy(
+            flair.transform.to_model(phantom.lesion.data.astype(np.float32), 0.0) >= 0.5
+        )
         index = int(truth.flatten(1).sum(1).argmax())
-        return cls(flair.image[index, 0], other.image[index, 0], flair.brain[index, 0], truth[index].numpy(), pipeline)
+        return cls(
+            flair.image[index, 0],
+            other.image[index, 0],
+            flair.brain[index, 0],
+            truth[index].numpy(),
+            pipeline,
+        )
 
     def strips(self) -> Tensor:
         """The preset's strips that touch the brain, bool ``(strips, size, size)``."""
@@ -221,7 +280,9 @@ class OneSlice:
     def error(self, returned: Tensor) -> Tensor:
         """What counts of x - x'."""
         signed = self.image - returned
-        bright, dark = side_weights(self.pipeline.preset.cycle.sign, self.pipeline.preset.cycle.other_side)
+        bright, dark = side_weights(
+            self.pipeline.preset.cycle.sign, self.pipeline.preset.cycle.other_side
+        )
         return (torch.where(signed > 0, bright, dark) * signed).abs()
 
     @torch.inference_mode()
@@ -231,13 +292,23 @@ class OneSlice:
         assert isinstance(scorer, CycleScorer)
         size, number = tuple(self.image.shape), torch.zeros(1, dtype=torch.int64)
         source, mask = self.image[None, None], strip[None, None]
-        condition = masked_condition(source, mask, normal_noise(0, number, number, 0, CONDITION, size))
+        condition = masked_condition(
+            source, mask, normal_noise(0, number, number, 0, CONDITION, size)
+        )
         start = normal_noise(0, number, torch.full_like(number, NO_MASK), 0, INITIAL, size)
         times = torch.full((1,), int(scorer.inferer.scheduler.timesteps[0]), dtype=torch.int64)
         with autocast(scorer.device, scorer.inferer.precision):
             imagined = scorer.forward(torch.cat([start, condition], 1), times).float()
             returned = scorer.backward(imagined).float()
-        return {name: value[0, 0] for name, value in (("x_r", condition), ("y_T", start), ("y", imagined), ("x'", returned))}
+        return {
+            name: value[0, 0]
+            for name, value in (
+                ("x_r", condition),
+                ("y_T", start),
+                ("y", imagined),
+                ("x'", returned),
+            )
+        }
 
 
 def draw_one_strip(one: OneSlice, path: Path) -> None:
@@ -277,8 +348,13 @@ def draw_sum(one: OneSlice, path: Path) -> None:
         show(axis, torch.where(one.brain, mean, 0), f"{count} of {len(masks)} strips", ERROR, 0, 3)
         for mask in masks[:count] if count < len(masks) else ():
             outline(axis, mask.numpy(), "#777777")
-    whole, inside = np.where(one.brain, mean, 0)[None].astype(np.float32), np.asarray(one.brain)[None]
-    smooth = replace(one.pipeline.preset.postprocessing, across_mm=0.0).smooth(whole, inside, 1.0)[0]
+    whole, inside = (
+        np.where(one.brain, mean, 0)[None].astype(np.float32),
+        np.asarray(one.brain)[None],
+    )
+    smooth = replace(one.pipeline.preset.postprocessing, across_mm=0.0).smooth(whole, inside, 1.0)[
+        0
+    ]
     show(axes[4], smooth, "smoothed; above the threshold", ERROR, 0, 3)
     assert one.pipeline.threshold is not None
     axes[4].contour(smooth > one.pipeline.threshold, levels=[0.5], colors=FOUND, linewidths=1.0)
@@ -289,14 +365,24 @@ def draw_sum(one: OneSlice, path: Path) -> None:
 def draw_rounds(one: OneSlice, path: Path) -> None:
     """What the first round finds suspicious is hidden in the second one."""
     image, brain = one.image[None, None], one.brain[None, None]
-    results = [with_cycle(one.pipeline, rounds=rounds).scorer.score(image, brain) for rounds in (1, 2)]
+    results = [
+        with_cycle(one.pipeline, rounds=rounds).scorer.score(image, brain) for rounds in (1, 2)
+    ]
     settings = one.pipeline.preset.cycle
-    hidden = suspicious_region(results[0].signed, brain, settings.suspicious_sd, settings.sign)[0, 0]
+    hidden = suspicious_region(results[0].signed, brain, settings.suspicious_sd, settings.sign)[
+        0, 0
+    ]
     first, second = (torch.nan_to_num(result.anomaly[0, 0]) * one.brain for result in results)
     figure, axes = plt.subplots(1, 4, figsize=(9.6, 2.8))
     show(axes[0], first, "map after one round", ERROR, 0, 3)
     show(axes[1], one.image, "orange: hidden in round two")
-    axes[1].imshow(np.ma.masked_where(~hidden.numpy(), hidden.numpy()), cmap="Wistia", vmin=0, vmax=1, interpolation="nearest")
+    axes[1].imshow(
+        np.ma.masked_where(~hidden.numpy(), hidden.numpy()),
+        cmap="Wistia",
+        vmin=0,
+        vmax=1,
+        interpolation="nearest",
+    )
     show(axes[2], second, "map after two rounds", ERROR, 0, 3)
     show(axes[3], second - first, "difference (red: more)", "RdBu_r", -1.5, 1.5)
     axes[3].contour(one.lesion, levels=[0.5], colors="black", linewidths=0.8)
@@ -307,7 +393,11 @@ def draw_rounds(one: OneSlice, path: Path) -> None:
 def draw_how(pipeline: AnomalyPipeline, images: Path) -> None:
     """The three pictures of docs/how_it_works.md."""
     one = OneSlice.of(make_phantom(CASES[0].seed, CASES[0].lesions, CALM), pipeline)
-    drawings: list[tuple[str, Callable[[OneSlice, Path], None]]] = [("strip", draw_one_strip), ("sum", draw_sum), ("rounds", draw_rounds)]
+    drawings: list[tuple[str, Callable[[OneSlice, Path], None]]] = [
+        ("strip", draw_one_strip),
+        ("sum", draw_sum),
+        ("rounds", draw_rounds),
+    ]
     for name, draw in drawings:
         draw(one, images / f"how_{name}.png")
 
@@ -315,8 +405,12 @@ def draw_how(pipeline: AnomalyPipeline, images: Path) -> None:
 def main() -> None:
     """Draw everything, or what is named, and write the figures."""
     images, output, names = Path(sys.argv[1]), Path(sys.argv[2]), sys.argv[3:]
-    pipeline = AnomalyPipeline.from_bundles(preset="balanced", device="cpu", intake=Intake(unchecked=True))
-    table: dict[str, Any] = json.loads(output.read_text()) if output.exists() else {"cases": {}, "refused": {}}
+    pipeline = AnomalyPipeline.from_bundles(
+        preset="balanced", device="cpu", intake=Intake(unchecked=True)
+    )
+    table: dict[str, Any] = (
+        json.loads(output.read_text()) if output.exists() else {"cases": {}, "refused": {}}
+    )
     table |= {"preset": "balanced", "target": pipeline.pair.target, "threshold": pipeline.threshold}
     if not names or "start" in names:
         draw_start(images)

@@ -1,8 +1,11 @@
-"""Draw what the cycle finds against what it costs, from runs of ``mmccd evaluate --grid`` (docs/benchmarks.md).
+"""Draw what the cycle finds against what it costs, from runs of ``mmccd evaluate --grid``
+(docs/benchmarks.md).
 
-python benchmarks/frontier.py --output docs/images/frontier.png [--postprocessing median] NAME=metrics.json [NAME=metrics.json ...]
+python benchmarks/frontier.py --output docs/images/frontier.png
+    [--postprocessing median] NAME=metrics.json [NAME=metrics.json ...]
 
-Cost is passes of f a slice (steps times strips, before strips without brain are skipped): time grows with it in a straight line on every machine.
+Cost is passes of f a slice (steps times strips, before strips without brain are skipped): time
+grows with it in a straight line on every machine.
 """
 
 from __future__ import annotations
@@ -35,7 +38,8 @@ class Point:
         strips: strips of a slice.
         auprc: pooled.
         interval: 95 %, over patients.
-        difference: gain over the first setting of the run with its interval; None for that setting itself.
+        difference: gain over the first setting of the run with its interval; None for that setting
+            itself.
     """
 
     steps: int
@@ -52,7 +56,11 @@ class Point:
 
 def read_points(path: Path, postprocessing: str) -> list[Point]:
     """The settings of one metrics.json, by cost."""
-    rows = [row for row in json.loads(path.read_text())["rows"] if row["postprocessing"]["name"] == postprocessing]
+    rows = [
+        row
+        for row in json.loads(path.read_text())["rows"]
+        if row["postprocessing"]["name"] == postprocessing
+    ]
     return sorted(map(_point, rows), key=lambda point: (point.steps, point.passes))
 
 
@@ -66,13 +74,24 @@ def _point(row: dict[str, Any]) -> Point:
 
 def markdown(name: str, points: list[Point]) -> str:
     """A table of the points, with the difference to the run's first setting."""
-    lines = [f"{name}:", "", "| steps | strips | passes of f a slice | AUPRC | difference to the finest setting |", "|---|---|---|---|---|"]
+    lines = [
+        f"{name}:",
+        "",
+        "| steps | strips | passes of f a slice | AUPRC | difference to the finest setting |",
+        "|---|---|---|---|---|",
+    ]
     for point in points:
         low, high = point.interval
         gain = "-"
         if point.difference:
-            gain = f"{point.difference['mean']:+.3f} [{point.difference['interval'][0]:+.3f}, {point.difference['interval'][1]:+.3f}]"
-        lines.append(f"| {point.steps} | {point.strips} | {point.passes} | {point.auprc:.3f} [{low:.3f}, {high:.3f}] | {gain} |")
+            gain = (
+                f"{point.difference['mean']:+.3f} [{point.difference['interval'][0]:+.3f},"
+                f" {point.difference['interval'][1]:+.3f}]"
+            )
+        lines.append(
+            f"| {point.steps} | {point.strips} | {point.passes} | {point.auprc:.3f} [{low:.3f},"
+            f" {high:.3f}] | {gain} |"
+        )
     return "\n".join(lines) + "\n"
 
 
@@ -82,7 +101,14 @@ def draw(runs: dict[str, list[Point]], path: Path) -> None:
     for axis, (name, points) in zip(axes[0], runs.items(), strict=True):
         for colour, steps in zip(COLOURS, sorted({point.steps for point in points}), strict=False):
             line = [point for point in points if point.steps == steps]
-            axis.plot([point.passes for point in line], [point.auprc for point in line], "o-", color=colour, ms=5, label=f"{steps} steps")
+            axis.plot(
+                [point.passes for point in line],
+                [point.auprc for point in line],
+                "o-",
+                color=colour,
+                ms=5,
+                label=f"{steps} steps",
+            )
         axis.set_xscale("log")
         axis.set_xlabel("passes of f a slice (steps x strips)")
         axis.set_ylabel("AUPRC")
@@ -96,7 +122,9 @@ def draw(runs: dict[str, list[Point]], path: Path) -> None:
 
 def main() -> None:
     """Read, draw, print the tables."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("runs", nargs="+", help="NAME=metrics.json")
     parser.add_argument("--output", required=True, type=Path)
     parser.add_argument("--postprocessing", default="median")

@@ -1,4 +1,5 @@
-"""Phantoms beside a real head, for docs/phantom.md: FLAIR, T1w and T2w of the built-in anatomy, of a label map with and without lesions, and of a patient.
+"""Phantoms beside a real head, for docs/phantom.md: FLAIR, T1w and T2w of the built-in anatomy, of
+a label map with and without lesions, and of a patient.
 
 python benchmarks/phantom_pictures.py LABEL_MAP CASE_FOLDER docs/images/phantom.png
 """
@@ -33,7 +34,10 @@ def phantom_rows(label_map: Path) -> list[tuple[str, dict[str, Volume], int]]:
         ("phantom, glioma", make_phantom(1, "glioma", THIN, brain)),
         ("phantom, iso-intense mass", make_phantom(2, "isointense", THIN, brain)),
         ("phantom, MS plaques", make_phantom(8, "ms", THIN, brain)),
-        ("phantom, stroke, head kept", make_phantom(5, "stroke", replace(THIN, slice_mm=5.0), head, head=True)),
+        (
+            "phantom, stroke, head kept",
+            make_phantom(5, "stroke", replace(THIN, slice_mm=5.0), head, head=True),
+        ),
     ]
     return [(title, phantom.images, best_slice(phantom)) for title, phantom in made]
 
@@ -51,14 +55,23 @@ def three_fifths(brain: NDArray[np.bool_]) -> int:
 
 
 def show(axes: Axes, volume: Volume, index: int) -> None:
-    """Anterior up, the patient's right on the left; window up to the 99.5th percentile of what is not background."""
+    """Anterior up, the patient's right on the left; window up to the 99.5th percentile of what is
+    not background.
+    """
     data = volume.data
     plane = data[:, :, index] if volume.affine[0, 0] < 0 else data[::-1, :, index]
     rows = np.flatnonzero((plane > 0.05 * data.max()).any(1))
     columns = np.flatnonzero((plane > 0.05 * data.max()).any(0))
     plane = plane[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
     spacing = volume.spacing
-    axes.imshow(plane.T, cmap="gray", origin="lower", vmin=0, vmax=np.percentile(data[data > 0], 99.5), aspect=spacing[1] / spacing[0])
+    axes.imshow(
+        plane.T,
+        cmap="gray",
+        origin="lower",
+        vmin=0,
+        vmax=np.percentile(data[data > 0], 99.5),
+        aspect=spacing[1] / spacing[0],
+    )
     axes.set_axis_off()
 
 
@@ -67,7 +80,10 @@ def main() -> None:
     label_map, folder, output = (Path(word) for word in sys.argv[1:4])
     (case,) = [case for case in find_cases(folder.parent) if case.name == folder.name]
     real = {name: read_nifti(case.images[name], name) for name in MODALITIES}
-    rows = [("patient (Lesjak et al. 2017)", real, three_fifths(real["flair"].data > 0)), *phantom_rows(label_map)]
+    rows = [
+        ("patient (Lesjak et al. 2017)", real, three_fifths(real["flair"].data > 0)),
+        *phantom_rows(label_map),
+    ]
     figure, axes = plt.subplots(len(MODALITIES), len(rows), figsize=(2.1 * len(rows), 7.4))
     for column, (title, images, index) in enumerate(rows):
         axes[0, column].set_title(title.replace(", ", ",\n"), fontsize=8)

@@ -1,6 +1,9 @@
-"""The build context of the image, build/image: the project's wheel, the pins, the models, and the MAP manifests made from app/app.yaml.
+"""The build context of the image, build/image: the project's wheel, the pins, the models, and the
+MAP manifests made from app/app.yaml.
 
-python docker/prepare.py [--wheels DIR]   (a folder with wheels that are taken instead of the registry's, e.g. torch's CPU build)
+python docker/prepare.py [--wheels DIR]
+
+--wheels: a folder with wheels that are taken instead of the registry's, e.g. torch's CPU build.
 """
 
 from __future__ import annotations
@@ -72,10 +75,27 @@ def prepare(context: Path, wheels: Path | None) -> None:
     with tempfile.TemporaryDirectory() as copy:  # setuptools builds inside the folder it is given
         source = Path(copy) / "source"
         for name in ("app", "bundles"):
-            shutil.copytree(ROOT / name, source / name, ignore=shutil.ignore_patterns("__pycache__", "research", "runs", "*.egg-info"))
+            shutil.copytree(
+                ROOT / name,
+                source / name,
+                ignore=shutil.ignore_patterns("__pycache__", "research", "runs", "*.egg-info"),
+            )
         for name in ("setup.cfg", "setup.py", "pyproject.toml", "README.md", "LICENSE"):
             shutil.copy(ROOT / name, source)
-        subprocess.run([sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--wheel-dir", str(context), str(source)], check=True)
+        subprocess.run(
+            [
+                sys.executable,
+                "-m",
+                "pip",
+                "wheel",
+                "--quiet",
+                "--no-deps",
+                "--wheel-dir",
+                str(context),
+                str(source),
+            ],
+            check=True,
+        )
     shutil.copy(ROOT / "constraints.txt", context)
     for name in ("entrypoint.sh", "install.sh"):
         shutil.copy(ROOT / "docker" / name, context)
@@ -85,15 +105,24 @@ def prepare(context: Path, wheels: Path | None) -> None:
         shutil.copy(ROOT / "app" / name, holoscan / "app")
     for name in BUNDLES:
         shutil.copytree(
-            ROOT / "bundles" / name, holoscan / "models" / name, ignore=shutil.ignore_patterns("research", "runs", "__pycache__")
+            ROOT / "bundles" / name,
+            holoscan / "models" / name,
+            ignore=shutil.ignore_patterns("research", "runs", "__pycache__"),
         )
-    shutil.copytree(ROOT / "docs", holoscan / "docs", ignore=shutil.ignore_patterns("images", "results", "benchmarks"))
+    shutil.copytree(
+        ROOT / "docs",
+        holoscan / "docs",
+        ignore=shutil.ignore_patterns("images", "results", "benchmarks"),
+    )
     for name in ("README.md", "LICENSE"):
         shutil.copy(ROOT / name, holoscan / "docs")
     config = yaml.safe_load((ROOT / "app" / "app.yaml").read_text())
     manifests = context / "manifests"
     manifests.mkdir()
-    for name, content in (("app.json", app_manifest(config)), ("pkg.json", package_manifest(config))):
+    for name, content in (
+        ("app.json", app_manifest(config)),
+        ("pkg.json", package_manifest(config)),
+    ):
         (manifests / name).write_text(json.dumps(content, indent=2) + "\n")
 
 

@@ -1,7 +1,9 @@
-"""MkDocs hooks: files of the repository outside docs/ as pages and files of the site, without copies.
+"""MkDocs hooks: files of the repository outside docs/ as pages and files of the site, without
+copies.
 
-A page links as a code host wants it (``../bundles/NAME/docs/model_card.md`` from ``docs/brain.md``). In the site such a file lies under its path in the
-repository, and the files of docs/ lie at the top; links are rewritten accordingly.
+A page links as a code host wants it (``../bundles/NAME/docs/model_card.md`` from
+``docs/brain.md``). In the site such a file lies under its path in the repository, and the files of
+docs/ lie at the top; links are rewritten accordingly.
 """
 
 from __future__ import annotations
@@ -37,23 +39,36 @@ def on_files(files: Any, config: Any) -> Any:
 def on_page_markdown(markdown: str, page: Any, **_: Any) -> str:
     """Rewrite relative links from places in the repository to places in the site."""
     place = page.file.src_uri
-    return _LINK.sub(lambda match: match[1] + site_link(place, match[2]) + (match[3] or "") + match[4], markdown)
+    return _LINK.sub(
+        lambda match: match[1] + site_link(place, match[2]) + (match[3] or "") + match[4], markdown
+    )
 
 
 def on_page_content(html: str, **_: Any) -> str:
-    """References of the docstrings (``:func:`~mmccd.bundle.bundle.find_bundles```) as names, with a link where the page shows what they mean."""
+    """References of the docstrings (``:func:`~mmccd.bundle.bundle.find_bundles```) as names, with a
+    link where the page shows what they mean.
+    """
     return _ROLE.sub(lambda match: _reference(match[1], html), html)
 
 
 def _reference(target: str, html: str) -> str:
     name = target.rpartition(".")[2] if target.startswith("~") else target
     full = target.removeprefix("~")
-    return f'<a href="#{full}"><code>{name}</code></a>' if f'id="{full}"' in html else f"<code>{name}</code>"
+    return (
+        f'<a href="#{full}"><code>{name}</code></a>'
+        if f'id="{full}"' in html
+        else f"<code>{name}</code>"
+    )
 
 
 def outside() -> list[str]:
     """Paths in the repository, sorted."""
-    return sorted(path.relative_to(ROOT).as_posix() for pattern in OUTSIDE for path in ROOT.glob(pattern) if path.is_file())
+    return sorted(
+        path.relative_to(ROOT).as_posix()
+        for pattern in OUTSIDE
+        for path in ROOT.glob(pattern)
+        if path.is_file()
+    )
 
 
 def site_link(place: str, link: str) -> str:

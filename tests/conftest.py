@@ -1,4 +1,6 @@
-"""Shared fixtures: real data where it is, and a complete pair of bundles with tiny random networks."""
+"""Shared fixtures: real data where it is, and a complete pair of bundles with tiny random
+networks.
+"""
 
 from __future__ import annotations
 
@@ -30,7 +32,9 @@ TINY = {
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Processes that run tests side by side share the cores; each, and every program that it starts, has its threads from its start on."""
+    """Processes that run tests side by side share the cores; each, and every program that it
+    starts, has its threads from its start on.
+    """
     processes = len(getattr(config.option, "tx", None) or [])
     if processes > 1:
         os.environ.setdefault("OMP_NUM_THREADS", str(max(1, (os.cpu_count() or 1) // processes)))
@@ -55,7 +59,10 @@ def real_data() -> Path:
 def tiny_networks() -> dict[str, TranslationUNet]:
     """f and g with random weights, all layers awake (MONAI starts the last one at zero)."""
     torch.manual_seed(0)
-    networks = {name: TranslationUNet(channels, **TINY).eval() for name, channels in ((FORWARD, 2), (BACKWARD, 1))}
+    networks = {
+        name: TranslationUNet(channels, **TINY).eval()
+        for name, channels in ((FORWARD, 2), (BACKWARD, 1))
+    }
     for network in networks.values():
         for parameter in network.parameters():
             torch.nn.init.normal_(parameter, std=0.1)
@@ -64,19 +71,25 @@ def tiny_networks() -> dict[str, TranslationUNet]:
 
 @pytest.fixture
 def tiny_bundles(tmp_path: Path, tiny_networks: dict[str, TranslationUNet]) -> Path:
-    """A writable copy of both bundles with tiny flair-t2 weights, quick presets and no calibration."""
+    """A writable copy of both bundles with tiny flair-t2 weights, quick presets and no
+    calibration.
+    """
     return make_tiny_bundles(tmp_path / "bundles", tiny_networks)
 
 
 @pytest.fixture(scope="session")
-def shared_bundles(tmp_path_factory: pytest.TempPathFactory, tiny_networks: dict[str, TranslationUNet]) -> Path:
+def shared_bundles(
+    tmp_path_factory: pytest.TempPathFactory, tiny_networks: dict[str, TranslationUNet]
+) -> Path:
     """The same for fixtures that live longer than one test. Not to be changed."""
     return make_tiny_bundles(tmp_path_factory.mktemp("shared") / "bundles", tiny_networks)
 
 
 @pytest.fixture(scope="session")
 def healthy_phantom() -> Phantom:
-    """A healthy brain with voxels of 2 x 2 x 12 mm; made once, because that takes seconds. Not to be changed."""
+    """A healthy brain with voxels of 2 x 2 x 12 mm; made once, because that takes seconds. Not to
+    be changed.
+    """
     return make_phantom(1, None, Acquisition(slice_mm=12.0, pixel_mm=2.0))
 
 
@@ -87,12 +100,22 @@ def lesion_phantom() -> Phantom:
 
 
 @pytest.fixture(scope="session")
-def phantom_data(tmp_path_factory: pytest.TempPathFactory, healthy_phantom: Phantom, lesion_phantom: Phantom) -> Path:
-    """Three cases in BraTS layout: train ``healthy`` and ``lesion``, val ``mirrored`` (healthy from the other side). Not to be changed."""
+def phantom_data(
+    tmp_path_factory: pytest.TempPathFactory, healthy_phantom: Phantom, lesion_phantom: Phantom
+) -> Path:
+    """Three cases in BraTS layout: train ``healthy`` and ``lesion``, val ``mirrored`` (healthy from
+    the other side). Not to be changed.
+    """
     folder = tmp_path_factory.mktemp("phantoms")
-    for name, phantom in (("healthy", healthy_phantom), ("lesion", lesion_phantom), ("mirrored", mirrored(healthy_phantom))):
+    for name, phantom in (
+        ("healthy", healthy_phantom),
+        ("lesion", lesion_phantom),
+        ("mirrored", mirrored(healthy_phantom)),
+    ):
         write_phantom(phantom, folder, name)
-    (folder / "split.json").write_text(json.dumps({"train": ["healthy", "lesion"], "val": ["mirrored"], "test": []}))
+    (folder / "split.json").write_text(
+        json.dumps({"train": ["healthy", "lesion"], "val": ["mirrored"], "test": []})
+    )
     return folder
 
 
@@ -103,7 +126,9 @@ def mirrored(phantom: Phantom) -> Phantom:
         return volume.with_data(volume.data[::-1].copy())
 
     images = {name: flipped(image) for name, image in phantom.images.items()}
-    return replace(phantom, images=images, lesion=flipped(phantom.lesion), brain=flipped(phantom.brain))
+    return replace(
+        phantom, images=images, lesion=flipped(phantom.lesion), brain=flipped(phantom.brain)
+    )
 
 
 def make_tiny_bundles(root: Path, networks: dict[str, TranslationUNet]) -> Path:
@@ -116,12 +141,20 @@ def make_tiny_bundles(root: Path, networks: dict[str, TranslationUNet]) -> Path:
     content["calibrations"] = []
     for preset in content["presets"].values():
         # both signs: the map of a random network is above 0 nearly everywhere
-        preset["cycle"] |= {"steps": 1, "stride": 16, "width": 16, "sign": "both", "other_side": 0.0}
+        preset["cycle"] |= {
+            "steps": 1,
+            "stride": 16,
+            "width": 16,
+            "sign": "both",
+            "other_side": 0.0,
+        }
     path.write_text(json.dumps(content))
     return root
 
 
-def write_weights(bundle: Path, network: TranslationUNet, source: str, target: str, name: str = "model") -> Path:
+def write_weights(
+    bundle: Path, network: TranslationUNet, source: str, target: str, name: str = "model"
+) -> Path:
     """A float16 weight file with its card, as ``mmccd export`` writes them."""
     path = bundle / "models" / f"{name}.pt"
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -131,7 +164,10 @@ def write_weights(bundle: Path, network: TranslationUNet, source: str, target: s
         "target": target,
         "network": network.settings,
         "scheduler": MaskedDiffusionScheduler(beta_start=1e-4, beta_end=0.02).settings,
-        "normalisation": {modality: Normalisation.for_modality(modality).as_dict() for modality in (source, target)},
+        "normalisation": {
+            modality: Normalisation.for_modality(modality).as_dict()
+            for modality in (source, target)
+        },
         "licence": "random numbers",
         "sha256": file_sha256(path),
     }

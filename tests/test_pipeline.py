@@ -20,7 +20,13 @@ from torch import Tensor
 from mmccd.brain import Brain, find_brain
 from mmccd.bundle.bundle import load_pair, write_calibrations
 from mmccd.bundle.calibration import Calibration, CalibrationKey
-from mmccd.core.errors import CancelledError, ModelError, ResourceError, UnsuitableInputError, UsageError
+from mmccd.core.errors import (
+    CancelledError,
+    ModelError,
+    ResourceError,
+    UnsuitableInputError,
+    UsageError,
+)
 from mmccd.core.result import CycleResult, Result
 from mmccd.core.volume import Volume
 from mmccd.methods.scorer import ParallelScorer
@@ -74,9 +80,15 @@ def test_segmentation_is_the_smoothed_map_above_the_threshold(result: Result) ->
     segmentation = result.segmentation
     assert segmentation.data.dtype == np.uint8
     assert segmentation.same_grid(result.image)
-    assert np.array_equal(segmentation.data, (result.smoothed_map.data > THRESHOLD).astype(np.uint8))
-    assert 0.02 < segmentation.data.sum() / result.brain_mask.data.sum() < 0.98, "a threshold that tests something"
-    assert not np.array_equal(segmentation.data, (result.anomaly_map.data > THRESHOLD).astype(np.uint8)), "the filter does something"
+    assert np.array_equal(
+        segmentation.data, (result.smoothed_map.data > THRESHOLD).astype(np.uint8)
+    )
+    assert 0.02 < segmentation.data.sum() / result.brain_mask.data.sum() < 0.98, (
+        "a threshold that tests something"
+    )
+    assert not np.array_equal(
+        segmentation.data, (result.anomaly_map.data > THRESHOLD).astype(np.uint8)
+    ), "the filter does something"
     assert (result.smoothed_map.data[result.brain_mask.data == 0] == 0).all()
 
 
@@ -85,14 +97,20 @@ def test_report(result: Result, flair: Volume) -> None:
     assert json.loads(json.dumps(report, allow_nan=False)) == report
     assert (report["status"], report["notice"], report["anomaly_found"]) == ("done", NOTICE, True)
     assert report["threshold"] == {"value": THRESHOLD, "source": "given", "calibration": None}
-    assert report["volumes_ml"]["brain"] == pytest.approx(result.brain_mask.data.sum() * flair.voxel_ml, abs=1e-3)
-    assert report["volumes_ml"]["anomalous"] == pytest.approx(result.segmentation.data.sum() * flair.voxel_ml, abs=1e-3)
+    assert report["volumes_ml"]["brain"] == pytest.approx(
+        result.brain_mask.data.sum() * flair.voxel_ml, abs=1e-3
+    )
+    assert report["volumes_ml"]["anomalous"] == pytest.approx(
+        result.segmentation.data.sum() * flair.voxel_ml, abs=1e-3
+    )
     values = result.anomaly_map.data[result.brain_mask.data > 0]
     assert report["map"]["mean"] == pytest.approx(values.mean(), rel=0.02)
     assert report["map"]["max"] == pytest.approx(values.max())
     assert report["input"]["shape"] == list(flair.shape)
     assert report["input"]["brain_found_by"] == "already stripped"
-    assert report["input"]["slices_with_brain"] == int(result.brain_mask.data.any(axis=(0, 1)).sum())
+    assert report["input"]["slices_with_brain"] == int(
+        result.brain_mask.data.any(axis=(0, 1)).sum()
+    )
     settings = report["settings"]
     assert {key: settings[key] for key in ("preset", "target", "precision", "device", "seed")} == {
         "preset": "fast",
@@ -107,7 +125,9 @@ def test_report(result: Result, flair: Volume) -> None:
     assert {"brain", "cycle", "segmentation"} <= set(report["timings_s"])
 
 
-def test_warnings_of_the_reader_and_of_the_weights_are_passed_on(shared_bundles: Path, flair: Volume) -> None:
+def test_warnings_of_the_reader_and_of_the_weights_are_passed_on(
+    shared_bundles: Path, flair: Volume
+) -> None:
     pair = replace(load_pair(shared_bundles), warnings=("research weights",))
     volume = replace(flair, provenance={"warning": "no orientation"})
     found = AnomalyPipeline(pair, "fast", "cpu", THRESHOLD).run(volume).report["warnings"]
@@ -115,7 +135,9 @@ def test_warnings_of_the_reader_and_of_the_weights_are_passed_on(shared_bundles:
     assert "no orientation" in found
 
 
-def test_same_seed_same_bytes(pipeline: AnomalyPipeline, result: Result, shared_bundles: Path, flair: Volume) -> None:
+def test_same_seed_same_bytes(
+    pipeline: AnomalyPipeline, result: Result, shared_bundles: Path, flair: Volume
+) -> None:
     again = make_pipeline(shared_bundles, threshold=THRESHOLD, seed=0).run(flair)
     assert again.anomaly_map.data.tobytes() == result.anomaly_map.data.tobytes()
     other = make_pipeline(shared_bundles, threshold=THRESHOLD, seed=1).run(flair)
@@ -127,9 +149,13 @@ def test_same_seed_same_bytes(pipeline: AnomalyPipeline, result: Result, shared_
 def turned(volume: Volume, codes: str) -> Volume:
     """The same head stored in another axis order."""
     image = nib.Nifti1Image(volume.data, volume.affine)
-    transform = orientations.ornt_transform(nib.io_orientation(volume.affine), orientations.axcodes2ornt(codes))
+    transform = orientations.ornt_transform(
+        nib.io_orientation(volume.affine), orientations.axcodes2ornt(codes)
+    )
     new = image.as_reoriented(transform)
-    return Volume(np.ascontiguousarray(new.get_fdata(dtype=np.float32)), new.affine, volume.modality)
+    return Volume(
+        np.ascontiguousarray(new.get_fdata(dtype=np.float32)), new.affine, volume.modality
+    )
 
 
 def stored_as(volume: Volume, like: Volume) -> NDArray[np.float32]:
@@ -139,10 +165,15 @@ def stored_as(volume: Volume, like: Volume) -> NDArray[np.float32]:
 
 
 @pytest.mark.parametrize("codes", ["LPS", "ASR", "SLP", "IPR"])
-def test_axis_order_does_not_matter(pipeline: AnomalyPipeline, result: Result, flair: Volume, codes: str) -> None:
+def test_axis_order_does_not_matter(
+    pipeline: AnomalyPipeline, result: Result, flair: Volume, codes: str
+) -> None:
     other = pipeline.run(turned(flair, codes))
     assert other.anomaly_map.shape == turned(flair, codes).shape
-    assert np.abs(stored_as(other.anomaly_map, flair) - result.anomaly_map.data).max() < 1e-5 * result.anomaly_map.data.max()
+    assert (
+        np.abs(stored_as(other.anomaly_map, flair) - result.anomaly_map.data).max()
+        < 1e-5 * result.anomaly_map.data.max()
+    )
     assert np.mean(stored_as(other.segmentation, flair) != result.segmentation.data) < 1e-4
 
 
@@ -152,12 +183,20 @@ def test_oblique_affine(pipeline: AnomalyPipeline, result: Result, flair: Volume
     oblique = Volume(flair.data, affine @ flair.affine, "flair")
     other = pipeline.run(oblique)
     assert np.array_equal(other.anomaly_map.affine, oblique.affine)
-    assert np.abs(other.anomaly_map.data - result.anomaly_map.data).max() < 1e-4 * result.anomaly_map.data.max()
+    assert (
+        np.abs(other.anomaly_map.data - result.anomaly_map.data).max()
+        < 1e-4 * result.anomaly_map.data.max()
+    )
 
 
-def test_intensity_scale_does_not_matter(pipeline: AnomalyPipeline, result: Result, flair: Volume) -> None:
+def test_intensity_scale_does_not_matter(
+    pipeline: AnomalyPipeline, result: Result, flair: Volume
+) -> None:
     other = pipeline.run(flair.with_data(flair.data * 37.5))
-    assert np.abs(other.anomaly_map.data - result.anomaly_map.data).max() < 1e-3 * result.anomaly_map.data.max()
+    assert (
+        np.abs(other.anomaly_map.data - result.anomaly_map.data).max()
+        < 1e-3 * result.anomaly_map.data.max()
+    )
 
 
 def test_given_mask(pipeline: AnomalyPipeline, flair: Volume) -> None:
@@ -165,7 +204,9 @@ def test_given_mask(pipeline: AnomalyPipeline, flair: Volume) -> None:
     mask[: mask.shape[0] // 2] = False
     found = pipeline.run(flair, flair.with_data(mask.astype(np.float32), "mask"))
     assert found.report["input"]["brain_found_by"] == "given mask"
-    assert any("width" in text or "flat" in text or "contrast" in text for text in found.report["warnings"])
+    assert any(
+        "width" in text or "flat" in text or "contrast" in text for text in found.report["warnings"]
+    )
     assert np.array_equal(found.brain_mask.data > 0, mask)
     assert (found.anomaly_map.data[~mask] == 0).all()
     assert (found.anomaly_map.data[mask] > 0).mean() > 0.95
@@ -177,16 +218,24 @@ def test_wanted_slices_only(pipeline: AnomalyPipeline, result: Result, flair: Vo
     maps = pipeline.maps(flair, find_brain(flair), wanted)
     assert maps.brain.any(axis=(0, 1)).nonzero()[0].tolist() == [5, 8]
     assert (maps.anomaly[:, :, ~wanted] == 0).all()
-    assert np.allclose(maps.anomaly[:, :, wanted], result.anomaly_map.data[:, :, wanted], rtol=0, atol=1e-5)
+    assert np.allclose(
+        maps.anomaly[:, :, wanted], result.anomaly_map.data[:, :, wanted], rtol=0, atol=1e-5
+    )
     postprocessing = pipeline.preset.postprocessing
     inside = maps.slices.brain[:, 0].numpy()
-    alone = postprocessing.smooth(np.where(inside, maps.cycle.anomaly[:, 0].numpy(), 0), inside, flair.spacing[2])
-    assert np.array_equal(maps.model_smoothed, alone), "smoothed with what was run, and nothing else"
+    alone = postprocessing.smooth(
+        np.where(inside, maps.cycle.anomaly[:, 0].numpy(), 0), inside, flair.spacing[2]
+    )
+    assert np.array_equal(maps.model_smoothed, alone), (
+        "smoothed with what was run, and nothing else"
+    )
     reach = postprocessing.reach(flair.spacing[2])
     near = np.abs(np.arange(len(wanted)) - 5) <= reach
     assert reach > 0
     smoothed = pipeline.maps(flair, find_brain(flair), near).smoothed
-    assert np.allclose(smoothed[:, :, 5], result.smoothed_map.data[:, :, 5], rtol=0, atol=1e-5), "neighbours within reach are enough"
+    assert np.allclose(smoothed[:, :, 5], result.smoothed_map.data[:, :, 5], rtol=0, atol=1e-5), (
+        "neighbours within reach are enough"
+    )
 
 
 def test_wanted_slices_are_counted_from_below(pipeline: AnomalyPipeline, flair: Volume) -> None:
@@ -218,7 +267,9 @@ class BrokenScorer:
     def __init__(self, fail: Callable[[], object]) -> None:
         self.fail = fail
 
-    def score(self, image: Tensor, brain: Tensor, progress: object = None, cancelled: object = None) -> CycleResult:
+    def score(
+        self, image: Tensor, brain: Tensor, progress: object = None, cancelled: object = None
+    ) -> CycleResult:
         self.fail()
         raise AssertionError("did not fail")
 
@@ -232,7 +283,11 @@ def raise_memory_error(*message: str) -> Callable[[], object]:
 
 @pytest.mark.parametrize(
     "fail",
-    [raise_memory_error("Unable to allocate 12 GiB"), raise_memory_error(), lambda: torch.empty(2**60)],
+    [
+        raise_memory_error("Unable to allocate 12 GiB"),
+        raise_memory_error(),
+        lambda: torch.empty(2**60),
+    ],
     ids=["numpy", "without a message", "torch on a CPU"],
 )
 def test_out_of_memory(shared_bundles: Path, flair: Volume, fail: Callable[[], object]) -> None:
@@ -263,7 +318,10 @@ def test_maps_need_no_threshold_but_a_run_does(shared_bundles: Path, flair: Volu
 def test_calibration_is_used(tiny_bundles: Path, flair: Volume) -> None:
     pair = load_pair(tiny_bundles)
     key = pair.key(pair.preset("fast"), "fp32")
-    write_calibrations(tiny_bundles, [Calibration(key, 0.625, {"data": "healthy", "wanted_rate": 0.05}, {"mean": 0.1})])
+    write_calibrations(
+        tiny_bundles,
+        [Calibration(key, 0.625, {"data": "healthy", "wanted_rate": 0.05}, {"mean": 0.1})],
+    )
     pipeline = make_pipeline(tiny_bundles)
     assert pipeline.threshold == 0.625
     wanted = pipeline.run(flair).report["threshold"]
@@ -287,11 +345,15 @@ def with_settings(key: CalibrationKey, room: str, **changes: Any) -> Calibration
         pytest.param(lambda key: with_settings(key, "cycle", stride=8), id="stride"),
         pytest.param(lambda key: with_settings(key, "cycle", steps=2), id="steps"),
         pytest.param(lambda key: with_settings(key, "cycle", reading="code"), id="reading"),
-        pytest.param(lambda key: with_settings(key, "postprocessing", median_size=3), id="median filter"),
+        pytest.param(
+            lambda key: with_settings(key, "postprocessing", median_size=3), id="median filter"
+        ),
     ],
 )
 def test_calibration_of_something_else_is_not_used(
-    tiny_bundles: Path, monkeypatch: pytest.MonkeyPatch, other: Callable[[CalibrationKey], CalibrationKey]
+    tiny_bundles: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    other: Callable[[CalibrationKey], CalibrationKey],
 ) -> None:
     monkeypatch.setattr("mmccd.bundle.bundle.has_fast_bf16", lambda device: False)
     pair = load_pair(tiny_bundles)
@@ -301,13 +363,20 @@ def test_calibration_of_something_else_is_not_used(
         make_pipeline(tiny_bundles)
 
 
-def test_several_devices_share_a_volume(shared_bundles: Path, flair: Volume, result: Result, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_several_devices_share_a_volume(
+    shared_bundles: Path, flair: Volume, result: Result, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Two devices, here twice the CPU: the map of one up to rounding."""
-    monkeypatch.setattr("mmccd.pipeline.choose_devices", lambda names: (torch.device("cpu"), torch.device("cpu")))
+    monkeypatch.setattr(
+        "mmccd.pipeline.choose_devices", lambda names: (torch.device("cpu"), torch.device("cpu"))
+    )
     pipeline = make_pipeline(shared_bundles, threshold=THRESHOLD)
     assert isinstance(pipeline.scorer, ParallelScorer)
     shared = pipeline.run(flair)
-    assert np.abs(shared.anomaly_map.data - result.anomaly_map.data).max() < 1e-5 * result.anomaly_map.data.max()
+    assert (
+        np.abs(shared.anomaly_map.data - result.anomaly_map.data).max()
+        < 1e-5 * result.anomaly_map.data.max()
+    )
     assert shared.report["settings"]["device"] == "cpu,cpu"
 
 
@@ -335,16 +404,24 @@ def test_nan_in_the_brain_is_refused(pipeline: AnomalyPipeline, flair: Volume) -
 
 def test_nothing_found_is_a_result(shared_bundles: Path, flair: Volume) -> None:
     report = make_pipeline(shared_bundles, threshold=1e9).run(flair).report
-    assert (report["status"], report["anomaly_found"], report["volumes_ml"]["anomalous"]) == ("done", False, 0.0)
+    assert (report["status"], report["anomaly_found"], report["volumes_ml"]["anomalous"]) == (
+        "done",
+        False,
+        0.0,
+    )
 
 
 def test_real_volume(shared_bundles: Path, real_data: Path) -> None:
     """A thin slab of a real FLAIR volume keeps its grid; the map ends where the brain ends."""
     image = nib.load(real_data / "ms" / "OPENMS_26" / "OPENMS_26_flair.nii.gz").slicer[:, :, 80:92]
-    volume = Volume(np.asarray(image.get_fdata(dtype=np.float32)), np.asarray(image.affine), "flair")
+    volume = Volume(
+        np.asarray(image.get_fdata(dtype=np.float32)), np.asarray(image.affine), "flair"
+    )
     with pytest.raises(UnsuitableInputError, match="12 axial slices"):
         make_pipeline(shared_bundles, threshold=THRESHOLD).run(volume)
-    found = make_pipeline(shared_bundles, threshold=THRESHOLD, intake=Intake(unchecked=True)).run(volume)
+    found = make_pipeline(shared_bundles, threshold=THRESHOLD, intake=Intake(unchecked=True)).run(
+        volume
+    )
     assert any("12 axial slices" in text for text in found.report["warnings"])
     assert np.array_equal(found.anomaly_map.affine, volume.affine)
     assert (found.anomaly_map.data[volume.data == 0] == 0).mean() > 0.99

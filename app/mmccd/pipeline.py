@@ -1,4 +1,6 @@
-"""Volume in, Result out: the one Python API behind the command line, the application and the evaluation."""
+"""Volume in, Result out: the one Python API behind the command line, the application and the
+evaluation.
+"""
 
 from __future__ import annotations
 
@@ -65,14 +67,17 @@ class AnomalyPipeline:
     Args:
         pair: the bundles.
         preset: name of a preset.
-        device: name of one or several devices, see :func:`~mmccd.models.device.choose_devices`; several share the slices of a volume.
+        device: name of one or several devices, see :func:`~mmccd.models.device.choose_devices`;
+            several share the slices of a volume.
         threshold: h; None for the calibrated one.
         seed: seed of all noise.
-        require_threshold: whether a missing calibration is an error (it is not where only maps are wanted).
+        require_threshold: whether a missing calibration is an error (it is not where only maps are
+            wanted).
         intake: how volumes are received: brain extraction, bias correction, checks.
 
     Raises:
-        ModelError: weights that cannot be loaded; no calibration for these settings and no threshold.
+        ModelError: weights that cannot be loaded; no calibration for these settings and no
+            threshold.
         UsageError: unknown preset or device.
     """
 
@@ -93,11 +98,14 @@ class AnomalyPipeline:
         self.precision = pair.choose_precision(self.preset, *self.devices)
         self.seed = seed
         self.intake = replace(intake or Intake(pair.root), device=self.device)
-        self.calibration: Calibration | None = pair.calibration(self.preset, self.precision) if threshold is None else None
+        self.calibration: Calibration | None = (
+            pair.calibration(self.preset, self.precision) if threshold is None else None
+        )
         if threshold is None and self.calibration is None and require_threshold:
             raise ModelError(
-                f"{pair.root}: no calibration for target {pair.target}, preset {preset}, {self.precision} and these weights "
-                f"(found {len(pair.calibrations)} for other settings); give --threshold, or run 'mmccd calibrate'"
+                f"{pair.root}: no calibration for target {pair.target}, preset {preset},"
+                f" {self.precision} and these weights (found {len(pair.calibrations)} for other"
+                " settings); give --threshold, or run 'mmccd calibrate'"
             )
         known = self.calibration or pair.calibration(self.preset, self.precision)
         self.normal_range: NormalRange | None = known.normal_range if known else None
@@ -117,8 +125,12 @@ class AnomalyPipeline:
         seed: int = 0,
         intake: Intake | None = None,
     ) -> AnomalyPipeline:
-        """From the folder that holds both bundles (see :func:`~mmccd.bundle.bundle.find_bundles`); raises as the class and :func:`~mmccd.bundle.bundle.load_pair`."""
-        return cls(load_pair(find_bundles(bundles), target), preset, device, threshold, seed, intake=intake)
+        """From the folder that holds both bundles (see :func:`~mmccd.bundle.bundle.find_bundles`);
+        raises as the class and :func:`~mmccd.bundle.bundle.load_pair`.
+        """
+        return cls(
+            load_pair(find_bundles(bundles), target), preset, device, threshold, seed, intake=intake
+        )
 
     def maps(
         self,
@@ -138,7 +150,8 @@ class AnomalyPipeline:
             cancelled: True ends the run.
 
         Raises:
-            UnsuitableInputError: see :func:`~mmccd.imaging.preprocessing.to_model_slices`; a slice too thin to hold a brain.
+            UnsuitableInputError: see :func:`~mmccd.imaging.preprocessing.to_model_slices`; a slice
+                too thin to hold a brain.
             ResourceError: out of memory.
         """
         slices = to_model_slices(volume, brain.mask, self.normalisation)
@@ -152,17 +165,25 @@ class AnomalyPipeline:
                 raise
             text = first_line(error)
             raise ResourceError(
-                f"out of memory on {describe_devices(self.devices)} ({text}); use --device cpu or a machine with more memory"
+                f"out of memory on {describe_devices(self.devices)} ({text}); use --device cpu or a"
+                " machine with more memory"
             ) from error
         inside = slices.brain[:, 0].numpy()
-        covered = brain.mask & slices.transform.slices_to_native(np.asarray(inside.any(axis=(1, 2))))
+        covered = brain.mask & slices.transform.slices_to_native(
+            np.asarray(inside.any(axis=(1, 2)))
+        )
         postprocessing = self.preset.postprocessing
-        absolute, signed = (np.nan_to_num(layer[:, 0].numpy()) for layer in (cycle.anomaly, cycle.signed))
+        absolute, signed = (
+            np.nan_to_num(layer[:, 0].numpy()) for layer in (cycle.anomaly, cycle.signed)
+        )
         cycle_settings = self.preset.cycle
-        anomaly = postprocessing.scale(absolute, signed, inside, cycle_settings.sign, cycle_settings.other_side)
+        anomaly = postprocessing.scale(
+            absolute, signed, inside, cycle_settings.sign, cycle_settings.other_side
+        )
         model_smoothed = postprocessing.smooth(anomaly, inside, slices.transform.spacing[2])
         native, smoothed = (
-            np.where(covered, slices.transform.to_native(layer, inside), 0.0).astype(np.float32) for layer in (anomaly, model_smoothed)
+            np.where(covered, slices.transform.to_native(layer, inside), 0.0).astype(np.float32)
+            for layer in (anomaly, model_smoothed)
         )
         return Maps(native, smoothed, model_smoothed, covered, slices, cycle)
 
@@ -198,7 +219,9 @@ class AnomalyPipeline:
         tell("cycle")
         maps = self.maps(prepared.volume, brain, None, progress, cancelled)
         clock.lap("cycle")
-        segmentation = self.preset.postprocessing.segment(maps.smoothed, maps.brain, self.threshold, volume.voxel_ml)
+        segmentation = self.preset.postprocessing.segment(
+            maps.smoothed, maps.brain, self.threshold, volume.voxel_ml
+        )
         percentile = self._percentile(maps)
         clock.lap("segmentation")
         report = self._report(volume, prepared, maps, segmentation, percentile, clock.seconds)
@@ -207,7 +230,9 @@ class AnomalyPipeline:
             anomaly_map=volume.with_data(maps.anomaly, "anomaly"),
             smoothed_map=volume.with_data(maps.smoothed, "anomaly"),
             segmentation=volume.with_data(segmentation, "mask"),
-            percentile_map=volume.with_data(percentile, "anomaly") if percentile is not None else None,
+            percentile_map=(
+                volume.with_data(percentile, "anomaly") if percentile is not None else None
+            ),
             brain_mask=volume.with_data(brain.mask.astype(np.uint8), "mask"),
             cycle=maps.cycle,
             report=report,
@@ -218,13 +243,20 @@ class AnomalyPipeline:
         return scorers[0] if len(scorers) == 1 else ParallelScorer(tuple(scorers))
 
     def _scorer_on(self, device: torch.device) -> CycleScorer:
-        networks = [to_device(weights.load_network(), device, self.precision) for weights in (self.pair.forward, self.pair.backward)]
+        networks = [
+            to_device(weights.load_network(), device, self.precision)
+            for weights in (self.pair.forward, self.pair.backward)
+        ]
         scheduler = self.pair.forward.load_scheduler()
-        inferer = MaskedCycleInferer(scheduler, self.preset.cycle, self.preset.batch_size, self.precision, self.seed)
+        inferer = MaskedCycleInferer(
+            scheduler, self.preset.cycle, self.preset.batch_size, self.precision, self.seed
+        )
         return CycleScorer(inferer, networks[0], networks[1], device)
 
     def _percentile(self, maps: Maps) -> NDArray[np.float32] | None:
-        """The map in percent of healthy voxels of the same kind, on the native grid, where the calibration knows their range."""
+        """The map in percent of healthy voxels of the same kind, on the native grid, where the
+        calibration knows their range.
+        """
         if self.normal_range is None:
             return None
         inside = maps.slices.brain[:, 0].numpy()
@@ -257,10 +289,18 @@ class AnomalyPipeline:
                 "brain": round(int(brain.mask.sum()) * volume.voxel_ml, 3),
                 "anomalous": round(voxels * volume.voxel_ml, 3),
             },
-            "map": {"mean": float(values.mean()), "p99": float(np.quantile(values, 0.99)), "max": float(values.max())},
+            "map": {
+                "mean": float(values.mean()),
+                "p99": float(np.quantile(values, 0.99)),
+                "max": float(values.max()),
+            },
             "lesion_count": lesion_count,
             "lesions": [lesion.as_dict() for lesion in lesions],
-            "unusual_ml": _unusual_ml(percentile, maps.brain, volume.voxel_ml) if percentile is not None else None,
+            "unusual_ml": (
+                _unusual_ml(percentile, maps.brain, volume.voxel_ml)
+                if percentile is not None
+                else None
+            ),
             "threshold": {
                 "value": self.threshold,
                 "source": "calibration" if self.calibration else "given",
@@ -295,17 +335,29 @@ class AnomalyPipeline:
         }
 
 
-def _unusual_ml(percentile: NDArray[np.float32], brain: NDArray[np.bool_], voxel_ml: float) -> dict[str, float]:
-    """Volume whose error is larger than that of 95, 99 and 99.9 % of the healthy voxels of its kind, and what would be expected by chance."""
+def _unusual_ml(
+    percentile: NDArray[np.float32], brain: NDArray[np.bool_], voxel_ml: float
+) -> dict[str, float]:
+    """Volume whose error is larger than that of 95, 99 and 99.9 % of the healthy voxels of its
+    kind, and what would be expected by chance.
+    """
     values = percentile[brain]
-    named = {f"above_{level:g}_percent": round(int((values > level).sum()) * voxel_ml, 3) for level in UNUSUAL}
-    expected = {f"expected_above_{level:g}_percent": round(values.size * voxel_ml * (1 - level / 100), 3) for level in UNUSUAL}
+    named = {
+        f"above_{level:g}_percent": round(int((values > level).sum()) * voxel_ml, 3)
+        for level in UNUSUAL
+    }
+    expected = {
+        f"expected_above_{level:g}_percent": round(values.size * voxel_ml * (1 - level / 100), 3)
+        for level in UNUSUAL
+    }
     return {**named, **expected}
 
 
 def _is_out_of_memory(error: BaseException) -> bool:
     """PyTorch reports a failed allocation on a CPU as a plain RuntimeError."""
-    return isinstance(error, MemoryError | torch.cuda.OutOfMemoryError) or "can't allocate memory" in str(error)
+    return isinstance(
+        error, MemoryError | torch.cuda.OutOfMemoryError
+    ) or "can't allocate memory" in str(error)
 
 
 def _say_nothing(stage: str) -> None:

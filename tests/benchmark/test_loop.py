@@ -23,14 +23,20 @@ CPU = torch.device("cpu")
 def pair(tiny_bundles: Path) -> BundlePair:
     """Tiny networks, those of the paper's size included."""
     for name in (FORWARD, BACKWARD):
-        (tiny_bundles / name / PAPER_CONFIG).write_text(json.dumps({f"network_def#{key}": value for key, value in TINY.items()}))
+        (tiny_bundles / name / PAPER_CONFIG).write_text(
+            json.dumps({f"network_def#{key}": value for key, value in TINY.items()})
+        )
     return load_pair(tiny_bundles)
 
 
 @pytest.mark.parametrize(("steps", "stride"), [(1, 16), (3, 8)])
-def test_plain_loop_is_the_cycle(tiny_networks: dict[str, TranslationUNet], steps: int, stride: int) -> None:
+def test_plain_loop_is_the_cycle(
+    tiny_networks: dict[str, TranslationUNet], steps: int, stride: int
+) -> None:
     image = torch.randn(2, 1, 48, 48, generator=torch.Generator().manual_seed(0))
-    inferer = MaskedCycleInferer(MaskedDiffusionScheduler(), CycleSettings(steps=steps, stride=stride), batch_size=5)
+    inferer = MaskedCycleInferer(
+        MaskedDiffusionScheduler(), CycleSettings(steps=steps, stride=stride), batch_size=5
+    )
     forward, backward = tiny_networks[FORWARD], tiny_networks[BACKWARD]
     plain = plain_loop(image, forward, backward, inferer.scheduler, stride)
     cycle = inferer(image, forward, backward).anomaly
@@ -40,29 +46,47 @@ def test_plain_loop_is_the_cycle(tiny_networks: dict[str, TranslationUNet], step
 
 
 @pytest.mark.parametrize("precisions", [("fp32",), ("fp32", "bf16")])
-def test_loops(pair: BundlePair, precisions: tuple[str, ...], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_loops(
+    pair: BundlePair, precisions: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(loop, "has_fast_bf16", lambda device: len(precisions) == 2)
     image = torch.randn(2, 1, 32, 32, generator=torch.Generator().manual_seed(0))
     found = measure_loops(image, pair, CycleSettings(steps=2, stride=16), CPU, repeats=2)
     rows = {(row["network"], row["loop"], row["precision"]): row for row in found["rows"]}
     expected = {("shipped", "cycle", name) for name in precisions}
-    assert set(rows) == expected | {("shipped", "one at a time", "fp32"), ("paper", "one at a time", "fp32")}
-    assert rows["shipped", "cycle", "fp32"]["passes"] == 2 * 4 * 3, "slices x strips x (steps of f, and g)"
+    assert set(rows) == expected | {
+        ("shipped", "one at a time", "fp32"),
+        ("paper", "one at a time", "fp32"),
+    }
+    assert rows["shipped", "cycle", "fp32"]["passes"] == 2 * 4 * 3, (
+        "slices x strips x (steps of f, and g)"
+    )
     assert rows["paper", "one at a time", "fp32"]["passes"] == 1 * 4 * 3
     assert found["largest_difference"] < 1e-5
     speed = {name: row["passes"] / row["seconds"] for name, row in rows.items()}
     plain = speed["shipped", "one at a time", "fp32"]
-    assert found["ratios"]["cycle_fp32_to_loop"] == pytest.approx(speed["shipped", "cycle", "fp32"] / plain, rel=0.01)
+    assert found["ratios"]["cycle_fp32_to_loop"] == pytest.approx(
+        speed["shipped", "cycle", "fp32"] / plain, rel=0.01
+    )
     best = max(speed["shipped", "cycle", name] for name in precisions)
-    assert found["ratios"]["cycle_to_paper_loop"] == pytest.approx(best / speed["paper", "one at a time", "fp32"], rel=0.01)
+    assert found["ratios"]["cycle_to_paper_loop"] == pytest.approx(
+        best / speed["paper", "one at a time", "fp32"], rel=0.01
+    )
 
 
 def test_the_papers_network(project: Path) -> None:
     """6.3 million parameters, as in the paper's public code; at 32 x 32 pixels a pass is quick."""
     networks = Networks.of_the_paper(load_pair(project / "bundles"), CPU)
-    assert sum(parameter.numel() for parameter in networks.forward.parameters()) == pytest.approx(6.27e6, rel=0.01)
+    assert sum(parameter.numel() for parameter in networks.forward.parameters()) == pytest.approx(
+        6.27e6, rel=0.01
+    )
     with torch.inference_mode():
-        assert networks.forward(torch.zeros(1, 2, 32, 32), torch.tensor([999])).shape == (1, 1, 32, 32)
+        assert networks.forward(torch.zeros(1, 2, 32, 32), torch.tensor([999])).shape == (
+            1,
+            1,
+            32,
+            32,
+        )
 
 
 def test_networks(pair: BundlePair, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -75,13 +99,19 @@ def test_networks(pair: BundlePair, monkeypatch: pytest.MonkeyPatch) -> None:
         assert row["share_of_peak"] == pytest.approx(row["gflops"] / 10, abs=0.006)
 
 
-def test_flop_are_those_of_the_convolutions(pair: BundlePair, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_flop_are_those_of_the_convolutions(
+    pair: BundlePair, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A convolution alone: 2 x 9 x channels in x channels out x pixels."""
 
     class One(torch.nn.Conv2d):
         def forward(self, x: torch.Tensor, timesteps: torch.Tensor | None = None) -> torch.Tensor:
             return super().forward(x[:, :1])
 
-    monkeypatch.setattr(Networks, "shipped", lambda *_: Networks(One(1, 50, 3, padding=1), One(1, 50, 3, padding=1), None, CPU))  # type: ignore[arg-type]
+    monkeypatch.setattr(
+        Networks,
+        "shipped",
+        lambda *_: Networks(One(1, 50, 3, padding=1), One(1, 50, 3, padding=1), None, CPU),
+    )  # type: ignore[arg-type]
     found = measure_networks(pair, CPU, repeats=1, size=64)
     assert found["rows"][0]["gflop_per_pass"] == pytest.approx(2 * 9 * 50 * 64 * 64 / 1e9, abs=6e-4)

@@ -8,7 +8,13 @@ import time
 import pytest
 import torch
 
-from mmccd.benchmark.machine import describe_machine, matmul_gflops, peak_memory_gib, reset_peak_memory, timed
+from mmccd.benchmark.machine import (
+    describe_machine,
+    matmul_gflops,
+    peak_memory_gib,
+    reset_peak_memory,
+    timed,
+)
 
 CPU = torch.device("cpu")
 

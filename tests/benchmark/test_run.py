@@ -28,14 +28,18 @@ from mmccd.core.errors import InputError, OutputError, ResourceError
 from mmccd.phantom import Phantom
 
 CPU = torch.device("cpu")
-TINY_SCOPE = Scope(slices=1, repeats=1, presets=("fast",), shape=(60, 60, 20), voxel_mm=4.0, quick=True)
+TINY_SCOPE = Scope(
+    slices=1, repeats=1, presets=("fast",), shape=(60, 60, 20), voxel_mm=4.0, quick=True
+)
 
 
 @pytest.fixture(scope="module")
 def figures(shared_bundles: Path, lesion_phantom: Phantom) -> dict[str, Any]:
     """A whole run, its volume in a process of its own."""
     for name in (FORWARD, BACKWARD):
-        (shared_bundles / name / PAPER_CONFIG).write_text(json.dumps({f"network_def#{key}": value for key, value in TINY.items()}))
+        (shared_bundles / name / PAPER_CONFIG).write_text(
+            json.dumps({f"network_def#{key}": value for key, value in TINY.items()})
+        )
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(run_module, "make_phantom", lambda seed: lesion_phantom)
         return run_benchmark("cpu", TINY_SCOPE, str(shared_bundles))
@@ -44,7 +48,12 @@ def figures(shared_bundles: Path, lesion_phantom: Phantom) -> dict[str, Any]:
 def test_figures(figures: dict[str, Any]) -> None:
     assert set(KEYS) <= set(figures)
     assert json.loads(json.dumps(figures)) == figures
-    assert {row["varied"] for row in figures["sweep"]} == {"strips", "steps", "slices", "batch_size"}
+    assert {row["varied"] for row in figures["sweep"]} == {
+        "strips",
+        "steps",
+        "slices",
+        "batch_size",
+    }
     (volume,) = figures["volumes"]
     assert volume["shape"] == [60, 60, 20]
     assert 0 < volume["slices_with_brain"] <= 20
@@ -61,7 +70,11 @@ def test_full_is_extrapolated_from_passes(figures: dict[str, Any]) -> None:
     slices = figures["volumes"][0]["slices_with_brain"]
     assert full["extrapolated"] is True
     assert full["strips"] == slices * 16, "the tiny presets have stride 16"
-    ms = {row["network"]: row["ms_per_pass"] for row in figures["networks"]["rows"] if row["precision"] == "fp32"}
+    ms = {
+        row["network"]: row["ms_per_pass"]
+        for row in figures["networks"]["rows"]
+        if row["precision"] == "fp32"
+    }
     assert full["hours"] == pytest.approx(slices * 16 * (ms["f"] + ms["g"]) / 3.6e6, abs=0.006)
 
 
@@ -102,12 +115,28 @@ def test_compare(figures: dict[str, Any]) -> None:
     assert "not in the other run" in compare(figures, slower)[0]
 
 
-def test_saved_and_shown(figures: dict[str, Any], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_saved_and_shown(
+    figures: dict[str, Any], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     path = tmp_path / "new" / "figures.json"
     save_figures(figures, path)
     assert load_figures(path) == figures
     again = tmp_path / "again.json"
-    assert cli.run(["benchmark", "--show", str(path), "--output", str(again), "--markdown", "--compare", str(path)]) == 0
+    assert (
+        cli.run(
+            [
+                "benchmark",
+                "--show",
+                str(path),
+                "--output",
+                str(again),
+                "--markdown",
+                "--compare",
+                str(path),
+            ]
+        )
+        == 0
+    )
     assert load_figures(again) == figures
     printed = capsys.readouterr().out
     assert as_markdown(figures) in printed
@@ -117,7 +146,9 @@ def test_saved_and_shown(figures: dict[str, Any], tmp_path: Path, capsys: pytest
 
 
 @pytest.mark.parametrize("content", ["", "[]", "{}", '{"benchmark_version": 0}'])
-def test_refuses_other_files(content: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_refuses_other_files(
+    content: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     path = tmp_path / "other.json"
     path.write_text(content)
     with pytest.raises(InputError, match=r"other\.json"):
@@ -147,17 +178,29 @@ class TestVolume:
     """The phantom on a given grid, and the process that predicts it."""
 
     @pytest.mark.parametrize("shape", [(60, 70, 20), (120, 120, 12)])
-    def test_phantom(self, shape: tuple[int, int, int], tmp_path: Path, lesion_phantom: Phantom, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_phantom(
+        self,
+        shape: tuple[int, int, int],
+        tmp_path: Path,
+        lesion_phantom: Phantom,
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:
         monkeypatch.setattr(volume_module, "make_phantom", lambda *_: lesion_phantom)
         image = nib.load(brats_size_phantom(tmp_path / "flair.nii.gz", shape))
         old = lesion_phantom.images["flair"]
         assert image.shape == shape
         voxel = np.asarray(shape) // 2
         where = np.linalg.inv(old.affine) @ image.affine @ [*voxel, 1]
-        assert image.get_fdata()[tuple(voxel)] == old.data[tuple(np.round(where[:3]).astype(int))] > 0
+        assert (
+            image.get_fdata()[tuple(voxel)] == old.data[tuple(np.round(where[:3]).astype(int))] > 0
+        )
 
     def test_a_run_that_fails(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        failed = subprocess.CompletedProcess([], 7, "", "Traceback\n  one\nResourceError: out of memory\n")
+        failed = subprocess.CompletedProcess(
+            [], 7, "", "Traceback\n  one\nResourceError: out of memory\n"
+        )
         monkeypatch.setattr(subprocess, "run", lambda *_, **__: failed)
-        with pytest.raises(ResourceError, match=r"preset fast ended with 7 \(ResourceError: out of memory\)"):
+        with pytest.raises(
+            ResourceError, match=r"preset fast ended with 7 \(ResourceError: out of memory\)"
+        ):
             measure_volume(tmp_path / "flair.nii.gz", tmp_path / "out", "fast", "cpu", tmp_path)

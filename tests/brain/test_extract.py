@@ -1,4 +1,6 @@
-"""mmccd.brain.extract: the way to the network's grid and back, orientation, cleaning; with a stand-in for the network."""
+"""mmccd.brain.extract: the way to the network's grid and back, orientation, cleaning; with a
+stand-in for the network.
+"""
 
 from __future__ import annotations
 
@@ -23,11 +25,14 @@ INNER = np.array([66.0, 80.0, 60.0])
 
 
 def bright(x: Tensor) -> Tensor:
-    """What a network says that takes the middle intensities for brain, and the lower part of it from the slice's position behind."""
+    """What a network says that takes the middle intensities for brain, and the lower part of it
+    from the slice's position behind.
+    """
     middle = x[:, 1]
     brain = (middle > 0.35) & (middle < 0.7)
     return (
-        torch.stack([brain * 20.0 - 10, (middle > 0.35) & (middle < 0.45)], dim=1).float() * torch.tensor([1.0, 20.0])[None, :, None, None]
+        torch.stack([brain * 20.0 - 10, (middle > 0.35) & (middle < 0.45)], dim=1).float()
+        * torch.tensor([1.0, 20.0])[None, :, None, None]
         - torch.tensor([0.0, 10.0])[None, :, None, None]
     )
 
@@ -35,10 +40,14 @@ def bright(x: Tensor) -> Tensor:
 def ball(radii: NDArray[np.float64], centre: NDArray[np.float64]) -> NDArray[np.bool_]:
     axes = [np.arange(n) * mm for n, mm in zip(SHAPE, SPACING, strict=True)]
     grids = np.meshgrid(*axes, indexing="ij")
-    return np.asarray(sum(((g - c) / r) ** 2 for g, c, r in zip(grids, centre, radii, strict=True)) < 1)
+    return np.asarray(
+        sum(((g - c) / r) ** 2 for g, c, r in zip(grids, centre, radii, strict=True)) < 1
+    )
 
 
-def head(centre: tuple[float, float, float] = (79.0, 95.0, 78.0)) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+def head(
+    centre: tuple[float, float, float] = (79.0, 95.0, 78.0),
+) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
     """A bright shell round a grey brain with a dark gap between."""
     place = np.array(centre)
     brain = ball(INNER, place)
@@ -55,7 +64,9 @@ def dice(a: NDArray[np.bool_], b: NDArray[np.bool_]) -> float:
 
 def affine(degrees: tuple[float, float, float] = (0, 0, 0)) -> NDArray[np.float64]:
     result = np.eye(4)
-    result[:3, :3] = Rotation.from_euler("xyz", degrees, degrees=True).as_matrix() @ np.diag(SPACING)
+    result[:3, :3] = Rotation.from_euler("xyz", degrees, degrees=True).as_matrix() @ np.diag(
+        SPACING
+    )
     return result
 
 
@@ -75,7 +86,9 @@ def test_a_brain_is_found() -> None:
     flips=st.tuples(*[st.booleans()] * 3),
     degrees=st.tuples(*[st.sampled_from([-12.0, 0.0, 9.0])] * 3),
 )
-def test_axes_do_not_matter(order: list[int], flips: tuple[bool, ...], degrees: tuple[float, float, float]) -> None:
+def test_axes_do_not_matter(
+    order: list[int], flips: tuple[bool, ...], degrees: tuple[float, float, float]
+) -> None:
     """A brain that is found is found in the permuted, mirrored, oblique volume: the same voxels."""
     data, brain = head()
     expected = extract_brain(Volume(data, affine(degrees)), bright).mask
@@ -86,9 +99,13 @@ def test_axes_do_not_matter(order: list[int], flips: tuple[bool, ...], degrees: 
         change[old, 3] = SHAPE[old] - 1 if flips[old] else 0
     turned = data[tuple(slice(None, None, -1 if flip else 1) for flip in flips)].transpose(order)
     mask = brain[tuple(slice(None, None, -1 if flip else 1) for flip in flips)].transpose(order)
-    found = extract_brain(Volume(np.ascontiguousarray(turned), affine(degrees) @ change), bright).mask
+    found = extract_brain(
+        Volume(np.ascontiguousarray(turned), affine(degrees) @ change), bright
+    ).mask
     assert dice(found, mask) > 0.97
-    back = found.transpose(np.argsort(order))[tuple(slice(None, None, -1 if flip else 1) for flip in flips)]
+    back = found.transpose(np.argsort(order))[
+        tuple(slice(None, None, -1 if flip else 1) for flip in flips)
+    ]
     assert (back != expected).mean() < 2e-3
 
 
@@ -98,8 +115,12 @@ def test_voxel_sizes_do_not_matter(factors: tuple[float, float], thickness: floa
     data, brain = head()
     zoom = [1 / factors[0], 1 / factors[1], 1 / thickness]
     place = affine() @ np.diag([*(np.array(SHAPE) / np.round(np.array(SHAPE) * zoom)), 1.0])
-    found = extract_brain(Volume(ndimage.zoom(data, zoom, order=1, grid_mode=True, mode="nearest"), place), bright).mask
-    expected = ndimage.zoom(brain.astype(float), zoom, order=1, grid_mode=True, mode="nearest") > 0.5
+    found = extract_brain(
+        Volume(ndimage.zoom(data, zoom, order=1, grid_mode=True, mode="nearest"), place), bright
+    ).mask
+    expected = (
+        ndimage.zoom(brain.astype(float), zoom, order=1, grid_mode=True, mode="nearest") > 0.5
+    )
     assert dice(found, expected) > 0.93
 
 
@@ -119,7 +140,15 @@ def test_shoulders_and_a_long_neck_do_not_move_the_field_of_view() -> None:
     assert dice(found[:80, :, 30:], brain) > 0.97
 
 
-@pytest.mark.parametrize("change", [lambda d: d - 1024, lambda d: np.where(d == 0, np.nan, d), lambda d: d * 1e-6, lambda d: d * 1e6])
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda d: d - 1024,
+        lambda d: np.where(d == 0, np.nan, d),
+        lambda d: d * 1e-6,
+        lambda d: d * 1e6,
+    ],
+)
 def test_other_zeros_and_units(change: object) -> None:
     data, brain = head()
     found = extract_brain(Volume(change(data).astype(np.float32), affine()), bright).mask  # type: ignore[operator]
@@ -135,10 +164,16 @@ def test_what_hangs_on_by_a_thread_is_cut() -> None:
 
 
 def test_a_neck_that_looks_like_brain_does_not_spread() -> None:
-    """The network takes a wide neck below a narrow skull base for brain: no more of it stays than the skull base is wide."""
+    """The network takes a wide neck below a narrow skull base for brain: no more of it stays than
+    the skull base is wide.
+    """
     data, brain = head()
     heights = np.arange(SHAPE[2]) * SPACING[2] - (78.0 - INNER[2])
-    neck = ball(np.array([52.0, 52.0, 400.0]), np.array([79.0, 95.0, 78.0])) & (heights <= 4) & (heights > -16)
+    neck = (
+        ball(np.array([52.0, 52.0, 400.0]), np.array([79.0, 95.0, 78.0]))
+        & (heights <= 4)
+        & (heights > -16)
+    )
     data[neck] = 60.0
     found = extract_brain(Volume(data, affine()), bright).mask
     assert float((found & ~brain).sum()) < 0.6 * float((neck & ~brain).sum())
@@ -164,10 +199,15 @@ def test_slices_of_fat_and_bone_at_the_lower_end_are_no_brain(upside_down: bool)
 
 
 def test_a_leaning_brain_is_not_cut() -> None:
-    """Slices shifted against each other by 0.36 of their spacing, as in a stack tilted by 20 degrees."""
+    """Slices shifted against each other by 0.36 of their spacing, as in a stack tilted by 20
+    degrees.
+    """
     data, brain = head()
     shifts = np.rint(0.36 * SPACING[2] * (np.arange(SHAPE[2]) - 20) / SPACING[1]).astype(int)
-    data, brain = (np.stack([np.roll(array[:, :, k], shift, axis=1) for k, shift in enumerate(shifts)], axis=2) for array in (data, brain))
+    data, brain = (
+        np.stack([np.roll(array[:, :, k], shift, axis=1) for k, shift in enumerate(shifts)], axis=2)
+        for array in (data, brain)
+    )
     assert dice(extract_brain(Volume(data, affine()), bright).mask, brain) > 0.97
 
 
@@ -195,5 +235,7 @@ def test_triples_have_empty_neighbours_at_the_ends() -> None:
 
 def test_the_scale_does_not_depend_on_air() -> None:
     values = np.random.default_rng(0).uniform(50, 100, 10_000)
-    assert intensity_scale(values) == pytest.approx(intensity_scale(np.concatenate([values, np.zeros(30_000)])), rel=0.01)
+    assert intensity_scale(values) == pytest.approx(
+        intensity_scale(np.concatenate([values, np.zeros(30_000)])), rel=0.01
+    )
     assert intensity_scale(np.zeros(10)) == 1.0

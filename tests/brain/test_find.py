@@ -19,7 +19,9 @@ from mmccd.io.nifti import read_nifti
 SHAPE = (96, 112, 20)
 AFFINE = np.diag([-2.0, -2.0, 6.0, 1.0])
 DATA = Path(os.environ.get("MMCCD_DATA", "/nowhere"))
-needs_data = pytest.mark.skipif("MMCCD_DATA" not in os.environ, reason="MMCCD_DATA is not set: no real volumes")
+needs_data = pytest.mark.skipif(
+    "MMCCD_DATA" not in os.environ, reason="MMCCD_DATA is not set: no real volumes"
+)
 
 
 def ellipsoid(share: float = 0.75, shrunk_mm: float = 0.0) -> NDArray[np.bool_]:
@@ -27,11 +29,15 @@ def ellipsoid(share: float = 0.75, shrunk_mm: float = 0.0) -> NDArray[np.bool_]:
     axes = [np.linspace(-1, 1, n) * n * s / 2 for n, s in zip(SHAPE, (2, 2, 6), strict=True)]
     radii = [share * n * s / 2 - shrunk_mm for n, s in zip(SHAPE, (2, 2, 6), strict=True)]
     grids = np.meshgrid(*axes, indexing="ij")
-    return np.asarray(sum((grid / radius) ** 2 for grid, radius in zip(grids, radii, strict=True)) < 1)
+    return np.asarray(
+        sum((grid / radius) ** 2 for grid, radius in zip(grids, radii, strict=True)) < 1
+    )
 
 
 def stripped(seed: int = 0, fluid: float = 0.2) -> NDArray[np.float32]:
-    """A skull-stripped brain on FLAIR: bright patches, dark fluid in a share of the cortex and in the ventricles, 0 outside."""
+    """A skull-stripped brain on FLAIR: bright patches, dark fluid in a share of the cortex and in
+    the ventricles, 0 outside.
+    """
     random = np.random.default_rng(seed)
     brain = ellipsoid()
     patches = ndimage.gaussian_filter(random.normal(size=SHAPE), (2, 2, 0.5))
@@ -44,7 +50,9 @@ def stripped(seed: int = 0, fluid: float = 0.2) -> NDArray[np.float32]:
 
 
 def whole_head(air: float = 0.0, scalp: float = 260.0) -> NDArray[np.float32]:
-    """A head: the same brain within 7 mm of dark skull and 3 mm of scalp; noise of strength ``air`` outside."""
+    """A head: the same brain within 7 mm of dark skull and 3 mm of scalp; noise of strength ``air``
+    outside.
+    """
     random = np.random.default_rng(0)
     values = np.abs(random.normal(0, air, SHAPE)) if air else np.zeros(SHAPE)
     skull = np.abs(random.normal(6, 3, SHAPE)) + 0.5
@@ -74,7 +82,10 @@ def test_a_stripped_brain_is_found(seed: int, background: float) -> None:
 def test_slices_may_run_along_any_axis(order: tuple[int, int, int], degrees: float) -> None:
     """A tunnel from the neck to the crown is a hole in each slice, and in no other plane."""
     affine = np.eye(4)
-    affine[:3, :3] = Rotation.from_euler("xyz", [degrees] * 3, degrees=True).as_matrix() @ AFFINE[:3, :3][:, order]
+    affine[:3, :3] = (
+        Rotation.from_euler("xyz", [degrees] * 3, degrees=True).as_matrix()
+        @ AFFINE[:3, :3][:, order]
+    )
     data = stripped()
     data[47:50, 55:58] = 0
     found = find_brain(Volume(data.transpose(order), affine))
@@ -102,7 +113,9 @@ def test_holes_are_those_of_a_slice(axis: int) -> None:
     assert not filled[1].any()
     bay = mask.copy()
     np.moveaxis(bay, axis, 0)[0, 1, 3] = False
-    np.testing.assert_array_equal(np.moveaxis(fill_slices(bay, axis), axis, 0)[0], np.moveaxis(bay, axis, 0)[0])
+    np.testing.assert_array_equal(
+        np.moveaxis(fill_slices(bay, axis), axis, 0)[0], np.moveaxis(bay, axis, 0)[0]
+    )
 
 
 @pytest.mark.parametrize(
@@ -117,7 +130,9 @@ def test_a_whole_head_is_refused(air: float, scalp: float) -> None:
     assert "\n" not in str(caught.value)
 
 
-@pytest.mark.parametrize("data", [np.zeros(SHAPE), np.full(SHAPE, 7.0), np.full(SHAPE, np.nan), np.full(SHAPE, np.inf)])
+@pytest.mark.parametrize(
+    "data", [np.zeros(SHAPE), np.full(SHAPE, 7.0), np.full(SHAPE, np.nan), np.full(SHAPE, np.inf)]
+)
 def test_an_empty_volume_is_refused(data: NDArray[np.float32]) -> None:
     mask = volume(np.ones(SHAPE, dtype=np.float32))
     for given in (None, mask):
@@ -136,10 +151,15 @@ def test_a_given_mask_is_taken_as_it_is() -> None:
 
 def test_a_given_mask_of_another_shape_is_refused() -> None:
     with pytest.raises(UnsuitableInputError, match=r"mask\.nii: lies on another grid"):
-        find_brain(volume(stripped()), Volume(np.ones((96, 112, 19)), AFFINE, provenance={"file": "mask.nii"}))
+        find_brain(
+            volume(stripped()),
+            Volume(np.ones((96, 112, 19)), AFFINE, provenance={"file": "mask.nii"}),
+        )
 
 
-@pytest.mark.parametrize("change", [np.diag([-1.0, 1, 1, 1]), np.diag([1.0, 1, 1.1, 1]), np.eye(4) + np.eye(4, k=3)])
+@pytest.mark.parametrize(
+    "change", [np.diag([-1.0, 1, 1, 1]), np.diag([1.0, 1, 1.1, 1]), np.eye(4) + np.eye(4, k=3)]
+)
 def test_a_given_mask_at_another_place_is_refused(change: NDArray[np.float64]) -> None:
     with pytest.raises(UnsuitableInputError, match="another grid"):
         find_brain(volume(stripped()), Volume(ellipsoid().astype(np.float32), AFFINE @ change))
@@ -147,25 +167,37 @@ def test_a_given_mask_at_another_place_is_refused(change: NDArray[np.float64]) -
 
 def test_an_empty_given_mask_is_refused() -> None:
     with pytest.raises(UnsuitableInputError, match=r"mask\.nii: the brain mask is empty"):
-        find_brain(volume(stripped()), volume(np.full(SHAPE, 0.5, dtype=np.float32), file="mask.nii"))
+        find_brain(
+            volume(stripped()), volume(np.full(SHAPE, 0.5, dtype=np.float32), file="mask.nii")
+        )
 
 
 def real_files(*patterns: str, every: int = 1) -> list[Path]:
     """Volumes below MMCCD_DATA, masks excepted."""
     found = sorted(
-        path for pattern in patterns for path in DATA.glob(pattern) if not path.name.endswith(("_seg.nii.gz", "_brainmask.nii.gz"))
+        path
+        for pattern in patterns
+        for path in DATA.glob(pattern)
+        if not path.name.endswith(("_seg.nii.gz", "_brainmask.nii.gz"))
     )
     return found[::every]
 
 
 @needs_data
 @pytest.mark.parametrize(
-    "path", [*real_files("ms/*/*.nii.gz"), *real_files("lgg/*/*_flair.nii.gz", "lgg/*/*_t1.nii.gz", every=3)], ids=lambda path: path.name
+    "path",
+    [
+        *real_files("ms/*/*.nii.gz"),
+        *real_files("lgg/*/*_flair.nii.gz", "lgg/*/*_t1.nii.gz", every=3),
+    ],
+    ids=lambda path: path.name,
 )
 def test_real_stripped_volumes_are_accepted(path: Path) -> None:
     found = find_brain(read_nifti(path))
     assert found.method == "already stripped"
-    assert 500 < found.mask.sum() * read_nifti(path).voxel_ml < 3000, "a brain's volume in mL, with room for wrong spacings"
+    assert 500 < found.mask.sum() * read_nifti(path).voxel_ml < 3000, (
+        "a brain's volume in mL, with room for wrong spacings"
+    )
 
 
 @needs_data

@@ -18,7 +18,8 @@ import sys
 import nibabel as nib
 import numpy as np
 words = dict(zip(sys.argv[1::2], sys.argv[2::2]))
-assert sys.argv[1:6:2] == ["-i", "-o", "-device"] and "--save_bet_mask" in sys.argv and "--disable_tta" in sys.argv
+assert sys.argv[1:6:2] == ["-i", "-o", "-device"]
+assert "--save_bet_mask" in sys.argv and "--disable_tta" in sys.argv
 image = nib.load(words["-i"])
 mask = (image.get_fdata() {rule}).astype("uint8")
 print("loud words", file=sys.stderr)
@@ -37,13 +38,18 @@ def play(folder: Path, monkeypatch: pytest.MonkeyPatch, rule: str = "> 0.5", cod
 
 @pytest.fixture
 def volume() -> Volume:
-    return Volume(np.random.default_rng(0).uniform(0, 1, (5, 6, 7)).astype(np.float32), np.diag([-1.0, 1.0, 3.0, 1.0]))
+    return Volume(
+        np.random.default_rng(0).uniform(0, 1, (5, 6, 7)).astype(np.float32),
+        np.diag([-1.0, 1.0, 3.0, 1.0]),
+    )
 
 
 def test_its_mask_is_taken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, volume: Volume) -> None:
     play(tmp_path, monkeypatch)
     np.testing.assert_array_equal(extract_with_hd_bet(volume).mask, volume.data > 0.5)
-    np.testing.assert_array_equal(Intake(extractor="hd-bet").extract(volume).mask, volume.data > 0.5)
+    np.testing.assert_array_equal(
+        Intake(extractor="hd-bet").extract(volume).mask, volume.data > 0.5
+    )
 
 
 def test_it_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, volume: Volume) -> None:

@@ -1,4 +1,6 @@
-"""mmccd.bundle.bundle: finding bundles, choosing weights, refusing what is damaged, export and calibrations."""
+"""mmccd.bundle.bundle: finding bundles, choosing weights, refusing what is damaged, export and
+calibrations.
+"""
 
 from __future__ import annotations
 
@@ -61,7 +63,9 @@ def assert_one_line(error: MmccdError, *parts: object) -> None:
 
 
 class TestFindBundles:
-    def test_the_argument_wins(self, tiny_bundles: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_the_argument_wins(
+        self, tiny_bundles: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         monkeypatch.setenv(MODEL_PATH_VARIABLE, str(tmp_path / "elsewhere"))
         assert find_bundles(str(tiny_bundles)) == tiny_bundles
 
@@ -82,7 +86,9 @@ class TestFindBundles:
             find_bundles(tiny_bundles)
         assert_one_line(error.value, tiny_bundles / name, "--bundles")
 
-    def test_the_variable_points_to_nothing(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_the_variable_points_to_nothing(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         monkeypatch.setenv(MODEL_PATH_VARIABLE, str(tmp_path / "elsewhere"))
         with pytest.raises(ModelError, match="elsewhere"):
             find_bundles()
@@ -96,7 +102,9 @@ class TestChoice:
         assert pair.forward.direction == ("flair", "t2")
         assert pair.backward.direction == ("t2", "flair")
 
-    def test_t1_with_a_warning_where_there_is_no_t2(self, tiny_bundles: Path, tiny_networks: Networks) -> None:
+    def test_t1_with_a_warning_where_there_is_no_t2(
+        self, tiny_bundles: Path, tiny_networks: Networks
+    ) -> None:
         add_t1(tiny_bundles, tiny_networks, "model")
         pair = load_everything(tiny_bundles)
         assert pair.target == "t1"
@@ -107,21 +115,34 @@ class TestChoice:
     def test_explicit_target(self, tiny_bundles: Path, tiny_networks: Networks) -> None:
         add_t1(tiny_bundles, tiny_networks, "research/flair_t1")
         for weights in (tiny_bundles / FORWARD, tiny_bundles / BACKWARD):
-            change(weights / "models" / "research" / "flair_t1.json", research_only=True, licence="CC BY-NC-SA 4.0")
+            change(
+                weights / "models" / "research" / "flair_t1.json",
+                research_only=True,
+                licence="CC BY-NC-SA 4.0",
+            )
         pair = load_pair(tiny_bundles, "t1")
         assert pair.target == "t1"
         assert pair.forward.path.name == "flair_t1.pt"
         assert len(pair.warnings) == 2
-        assert all("research" in warning and "CC BY-NC-SA 4.0" in warning for warning in pair.warnings)
+        assert all(
+            "research" in warning and "CC BY-NC-SA 4.0" in warning for warning in pair.warnings
+        )
 
     def test_what_ships_comes_first(self, tiny_bundles: Path, tiny_networks: Networks) -> None:
-        write_weights(tiny_bundles / FORWARD, tiny_networks[FORWARD], "flair", "t2", "research/another")
+        write_weights(
+            tiny_bundles / FORWARD, tiny_networks[FORWARD], "flair", "t2", "research/another"
+        )
         assert load_pair(tiny_bundles, "t2").forward.path.name == "model.pt"
-        assert [weights.path.name for weights in list_weights(tiny_bundles / FORWARD)] == ["model.pt", "another.pt"]
+        assert [weights.path.name for weights in list_weights(tiny_bundles / FORWARD)] == [
+            "model.pt",
+            "another.pt",
+        ]
 
     def test_another_source(self, tiny_bundles: Path, tiny_networks: Networks) -> None:
         write_weights(tiny_bundles / FORWARD, tiny_networks[FORWARD], "t1", "t2", "research/t1_t2")
-        write_weights(tiny_bundles / BACKWARD, tiny_networks[BACKWARD], "t2", "t1", "research/t2_t1")
+        write_weights(
+            tiny_bundles / BACKWARD, tiny_networks[BACKWARD], "t2", "t1", "research/t2_t1"
+        )
         assert load_pair(tiny_bundles, source="t1").backward.direction == ("t2", "t1")
 
     def test_no_weights_for_the_target(self, tiny_bundles: Path) -> None:
@@ -130,12 +151,16 @@ class TestChoice:
         assert_one_line(error.value, tiny_bundles / FORWARD, "t1", "found: t2")
 
     def test_no_g_for_f(self, tiny_bundles: Path, tiny_networks: Networks) -> None:
-        write_weights(tiny_bundles / FORWARD, tiny_networks[FORWARD], "flair", "t1", "research/flair_t1")
+        write_weights(
+            tiny_bundles / FORWARD, tiny_networks[FORWARD], "flair", "t1", "research/flair_t1"
+        )
         with pytest.raises(ModelError) as error:
             load_pair(tiny_bundles, "t1")
         assert_one_line(error.value, tiny_bundles / BACKWARD, "t1")
 
-    def test_weights_are_those_of_the_file(self, tiny_bundles: Path, tiny_networks: Networks) -> None:
+    def test_weights_are_those_of_the_file(
+        self, tiny_bundles: Path, tiny_networks: Networks
+    ) -> None:
         pair = load_everything(tiny_bundles)
         network = pair.forward.load_network()
         assert not network.training
@@ -175,7 +200,9 @@ def set_entries(path: Path, **entries: Any) -> Damage:
 
 
 def set_network(path: Path, **entries: Any) -> Damage:
-    return lambda root: change(root / path, network={**json.loads((root / path).read_text())["network"], **entries})
+    return lambda root: change(
+        root / path, network={**json.loads((root / path).read_text())["network"], **entries}
+    )
 
 
 def flip_a_byte(root: Path) -> None:
@@ -213,9 +240,19 @@ def set_preset(**entries: Any) -> Damage:
     ("damage", "named"),
     [
         pytest.param(lambda root: shutil.rmtree(root / FORWARD), FORWARD, id="no forward bundle"),
-        pytest.param(lambda root: shutil.rmtree(root / BACKWARD), BACKWARD, id="no backward bundle"),
-        pytest.param(lambda root: shutil.rmtree(root / FORWARD / "models"), f"{FORWARD}/models", id="no forward weights"),
-        pytest.param(lambda root: shutil.rmtree(root / BACKWARD / "models"), f"{BACKWARD}/models", id="no backward weights"),
+        pytest.param(
+            lambda root: shutil.rmtree(root / BACKWARD), BACKWARD, id="no backward bundle"
+        ),
+        pytest.param(
+            lambda root: shutil.rmtree(root / FORWARD / "models"),
+            f"{FORWARD}/models",
+            id="no forward weights",
+        ),
+        pytest.param(
+            lambda root: shutil.rmtree(root / BACKWARD / "models"),
+            f"{BACKWARD}/models",
+            id="no backward weights",
+        ),
         pytest.param(remove(F_WEIGHTS), F_WEIGHTS, id="card without weights"),
         pytest.param(flip_a_byte, F_WEIGHTS, id="one byte of the weights is wrong"),
         pytest.param(truncate(G_WEIGHTS), G_WEIGHTS, id="weights cut off"),
@@ -226,24 +263,52 @@ def set_preset(**entries: Any) -> Damage:
         pytest.param(write(G_CARD, b"[]"), G_CARD, id="card is a list"),
         pytest.param(write(G_CARD, b"5"), G_CARD, id="card is a number"),
         pytest.param(set_entries(F_CARD, sha256=None), F_CARD, id="card without hash"),
-        pytest.param(set_network(F_CARD, channels=[8, 16]), F_WEIGHTS, id="card of another network"),
-        pytest.param(set_network(F_CARD, depth=3), F_WEIGHTS, id="card with an unknown setting"),
-        pytest.param(set_network(F_CARD, factor=0), F_WEIGHTS, id="card of a network that we refuse"),
-        pytest.param(set_network(F_CARD, channels=[10, 10]), F_WEIGHTS, id="card of a network that MONAI refuses"),
-        pytest.param(set_entries(F_CARD, network="large"), F_WEIGHTS, id="card with a name for the network"),
-        pytest.param(other_normalisation, G_WEIGHTS, id="f and g normalised differently"),
-        pytest.param(set_entries(F_CARD, normalisation={}), F_CARD, id="card without normalisation of a contrast"),
         pytest.param(
-            set_entries(F_CARD, normalisation={"flair": {"kind": "new"}, "t2": {}}), F_CARD, id="card with an unknown normalisation"
+            set_network(F_CARD, channels=[8, 16]), F_WEIGHTS, id="card of another network"
+        ),
+        pytest.param(set_network(F_CARD, depth=3), F_WEIGHTS, id="card with an unknown setting"),
+        pytest.param(
+            set_network(F_CARD, factor=0), F_WEIGHTS, id="card of a network that we refuse"
+        ),
+        pytest.param(
+            set_network(F_CARD, channels=[10, 10]),
+            F_WEIGHTS,
+            id="card of a network that MONAI refuses",
+        ),
+        pytest.param(
+            set_entries(F_CARD, network="large"), F_WEIGHTS, id="card with a name for the network"
+        ),
+        pytest.param(other_normalisation, G_WEIGHTS, id="f and g normalised differently"),
+        pytest.param(
+            set_entries(F_CARD, normalisation={}),
+            F_CARD,
+            id="card without normalisation of a contrast",
+        ),
+        pytest.param(
+            set_entries(F_CARD, normalisation={"flair": {"kind": "new"}, "t2": {}}),
+            F_CARD,
+            id="card with an unknown normalisation",
         ),
         pytest.param(set_entries(F_CARD, scheduler=None), F_CARD, id="card without schedule"),
-        pytest.param(set_entries(F_CARD, scheduler={"schedule": "cubic"}), F_CARD, id="card with an unknown schedule"),
-        pytest.param(set_entries(F_CARD, scheduler={"steps": 3}), F_CARD, id="card with a schedule that is none"),
+        pytest.param(
+            set_entries(F_CARD, scheduler={"schedule": "cubic"}),
+            F_CARD,
+            id="card with an unknown schedule",
+        ),
+        pytest.param(
+            set_entries(F_CARD, scheduler={"steps": 3}),
+            F_CARD,
+            id="card with a schedule that is none",
+        ),
         pytest.param(remove(CYCLE), CYCLE, id="no cycle.json"),
         pytest.param(truncate(CYCLE), CYCLE, id="cycle.json cut off"),
         pytest.param(write(CYCLE, b"[]"), CYCLE, id="cycle.json is a list"),
         pytest.param(set_entries(CYCLE, presets=None), CYCLE, id="cycle.json without presets"),
-        pytest.param(set_entries(CYCLE, calibrations=[{"threshold": 1.0}]), CYCLE, id="calibration without key"),
+        pytest.param(
+            set_entries(CYCLE, calibrations=[{"threshold": 1.0}]),
+            CYCLE,
+            id="calibration without key",
+        ),
         pytest.param(set_entries(CYCLE, calibrations=5), CYCLE, id="calibrations are a number"),
         pytest.param(set_preset(reading="book"), CYCLE, id="preset with an unknown reading"),
         pytest.param(set_preset(speed=3), CYCLE, id="preset with an unknown setting"),
@@ -264,9 +329,19 @@ class TestPresets:
         assert list(presets) == ["full", "balanced", "fast"]
         assert calibrations == []
         fast = presets["fast"]
-        assert (fast.cycle.steps, fast.cycle.stride, fast.cycle.reading, fast.cycle.width) == (1, 16, "paper", 16)
-        assert fast.settings() == {"cycle": fast.cycle.as_dict(), "postprocessing": fast.postprocessing.as_dict()}
-        assert json.loads(json.dumps(fast.settings())) == fast.settings(), "a key has to survive JSON"
+        assert (fast.cycle.steps, fast.cycle.stride, fast.cycle.reading, fast.cycle.width) == (
+            1,
+            16,
+            "paper",
+            16,
+        )
+        assert fast.settings() == {
+            "cycle": fast.cycle.as_dict(),
+            "postprocessing": fast.postprocessing.as_dict(),
+        }
+        assert json.loads(json.dumps(fast.settings())) == fast.settings(), (
+            "a key has to survive JSON"
+        )
 
     def test_unknown_preset(self, tiny_bundles: Path) -> None:
         with pytest.raises(UsageError) as error:
@@ -283,7 +358,10 @@ class TestPresets:
         write_calibrations(tiny_bundles, [Calibration(pair.key(preset, "bf16"), 1.0, {})])
         pair = load_pair(tiny_bundles)
         assert pair.choose_precision(preset, cpu) == "bf16"
-        assert pair.choose_precision(replace(preset, cycle=replace(preset.cycle, stride=8)), cpu) == "fp32"
+        assert (
+            pair.choose_precision(replace(preset, cycle=replace(preset.cycle, stride=8)), cpu)
+            == "fp32"
+        )
         assert pair.choose_precision(replace(preset, precision="bf16"), cpu) == "bf16"
         cuda = torch.device("cuda:0")
         monkeypatch.setattr(bundle_module, "has_fast_bf16", lambda device: device == cuda)
@@ -298,9 +376,18 @@ class TestShippedBundles:
         presets, calibrations = read_cycle_config(project / "bundles")
         assert set(presets) == {"full", "balanced", "fast"}
         full = presets["full"].cycle
-        assert (full.reading, full.steps, full.stride, full.width, full.sampler) == ("paper", 100, 2, 16, "ddim")
+        assert (full.reading, full.steps, full.stride, full.width, full.sampler) == (
+            "paper",
+            100,
+            2,
+            16,
+            "ddim",
+        )
         assert len(full.masks((128, 128))) == 114
-        passes = {name: preset.cycle.steps * len(preset.cycle.masks((128, 128))) for name, preset in presets.items()}
+        passes = {
+            name: preset.cycle.steps * len(preset.cycle.masks((128, 128)))
+            for name, preset in presets.items()
+        }
         assert passes["fast"] <= passes["balanced"] < passes["full"] == 11400
         assert all(entry.threshold > 0 for entry in calibrations)
 
@@ -326,18 +413,25 @@ class TestShippedBundles:
 
 
 def checkpoint_of(network: TranslationUNet, folder: Path, source: str, target: str) -> Path:
-    """What a training run leaves: best.pt, last.pt (another network, with averaged weights) and training.json."""
+    """What a training run leaves: best.pt, last.pt (another network, with averaged weights) and
+    training.json.
+    """
     folder.mkdir(parents=True)
     state = network.state_dict()
     torch.save({"network": state, "value": 0.25, "epoch": 7}, folder / "best.pt")
     raw = {key: torch.zeros_like(value) for key, value in state.items()}
-    torch.save({"network": raw, "averaged": state, "optimizer": {}, "epoch": 9, "iteration": 90}, folder / "last.pt")
+    torch.save(
+        {"network": raw, "averaged": state, "optimizer": {}, "epoch": 9, "iteration": 90},
+        folder / "last.pt",
+    )
     record = {
         "source": source,
         "target": target,
         "network": network.settings,
         "scheduler": {"schedule": "linear_beta", "beta_start": 1e-4, "beta_end": 0.02},
-        "normalisation": {name: Normalisation.for_modality(name).as_dict() for name in (source, target)},
+        "normalisation": {
+            name: Normalisation.for_modality(name).as_dict() for name in (source, target)
+        },
         "seed": 3,
         "data": "40 phantoms",
         "licence": "CC0",
@@ -360,34 +454,63 @@ class TestExport:
         card = json.loads(path.with_suffix(".json").read_text())
         assert card["sha256"] == file_sha256(path)
         assert card["validation"] == {"val_masked_error": 0.25}
-        assert (card["epoch"], card["seed"], card["data"], card["licence"], card["research_only"]) == (7, 3, "40 phantoms", "CC0", False)
+        assert (
+            card["epoch"],
+            card["seed"],
+            card["data"],
+            card["licence"],
+            card["research_only"],
+        ) == (7, 3, "40 phantoms", "CC0", False)
         assert {file.name for file in path.parent.iterdir()} == {"model.pt", "model.json"}
 
-    def test_last_checkpoint_gives_the_averaged_weights(self, tmp_path: Path, tiny_networks: Networks) -> None:
+    def test_last_checkpoint_gives_the_averaged_weights(
+        self, tmp_path: Path, tiny_networks: Networks
+    ) -> None:
         best = checkpoint_of(tiny_networks[FORWARD], tmp_path / "run", "flair", "t2")
         path = export_weights(best.with_name("last.pt"), tmp_path / "bundle")
         stored = torch.load(path, weights_only=True)
-        assert all(torch.equal(stored[key], value.half()) for key, value in tiny_networks[FORWARD].state_dict().items())
+        assert all(
+            torch.equal(stored[key], value.half())
+            for key, value in tiny_networks[FORWARD].state_dict().items()
+        )
         assert json.loads(path.with_suffix(".json").read_text())["epoch"] == 9
 
-    def test_research_weights_go_where_they_are_not_shipped(self, tmp_path: Path, tiny_networks: Networks) -> None:
+    def test_research_weights_go_where_they_are_not_shipped(
+        self, tmp_path: Path, tiny_networks: Networks
+    ) -> None:
         checkpoint = checkpoint_of(tiny_networks[FORWARD], tmp_path / "run", "flair", "t1")
         path = export_weights(checkpoint, tmp_path / "bundle", research=True)
         assert path == tmp_path / "bundle" / "models" / "research" / "flair_t1.pt"
         assert json.loads(path.with_suffix(".json").read_text())["research_only"] is True
         assert not (tmp_path / "bundle" / "models" / "model.pt").exists()
 
-    def test_exported_pair_loads(self, tiny_bundles: Path, tmp_path: Path, tiny_networks: Networks) -> None:
-        export_weights(checkpoint_of(tiny_networks[FORWARD], tmp_path / "f", "flair", "t1"), tiny_bundles / FORWARD, research=True)
-        export_weights(checkpoint_of(tiny_networks[BACKWARD], tmp_path / "g", "t1", "flair"), tiny_bundles / BACKWARD, research=True)
+    def test_exported_pair_loads(
+        self, tiny_bundles: Path, tmp_path: Path, tiny_networks: Networks
+    ) -> None:
+        export_weights(
+            checkpoint_of(tiny_networks[FORWARD], tmp_path / "f", "flair", "t1"),
+            tiny_bundles / FORWARD,
+            research=True,
+        )
+        export_weights(
+            checkpoint_of(tiny_networks[BACKWARD], tmp_path / "g", "t1", "flair"),
+            tiny_bundles / BACKWARD,
+            research=True,
+        )
         pair = load_pair(tiny_bundles, "t1")
         pair.forward.load_network()
         pair.backward.load_network()
         assert pair.forward.load_scheduler().settings["beta_end"] == 0.02
         assert len(pair.warnings) == 2
 
-    @pytest.mark.parametrize("content", [b"text", b"", b"\x80\x02}q\x00."], ids=["text", "empty", "a pickle of something else"])
-    def test_damaged_checkpoint(self, tmp_path: Path, tiny_networks: Networks, content: bytes) -> None:
+    @pytest.mark.parametrize(
+        "content",
+        [b"text", b"", b"\x80\x02}q\x00."],
+        ids=["text", "empty", "a pickle of something else"],
+    )
+    def test_damaged_checkpoint(
+        self, tmp_path: Path, tiny_networks: Networks, content: bytes
+    ) -> None:
         checkpoint = checkpoint_of(tiny_networks[FORWARD], tmp_path / "run", "flair", "t2")
         checkpoint.write_bytes(content)
         with pytest.raises(InputError) as error:
@@ -395,8 +518,12 @@ class TestExport:
         assert_one_line(error.value, checkpoint)
         assert not (tmp_path / "bundle" / "models").exists()
 
-    @pytest.mark.parametrize("content", [None, "{", "{}", "[]"], ids=["missing", "cut off", "empty", "a list"])
-    def test_damaged_record(self, tmp_path: Path, tiny_networks: Networks, content: str | None) -> None:
+    @pytest.mark.parametrize(
+        "content", [None, "{", "{}", "[]"], ids=["missing", "cut off", "empty", "a list"]
+    )
+    def test_damaged_record(
+        self, tmp_path: Path, tiny_networks: Networks, content: str | None
+    ) -> None:
         checkpoint = checkpoint_of(tiny_networks[FORWARD], tmp_path / "run", "flair", "t2")
         record = checkpoint.with_name("training.json")
         record.unlink() if content is None else record.write_text(content)
@@ -420,7 +547,12 @@ class TestExport:
 
 class TestCalibrations:
     CALIBRATION = Calibration(
-        CalibrationKey("t2", {"cycle": CycleSettings(steps=1).as_dict()}, "fp32", "f" * 64, "0" * 64), 0.75, {"rate": 0.05}, {"mean": 0.2}
+        CalibrationKey(
+            "t2", {"cycle": CycleSettings(steps=1).as_dict()}, "fp32", "f" * 64, "0" * 64
+        ),
+        0.75,
+        {"rate": 0.05},
+        {"mean": 0.2},
     )
 
     def test_everything_else_stays(self, tiny_bundles: Path) -> None:
@@ -441,14 +573,18 @@ class TestCalibrations:
     def test_found_by_its_key_only(self, tiny_bundles: Path) -> None:
         pair = load_pair(tiny_bundles)
         fast = pair.preset("fast")
-        write_calibrations(tiny_bundles, [self.CALIBRATION, Calibration(pair.key(fast, "fp32"), 0.5, {})])
+        write_calibrations(
+            tiny_bundles, [self.CALIBRATION, Calibration(pair.key(fast, "fp32"), 0.5, {})]
+        )
         pair = load_pair(tiny_bundles)
         found = pair.calibration(fast, "fp32")
         assert found is not None
         assert found.threshold == 0.5
         assert pair.calibration(fast, "bf16") is None
 
-    def test_disk_full_keeps_the_old_file(self, tiny_bundles: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_disk_full_keeps_the_old_file(
+        self, tiny_bundles: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         before = (tiny_bundles / CYCLE).read_bytes()
 
         def full(self: Path, text: str) -> int:

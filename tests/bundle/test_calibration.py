@@ -23,10 +23,18 @@ from mmccd.core.errors import UnsuitableInputError
 from mmccd.methods.mmccd.cycle import CycleSettings
 from mmccd.postprocessing.postprocessing import Postprocessing
 
-KEY = CalibrationKey("t2", {"cycle": CycleSettings(steps=4).as_dict(), "postprocessing": Postprocessing(3).as_dict()}, "fp32", "aa", "bb")
+KEY = CalibrationKey(
+    "t2",
+    {"cycle": CycleSettings(steps=4).as_dict(), "postprocessing": Postprocessing(3).as_dict()},
+    "fp32",
+    "aa",
+    "bb",
+)
 CALIBRATION = Calibration(KEY, 0.75, {"method": "rate", "patients": 3}, {"mean": 0.2})
 
-healthy_maps = st.lists(st.integers(0, 20), min_size=1, max_size=200).map(lambda values: np.array(values, dtype=float))
+healthy_maps = st.lists(st.integers(0, 20), min_size=1, max_size=200).map(
+    lambda values: np.array(values, dtype=float)
+)
 rates = st.floats(0.005, 0.9)
 
 
@@ -37,8 +45,18 @@ rates = st.floats(0.005, 0.9)
         {"precision": "bf16"},
         {"forward_sha256": "ab"},
         {"backward_sha256": "ba"},
-        {"settings": {"cycle": CycleSettings(steps=5).as_dict(), "postprocessing": Postprocessing(3).as_dict()}},
-        {"settings": {"cycle": CycleSettings(steps=4).as_dict(), "postprocessing": Postprocessing(5).as_dict()}},
+        {
+            "settings": {
+                "cycle": CycleSettings(steps=5).as_dict(),
+                "postprocessing": Postprocessing(3).as_dict(),
+            }
+        },
+        {
+            "settings": {
+                "cycle": CycleSettings(steps=4).as_dict(),
+                "postprocessing": Postprocessing(5).as_dict(),
+            }
+        },
         {"settings": {}},
     ],
 )
@@ -67,7 +85,9 @@ def test_json_keeps_everything() -> None:
 
 
 def test_settings_that_came_later_have_their_defaults() -> None:
-    """A calibration that was stored before a setting existed holds for that setting's default, and for nothing else."""
+    """A calibration that was stored before a setting existed holds for that setting's default, and
+    for nothing else.
+    """
     stored = json.loads(json.dumps(CALIBRATION.as_dict()))
     del stored["key"]["settings"]["cycle"]["other_side"]
     del stored["key"]["settings"]["postprocessing"]["across_mm"]
@@ -104,7 +124,10 @@ def test_at_most_the_wanted_share_is_above(healthy: np.ndarray, rate: float) -> 
     assert threshold in healthy
 
 
-@pytest.mark.parametrize(("count", "rate", "expected"), [(10, 0.1, 8), (10, 0.2, 7), (100, 0.05, 94), (1001, 0.1, 900), (4, 0.5, 1)])
+@pytest.mark.parametrize(
+    ("count", "rate", "expected"),
+    [(10, 0.1, 8), (10, 0.2, 7), (100, 0.05, 94), (1001, 0.1, 900), (4, 0.5, 1)],
+)
 def test_the_threshold_is_the_smallest_that_does(count: int, rate: float, expected: int) -> None:
     """Of 0, 1, ..., n-1 in any order, n * rate values may lie above."""
     healthy = np.random.default_rng(0).permutation(count).astype(float)
@@ -122,5 +145,7 @@ def test_describe() -> None:
     described = describe(healthy)
     assert described["mean"] == pytest.approx(0.5)
     assert described["std"] == pytest.approx(np.sqrt((1001**2 - 1) / 12) / 1000)
-    assert {key: value for key, value in described.items() if key.startswith("q")} == pytest.approx({f"q{100 * q:g}": q for q in QUANTILES})
+    assert {key: value for key, value in described.items() if key.startswith("q")} == pytest.approx(
+        {f"q{100 * q:g}": q for q in QUANTILES}
+    )
     json.dumps(described)

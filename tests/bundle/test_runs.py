@@ -1,4 +1,6 @@
-"""mmccd.bundle.runs: runs are found by method and direction, and refused in one line where something is wrong."""
+"""mmccd.bundle.runs: runs are found by method and direction, and refused in one line where
+something is wrong.
+"""
 
 from __future__ import annotations
 
@@ -34,8 +36,14 @@ def write_run(runs: Path, method: str, source: str = "flair", target: str | None
         "source": source,
         "target": target or source,
         "network": network.settings,
-        "scheduler": MaskedDiffusionScheduler(prediction_type="epsilon" if method == "ddpm" else "sample").settings,
-        "normalisation": {name: Normalisation.for_modality(name).as_dict() for name in (source, target or source)},
+        "scheduler": (
+            MaskedDiffusionScheduler(
+                prediction_type="epsilon" if method == "ddpm" else "sample"
+            ).settings
+        ),
+        "normalisation": {
+            name: Normalisation.for_modality(name).as_dict() for name in (source, target or source)
+        },
     }
     (folder / "training.json").write_text(json.dumps(record))
     return folder
@@ -56,7 +64,9 @@ def test_found_and_loaded(tmp_path: Path, method: str) -> None:
 
 
 def test_missing_run_names_the_training(tmp_path: Path) -> None:
-    with pytest.raises(ModelError, match=r"dae/t1/best\.pt.*configs/baselines/dae\.json.*--source t1.*--runs"):
+    with pytest.raises(
+        ModelError, match=r"dae/t1/best\.pt.*configs/baselines/dae\.json.*--source t1.*--runs"
+    ):
         find_run(tmp_path, "dae", "t1")
     with pytest.raises(ModelError, match=r"--source flair --target t2"):
         find_run(tmp_path, "translator", "flair", "t2")
@@ -77,7 +87,9 @@ def test_wrong_record(tmp_path: Path, change: dict[str, str] | None, named: str)
         find_run(tmp_path, "dae", "flair")
 
 
-@pytest.mark.parametrize("change", [{"network": {"factor": 4}}, {"network": {"what": 1}}, {"network": None}])
+@pytest.mark.parametrize(
+    "change", [{"network": {"factor": 4}}, {"network": {"what": 1}}, {"network": None}]
+)
 def test_record_of_another_network(tmp_path: Path, change: dict[str, object]) -> None:
     write_run(tmp_path, "dae")
     run = find_run(tmp_path, "dae", "flair")
@@ -101,13 +113,22 @@ def test_record_without_what_is_needed(tmp_path: Path) -> None:
 
 
 class TestTranslator:
-    def test_exported_weights_come_first(self, tmp_path: Path, tiny_networks: dict[str, TranslationUNet]) -> None:
+    def test_exported_weights_come_first(
+        self, tmp_path: Path, tiny_networks: dict[str, TranslationUNet]
+    ) -> None:
         """One translator for one direction, whoever needs it."""
         (tmp_path / "bundles" / BACKWARD).mkdir(parents=True)
         folder = write_run(tmp_path / "runs", "translator", "t2", "flair")
-        assert find_translator(tmp_path / "bundles", tmp_path / "runs", "t2", "flair").path == folder / "best.pt"
-        exported = write_weights(tmp_path / "bundles" / BACKWARD, tiny_networks[BACKWARD], "t2", "flair")
-        assert find_translator(tmp_path / "bundles", tmp_path / "runs", "t2", "flair").path == exported
+        assert (
+            find_translator(tmp_path / "bundles", tmp_path / "runs", "t2", "flair").path
+            == folder / "best.pt"
+        )
+        exported = write_weights(
+            tmp_path / "bundles" / BACKWARD, tiny_networks[BACKWARD], "t2", "flair"
+        )
+        assert (
+            find_translator(tmp_path / "bundles", tmp_path / "runs", "t2", "flair").path == exported
+        )
 
     def test_of_another_direction(self, tmp_path: Path) -> None:
         write_run(tmp_path / "runs", "translator", "t2", "flair")

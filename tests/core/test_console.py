@@ -57,7 +57,9 @@ def test_on_a_terminal() -> None:
     """A bar for each stage, each filled in the end."""
     leader, follower = pty.openpty()
     termios.tcsetwinsize(follower, (24, 100))
-    process = subprocess.Popen([sys.executable, "-c", RUN.format(kind="text", quiet=False)], stderr=follower)
+    process = subprocess.Popen(
+        [sys.executable, "-c", RUN.format(kind="text", quiet=False)], stderr=follower
+    )
     assert process.wait(120) == 0
     os.close(follower)
     text = os.read(leader, 1 << 16).decode()

@@ -27,7 +27,9 @@ def test_exit_codes_of_the_contract(error: type[errors.MmccdError], code: int) -
 
 
 def test_no_class_is_missing_here() -> None:
-    ours = {error for error in errors.MmccdError.__subclasses__() if error.__module__ == errors.__name__}
+    ours = {
+        error for error in errors.MmccdError.__subclasses__() if error.__module__ == errors.__name__
+    }
     assert ours == set(CODES)
     assert errors.MmccdError.exit_code == 1
 

@@ -16,7 +16,9 @@ SHAPE = (10, 12, 5)
 def volume(shift: float = 0.0, scale: float = 1.0) -> Volume:
     """An oblique, anisotropic volume, moved along x and stretched along the slices."""
     affine = np.eye(4)
-    affine[:3, :3] = Rotation.from_euler("xyz", (10, 20, 30), degrees=True).as_matrix() @ np.diag([0.5, 0.8, 4.0 * scale])
+    affine[:3, :3] = Rotation.from_euler("xyz", (10, 20, 30), degrees=True).as_matrix() @ np.diag(
+        [0.5, 0.8, 4.0 * scale]
+    )
     affine[:3, 3] = (5 + shift, -3, 8)
     return Volume(np.zeros(SHAPE), affine, "flair", {"file": "a.nii"})
 
@@ -34,7 +36,8 @@ def test_a_sheared_or_mirrored_voxel_has_a_positive_volume() -> None:
 
 
 @pytest.mark.parametrize(
-    ("shift", "scale", "same"), [(0, 1, True), (1e-4, 1, True), (0.1, 1, False), (0, 1 + 1e-6, True), (0, 1.01, False)]
+    ("shift", "scale", "same"),
+    [(0, 1, True), (1e-4, 1, True), (0.1, 1, False), (0, 1 + 1e-6, True), (0, 1.01, False)],
 )
 def test_same_grid(shift: float, scale: float, same: bool) -> None:
     assert volume().same_grid(volume(shift, scale)) is same
@@ -62,7 +65,10 @@ def test_with_data_of_another_shape() -> None:
         volume().with_data(np.zeros((10, 12, 4)))
 
 
-@pytest.mark.parametrize(("shape", "matrix"), [((4, 4), (4, 4)), ((4, 4, 4, 1), (4, 4)), ((4, 4, 4), (3, 3)), ((4, 4, 4), (3, 4))])
+@pytest.mark.parametrize(
+    ("shape", "matrix"),
+    [((4, 4), (4, 4)), ((4, 4, 4, 1), (4, 4)), ((4, 4, 4), (3, 3)), ((4, 4, 4), (3, 4))],
+)
 def test_refuses_other_dimensions(shape: tuple[int, ...], matrix: tuple[int, int]) -> None:
     with pytest.raises(ValueError, match="shape"):
         Volume(np.zeros(shape), np.ones(matrix))
@@ -83,7 +89,9 @@ def test_axes_of_another_volume(order: tuple[int, int, int], flips: tuple[int, i
     reversing = np.diag([*flips, 1.0])
     reversing[:3, 3] = corner
     affine = (made.affine @ reversing)[:, [*order, 3]]
-    changed = Volume(made.data[tuple(slice(None, None, flip) for flip in flips)].transpose(order), affine, "mask")
+    changed = Volume(
+        made.data[tuple(slice(None, None, flip) for flip in flips)].transpose(order), affine, "mask"
+    )
     back = changed.with_axes_of(made)
     assert back.same_grid(made)
     np.testing.assert_array_equal(back.data, made.data)

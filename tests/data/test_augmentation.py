@@ -14,12 +14,18 @@ SEEDS = range(12)
 
 @pytest.fixture
 def pair() -> dict[str, Tensor]:
-    """A brain of a quarter of the picture, off the middle, with the same smooth pattern in input and target."""
+    """A brain of a quarter of the picture, off the middle, with the same smooth pattern in input
+    and target.
+    """
     rows, columns = torch.meshgrid(torch.arange(128.0), torch.arange(128.0), indexing="ij")
     brain = ((rows - 60) ** 2 / 45**2 + (columns - 56) ** 2 / 35**2 < 1)[None]
     pattern = (torch.sin(rows / 7) + torch.cos(columns / 9) + columns / 64)[None]
     image = torch.where(brain, pattern, BACKGROUND)
-    return {"image": image, "label": torch.where(brain, 2 * pattern + 5, BACKGROUND), "brain": brain.float()}
+    return {
+        "image": image,
+        "label": torch.where(brain, 2 * pattern + 5, BACKGROUND),
+        "brain": brain.float(),
+    }
 
 
 def changed(pair: dict[str, Tensor], seed: int, **strengths: float) -> dict[str, Tensor]:
@@ -30,7 +36,12 @@ def changed(pair: dict[str, Tensor], seed: int, **strengths: float) -> dict[str,
 
 
 def equal(one: dict[str, Tensor], other: dict[str, Tensor], tolerance: float = 0.0) -> bool:
-    return all(torch.allclose(torch.as_tensor(one[key]), torch.as_tensor(other[key]), rtol=0, atol=tolerance) for key in one)
+    return all(
+        torch.allclose(
+            torch.as_tensor(one[key]), torch.as_tensor(other[key]), rtol=0, atol=tolerance
+        )
+        for key in one
+    )
 
 
 def flipped(pair: dict[str, Tensor]) -> dict[str, Tensor]:
@@ -57,7 +68,10 @@ def test_shapes_and_types(pair: dict[str, Tensor]) -> None:
     for seed in SEEDS:
         result = changed(pair, seed)
         assert set(result) == set(pair)
-        assert all(tuple(value.shape) == (1, 128, 128) and value.dtype == torch.float32 for value in result.values())
+        assert all(
+            tuple(value.shape) == (1, 128, 128) and value.dtype == torch.float32
+            for value in result.values()
+        )
 
 
 def test_zero_strengths_leave_only_the_flip(pair: dict[str, Tensor]) -> None:
@@ -92,7 +106,9 @@ def test_background_keeps_its_value(pair: dict[str, Tensor]) -> None:
 
 
 def test_strengths_are_limits(pair: dict[str, Tensor]) -> None:
-    """A shift of at most 4 pixels moves the brain's centre by at most that; scaling by a tenth changes its area by about a fifth."""
+    """A shift of at most 4 pixels moves the brain's centre by at most that; scaling by a tenth
+    changes its area by about a fifth.
+    """
     columns = torch.arange(128.0)
     centre = float((pair["brain"][0].sum(0) * columns).sum() / pair["brain"].sum())
     moved = []

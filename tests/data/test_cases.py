@@ -28,12 +28,19 @@ BRATS_2021 = {"flair": "_flair", "t1": "_t1", "t2": "_t2", "label": "_seg"}
 BRATS_2023 = {"flair": "-t2f", "t1": "-t1n", "t2": "-t2w", "label": "-seg"}
 
 
-def make_case(root: Path, name: str, suffixes: dict[str, str] = BRATS_2021, ending: str = ".nii.gz") -> dict[str, Path]:
+def make_case(
+    root: Path, name: str, suffixes: dict[str, str] = BRATS_2021, ending: str = ".nii.gz"
+) -> dict[str, Path]:
     """Empty files of one case (nothing here opens them), and others that a BraTS folder holds."""
     folder = root / name
     folder.mkdir(parents=True)
     paths = {key: folder / f"{name}{suffix}{ending}" for key, suffix in suffixes.items()}
-    for path in [*paths.values(), folder / f"{name}_t1ce{ending}", folder / f"{name}-t1c{ending}", folder / "notes.txt"]:
+    for path in [
+        *paths.values(),
+        folder / f"{name}_t1ce{ending}",
+        folder / f"{name}-t1c{ending}",
+        folder / "notes.txt",
+    ]:
         path.touch()
     return paths
 
@@ -53,8 +60,12 @@ def one_line(error: pytest.ExceptionInfo[MmccdError], *parts: str) -> None:
 
 
 @pytest.mark.parametrize("ending", [".nii", ".nii.gz"])
-@pytest.mark.parametrize(("name", "suffixes"), [("BraTS2021_00003", BRATS_2021), ("BraTS-GLI-00003-000", BRATS_2023)])
-def test_both_brats_layouts(tmp_path: Path, name: str, suffixes: dict[str, str], ending: str) -> None:
+@pytest.mark.parametrize(
+    ("name", "suffixes"), [("BraTS2021_00003", BRATS_2021), ("BraTS-GLI-00003-000", BRATS_2023)]
+)
+def test_both_brats_layouts(
+    tmp_path: Path, name: str, suffixes: dict[str, str], ending: str
+) -> None:
     paths = make_case(tmp_path, name, suffixes, ending)
     (tmp_path / "empty").mkdir()
     (tmp_path / "README.txt").touch()
@@ -94,12 +105,18 @@ def test_patient_of(name: str, patient: str) -> None:
     train=st.floats(0, 1),
     val=st.floats(0, 1),
 )
-def test_split_covers_all_cases_once_and_keeps_patients_together(visits: dict[int, int], seed: int, train: float, val: float) -> None:
-    cases = [made_up_case(patient, visit) for patient, count in visits.items() for visit in range(count)]
+def test_split_covers_all_cases_once_and_keeps_patients_together(
+    visits: dict[int, int], seed: int, train: float, val: float
+) -> None:
+    cases = [
+        made_up_case(patient, visit) for patient, count in visits.items() for visit in range(count)
+    ]
     val *= 1 - train
     split = make_split(cases, (train, val, 1 - train - val), seed)
     assert tuple(split) == SPLITS
-    assert sorted(name for names in split.values() for name in names) == sorted(case.name for case in cases)
+    assert sorted(name for names in split.values() for name in names) == sorted(
+        case.name for case in cases
+    )
     patients = [{patient_of(name) for name in names} for names in split.values()]
     assert sum(len(group) for group in patients) == len(visits)
     for group, share in zip(patients, (train, val, 1 - train - val), strict=True):
@@ -108,7 +125,11 @@ def test_split_covers_all_cases_once_and_keeps_patients_together(visits: dict[in
 
 def test_split_depends_on_the_seed_only() -> None:
     cases = [made_up_case(patient, 0) for patient in range(40)]
-    first, again, other = make_split(cases, seed=1), make_split(cases[::-1], seed=1), make_split(cases, seed=2)
+    first, again, other = (
+        make_split(cases, seed=1),
+        make_split(cases[::-1], seed=1),
+        make_split(cases, seed=2),
+    )
     assert {split: sorted(names) for split, names in again.items()} == first
     assert other != first
     assert [len(names) for names in first.values()] == [24, 8, 8]
@@ -122,7 +143,12 @@ def test_fractions_that_are_none(fractions: tuple[float, ...]) -> None:
 
 def test_datalist_round_trip(tmp_path: Path) -> None:
     data = tmp_path / "data"
-    for name in ("BraTS-GLI-00001-000", "BraTS-GLI-00001-001", "BraTS-GLI-00002-000", "BraTS-GLI-00003-000"):
+    for name in (
+        "BraTS-GLI-00001-000",
+        "BraTS-GLI-00001-001",
+        "BraTS-GLI-00002-000",
+        "BraTS-GLI-00003-000",
+    ):
         make_case(data, name, BRATS_2023)
     make_case(data, "BraTS-GLI-00004-000", {"flair": "-t2f"})
     cases = find_cases(data)
@@ -141,7 +167,9 @@ def test_datalist_round_trip(tmp_path: Path) -> None:
 def test_datalist_paths_are_relative_to_it_and_move_with_it(tmp_path: Path) -> None:
     make_case(tmp_path / "data" / "cases", "a")
     cases = find_cases(tmp_path / "data" / "cases")
-    write_datalist(cases, {"train": ["a"], "val": [], "test": []}, tmp_path / "data" / "datalist.json")
+    write_datalist(
+        cases, {"train": ["a"], "val": [], "test": []}, tmp_path / "data" / "datalist.json"
+    )
     entry = json.loads((tmp_path / "data" / "datalist.json").read_text())["training"][0]
     assert entry["flair"] == "cases/a/a_flair.nii.gz"
     (tmp_path / "data").rename(tmp_path / "moved")
@@ -153,7 +181,9 @@ def test_datalist_elsewhere_names_absolute_paths(tmp_path: Path) -> None:
     make_case(tmp_path / "data", "a")
     cases = find_cases(tmp_path / "data")
     (tmp_path / "lists").mkdir()
-    write_datalist(cases, {"train": ["a"], "val": [], "test": []}, tmp_path / "lists" / "datalist.json")
+    write_datalist(
+        cases, {"train": ["a"], "val": [], "test": []}, tmp_path / "lists" / "datalist.json"
+    )
     assert find_cases(tmp_path / "lists" / "datalist.json") == cases
 
 
@@ -162,12 +192,19 @@ def test_foreign_datalist_gets_names_from_its_files(tmp_path: Path, file: str) -
     path = tmp_path / "list.json"
     path.write_text(json.dumps({"training": [{"flair": f"images/{file}"}]}))
     (case,) = find_cases(path)
-    assert (case.name, case.patient, case.images, case.label) == ("sub01", "sub01", {"flair": tmp_path / "images" / file}, None)
+    assert (case.name, case.patient, case.images, case.label) == (
+        "sub01",
+        "sub01",
+        {"flair": tmp_path / "images" / file},
+        None,
+    )
 
 
 def test_unwritable_datalist(tmp_path: Path) -> None:
     with pytest.raises(OutputError) as error:
-        write_datalist([], {"train": [], "val": [], "test": []}, tmp_path / "nowhere" / "datalist.json")
+        write_datalist(
+            [], {"train": [], "val": [], "test": []}, tmp_path / "nowhere" / "datalist.json"
+        )
     one_line(error, "nowhere")
 
 
@@ -179,13 +216,19 @@ def test_split_file_wins_over_the_folders_own(tmp_path: Path) -> None:
     other.write_text(json.dumps({"train": ["b"], "test": ["a"]}))
     assert [case.name for case in split_cases(tmp_path)["train"]] == ["a", "b"]
     groups = split_cases(tmp_path, other)
-    assert {split: [case.name for case in group] for split, group in groups.items()} == {"train": ["b"], "val": [], "test": ["a"]}
+    assert {split: [case.name for case in group] for split, group in groups.items()} == {
+        "train": ["b"],
+        "val": [],
+        "test": ["a"],
+    }
 
 
 def test_patient_in_two_splits_is_refused(tmp_path: Path) -> None:
     for name in ("BraTS-GLI-00002-000", "BraTS-GLI-00002-001"):
         make_case(tmp_path, name, BRATS_2023)
-    (tmp_path / "split.json").write_text(json.dumps({"train": ["BraTS-GLI-00002-000"], "test": ["BraTS-GLI-00002-001"]}))
+    (tmp_path / "split.json").write_text(
+        json.dumps({"train": ["BraTS-GLI-00002-000"], "test": ["BraTS-GLI-00002-001"]})
+    )
     with pytest.raises(UnsuitableInputError) as error:
         split_cases(tmp_path)
     one_line(error, "BraTS-GLI-00002", "train", "test")
@@ -202,7 +245,9 @@ def test_patients_of_a_datalist_are_checked_too(tmp_path: Path) -> None:
 
 
 def test_two_visits_in_one_split_are_fine() -> None:
-    check_patients({"train": [made_up_case(1, 0), made_up_case(1, 1)], "test": [made_up_case(2, 0)]})
+    check_patients(
+        {"train": [made_up_case(1, 0), made_up_case(1, 1)], "test": [made_up_case(2, 0)]}
+    )
 
 
 def test_a_patient_of_the_test_split_is_refused_where_thresholds_are_chosen() -> None:
@@ -262,7 +307,9 @@ def file_with(text: str) -> Callable[[Path], Path]:
         "file is a number",
     ],
 )
-def test_data_that_cannot_be_found(tmp_path: Path, make: Callable[[Path], Path], parts: list[str]) -> None:
+def test_data_that_cannot_be_found(
+    tmp_path: Path, make: Callable[[Path], Path], parts: list[str]
+) -> None:
     with pytest.raises(InputError) as error:
         find_cases(make(tmp_path))
     one_line(error, *parts)
@@ -295,7 +342,11 @@ def test_lgg_split(real_data: Path) -> None:
     assert [len(groups[split]) for split in SPLITS] == [55, 17, 17]
     patients = [case.patient for group in groups.values() for case in group]
     assert len(patients) == len(set(patients)) == 89
-    assert all({"flair", "t1"} <= set(case.images) and case.label for group in groups.values() for case in group)
+    assert all(
+        {"flair", "t1"} <= set(case.images) and case.label
+        for group in groups.values()
+        for case in group
+    )
 
 
 @pytest.mark.parametrize("suffixes", [BRATS_2021, BRATS_2023], ids=["2021", "2023"])
@@ -315,7 +366,11 @@ def test_brain_mask(tmp_path: Path, suffixes: dict[str, str]) -> None:
 
 
 def test_phantoms_of_one_label_map_are_one_patient() -> None:
-    assert patient_of("phantom_training_seg_13_0042") == patient_of("phantom_training_seg_13_0043") == "phantom_training_seg_13"
+    assert (
+        patient_of("phantom_training_seg_13_0042")
+        == patient_of("phantom_training_seg_13_0043")
+        == "phantom_training_seg_13"
+    )
     assert patient_of("phantom_builtin_0042") != patient_of("phantom_builtin_0043")
 
 
@@ -328,8 +383,14 @@ class TestAddToDatalist:
 
     def test_all_in_one_split_and_others_added(self, folder: Path, tmp_path: Path) -> None:
         path = tmp_path / "list.json"
-        assert add_to_datalist(folder, path, split="val", only="case0") == {"train": 0, "val": 1, "test": 0}
-        assert add_to_datalist(folder, path, split="train", only="case1", repeat=8, append=True) == {"train": 1, "val": 1, "test": 0}
+        assert add_to_datalist(folder, path, split="val", only="case0") == {
+            "train": 0,
+            "val": 1,
+            "test": 0,
+        }
+        assert add_to_datalist(
+            folder, path, split="train", only="case1", repeat=8, append=True
+        ) == {"train": 1, "val": 1, "test": 0}
         groups = split_cases(path)
         assert [(case.name, case.repeat) for case in groups["train"]] == [("case1", 8)]
         assert [(case.name, case.repeat) for case in groups["val"]] == [("case0", 1)]
@@ -339,12 +400,20 @@ class TestAddToDatalist:
         """Added again with another split it is there once."""
         path = tmp_path / "list.json"
         add_to_datalist(folder, path, split="val", only="case0")
-        assert add_to_datalist(folder, path, split="test", only="case0", append=True) == {"train": 0, "val": 0, "test": 1}
+        assert add_to_datalist(folder, path, split="test", only="case0", append=True) == {
+            "train": 0,
+            "val": 0,
+            "test": 1,
+        }
 
     def test_without_append_the_file_is_new(self, folder: Path, tmp_path: Path) -> None:
         path = tmp_path / "list.json"
         add_to_datalist(folder, path, split="val", only="case0")
-        assert add_to_datalist(folder, path, split="train", only="case1") == {"train": 1, "val": 0, "test": 0}
+        assert add_to_datalist(folder, path, split="train", only="case1") == {
+            "train": 1,
+            "val": 0,
+            "test": 0,
+        }
 
     def test_random_split(self, folder: Path, tmp_path: Path) -> None:
         assert sum(add_to_datalist(folder, tmp_path / "list.json", seed=3).values()) == 4
@@ -362,7 +431,9 @@ class TestAddToDatalist:
         add_to_datalist(tmp_path / "data", path, split="train", only="BraTS-GLI-00001-000")
         before = path.read_text()
         with pytest.raises(UnsuitableInputError):
-            add_to_datalist(tmp_path / "data", path, split="val", only="BraTS-GLI-00001-001", append=True)
+            add_to_datalist(
+                tmp_path / "data", path, split="val", only="BraTS-GLI-00001-001", append=True
+            )
         assert path.read_text() == before
 
 

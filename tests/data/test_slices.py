@@ -55,13 +55,22 @@ def test_no_brain_no_slice() -> None:
     assert all(SliceRule(kind).select([0, 3, 0]) == [] for kind in ("brain", "range", "central"))
 
 
-@pytest.mark.parametrize("arguments", [{"kind": "middle"}, {"kind": "central", "fraction": 0.0}, {"kind": "central", "fraction": 1.5}])
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        {"kind": "middle"},
+        {"kind": "central", "fraction": 0.0},
+        {"kind": "central", "fraction": 1.5},
+    ],
+)
 def test_rules_that_are_none(arguments: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match="rule|fraction"):
         SliceRule(**arguments)
 
 
-def dataset(folder: Path, split: str = "train", source: str = "flair", target: str = "t2", **options: Any) -> SlicePairDataset:
+def dataset(
+    folder: Path, split: str = "train", source: str = "flair", target: str = "t2", **options: Any
+) -> SlicePairDataset:
     """The data set without a progress bar."""
     return SlicePairDataset(folder, split, source, target, progress=False, **options)
 
@@ -74,10 +83,17 @@ def lesion_case(phantom_data: Path) -> Case:
 def brain_slices(phantom: Phantom) -> int:
     """Slices that hold enough brain: 75 pixels of 1.875 mm."""
     spacing = phantom.lesion.spacing
-    return int(((phantom.images["flair"].data > 0).sum((0, 1)) * spacing[0] * spacing[1] >= MIN_BRAIN_PIXELS * 1.875**2).sum())
+    return int(
+        (
+            (phantom.images["flair"].data > 0).sum((0, 1)) * spacing[0] * spacing[1]
+            >= MIN_BRAIN_PIXELS * 1.875**2
+        ).sum()
+    )
 
 
-def test_healthy_slices_only(phantom_data: Path, healthy_phantom: Phantom, lesion_phantom: Phantom) -> None:
+def test_healthy_slices_only(
+    phantom_data: Path, healthy_phantom: Phantom, lesion_phantom: Phantom
+) -> None:
     with_lesion = int(lesion_phantom.lesion.data.any(axis=(0, 1)).sum())
     everything = brain_slices(healthy_phantom) + brain_slices(lesion_phantom)
     assert with_lesion >= 2
@@ -88,9 +104,9 @@ def test_healthy_slices_only(phantom_data: Path, healthy_phantom: Phantom, lesio
 def test_pairs(phantom_data: Path) -> None:
     pairs = dataset(phantom_data, healthy_only=False)
     for pair in pairs:
-        assert {key: (tuple(value.shape), value.dtype) for key, value in pair.items()} == dict.fromkeys(
-            ("image", "label", "brain"), ((1, 128, 128), torch.float32)
-        )
+        assert {
+            key: (tuple(value.shape), value.dtype) for key, value in pair.items()
+        } == dict.fromkeys(("image", "label", "brain"), ((1, 128, 128), torch.float32))
         inside = pair["brain"] > 0.5
         assert set(pair["brain"].unique().tolist()) <= {0.0, 1.0}
         assert inside.sum() >= MIN_BRAIN_PIXELS
@@ -109,7 +125,9 @@ def test_background_of_the_codes_normalisation(phantom_data: Path) -> None:
 
 
 def test_pairs_are_aligned(phantom_data: Path, lesion_phantom: Phantom) -> None:
-    """Fluid is dark on FLAIR and bright on T2, at the same places; and each item holds the slice that its place says."""
+    """Fluid is dark on FLAIR and bright on T2, at the same places; and each item holds the slice
+    that its place says.
+    """
     large = [pair for pair in dataset(phantom_data) if pair["brain"].sum() > 2000]
     assert len(large) > 10
     differences = []
@@ -121,14 +139,21 @@ def test_pairs_are_aligned(phantom_data: Path, lesion_phantom: Phantom) -> None:
     assert np.mean(differences) < -0.5
     pairs = dataset(phantom_data, healthy_only=False)
     expected = load_case(lesion_case(phantom_data), FLAIR_T2)
-    shown = [index for index in range(len(expected.brain)) if expected.brain[index].sum() >= MIN_BRAIN_PIXELS]
+    shown = [
+        index
+        for index in range(len(expected.brain))
+        if expected.brain[index].sum() >= MIN_BRAIN_PIXELS
+    ]
     for index, pair in zip(shown, list(pairs)[-len(shown) :], strict=True):
         assert torch.equal(pair["image"], expected.images["flair"][index])
         assert torch.equal(pair["label"], expected.images["t2"][index])
 
 
 def test_source_and_target_swap(phantom_data: Path) -> None:
-    there, back = dataset(phantom_data, "val"), dataset(phantom_data, "val", source="t2", target="flair")
+    there, back = (
+        dataset(phantom_data, "val"),
+        dataset(phantom_data, "val", source="t2", target="flair"),
+    )
     assert torch.allclose(there[4]["image"], back[4]["label"], atol=1e-5)
     assert torch.allclose(there[4]["label"], back[4]["image"], atol=1e-5)
 
@@ -138,8 +163,13 @@ def test_options(phantom_data: Path, tmp_path: Path) -> None:
     assert len(dataset(phantom_data, rule=SliceRule("range", 5, 6), max_cases=1)) == 2
     split = tmp_path / "other.json"
     split.write_text(json.dumps({"train": ["mirrored"]}))
-    assert torch.equal(dataset(phantom_data, split_file=split)[3]["image"], dataset(phantom_data, "val")[3]["image"])
-    doubled = dataset(phantom_data, "val", transform=lambda pair: {**pair, "image": pair["image"] * 2})
+    assert torch.equal(
+        dataset(phantom_data, split_file=split)[3]["image"],
+        dataset(phantom_data, "val")[3]["image"],
+    )
+    doubled = dataset(
+        phantom_data, "val", transform=lambda pair: {**pair, "image": pair["image"] * 2}
+    )
     assert torch.equal(doubled[3]["image"], dataset(phantom_data, "val")[3]["image"] * 2)
 
 
@@ -161,7 +191,11 @@ def files_read(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     return names
 
 
-ONCE = [f"{case}_{what}.nii.gz" for case in ("healthy", "lesion") for what in ("brain", "flair", "seg", "t2")]
+ONCE = [
+    f"{case}_{what}.nii.gz"
+    for case in ("healthy", "lesion")
+    for what in ("brain", "flair", "seg", "t2")
+]
 
 
 def test_volumes_are_read_once(phantom_data: Path, files_read: list[str]) -> None:
@@ -169,7 +203,9 @@ def test_volumes_are_read_once(phantom_data: Path, files_read: list[str]) -> Non
     assert sorted(files_read) == ONCE
 
 
-def test_persistent_cache_gives_the_same_and_outlives_the_run(phantom_data: Path, tmp_path: Path, files_read: list[str]) -> None:
+def test_persistent_cache_gives_the_same_and_outlives_the_run(
+    phantom_data: Path, tmp_path: Path, files_read: list[str]
+) -> None:
     in_memory = dataset(phantom_data)
     files_read.clear()
     first = dataset(phantom_data, cache_dir=tmp_path / "cache")
@@ -190,7 +226,8 @@ def test_persistent_cache_knows_its_settings(phantom_data: Path, tmp_path: Path)
     assert dataset(phantom_data, "val", normalisation="code", **cache)[0]["image"].min() == -3
     assert len(dataset(phantom_data, "val", rule=SliceRule("range", 5, 6), **cache)) == 2
     assert torch.equal(
-        dataset(phantom_data, "val", source="t1", **cache)[3]["image"], dataset(phantom_data, "val", source="t1")[3]["image"]
+        dataset(phantom_data, "val", source="t1", **cache)[3]["image"],
+        dataset(phantom_data, "val", source="t1")[3]["image"],
     )
 
 
@@ -198,7 +235,9 @@ def test_load_case_keeps_the_lesions(phantom_data: Path, lesion_phantom: Phantom
     found = load_case(lesion_case(phantom_data), FLAIR_T2)
     assert found.has_lesion.tolist() == lesion_phantom.lesion.data.any(axis=(0, 1)).tolist()
     pixels = lesion_phantom.lesion.data.sum(axis=(0, 1)) * (2.0 / 1.875) ** 2
-    assert found.lesion_area.numpy() == pytest.approx(pixels, rel=0.05, abs=1.0), "native area in model pixels"
+    assert found.lesion_area.numpy() == pytest.approx(pixels, rel=0.05, abs=1.0), (
+        "native area in model pixels"
+    )
     native = int(lesion_phantom.lesion.data.sum()) * np.prod(lesion_phantom.lesion.spacing[:2])
     assert int(found.lesion.sum()) * 1.875**2 == pytest.approx(native, rel=0.15)
     assert not (found.lesion & ~found.brain).any()
@@ -212,7 +251,9 @@ def test_case_without_label_is_healthy(phantom_data: Path) -> None:
 
 
 def test_brain_mask_of_the_case_is_taken(phantom_data: Path, tmp_path: Path) -> None:
-    """The file decides, not the foreground: of a brain whose mask covers the left half, the right half is background."""
+    """The file decides, not the foreground: of a brain whose mask covers the left half, the right
+    half is background.
+    """
     case = lesion_case(phantom_data)
     assert case.brain is not None
     whole = load_case(case, FLAIR_T2)
@@ -247,12 +288,18 @@ def test_missing_modality(phantom_data: Path) -> None:
 
 @pytest.mark.parametrize("key", ["t2", "label"])
 @pytest.mark.parametrize("change", ["shape", "place"])
-def test_different_grids(phantom_data: Path, lesion_phantom: Phantom, tmp_path: Path, key: str, change: str) -> None:
+def test_different_grids(
+    phantom_data: Path, lesion_phantom: Phantom, tmp_path: Path, key: str, change: str
+) -> None:
     case = lesion_case(phantom_data)
     volume = lesion_phantom.lesion if key == "label" else lesion_phantom.images[key]
     moved = np.array(volume.affine)
     moved[0, 3] += 5.0
-    wrong = Volume(volume.data[:, :, :-1], volume.affine) if change == "shape" else Volume(volume.data, moved)
+    wrong = (
+        Volume(volume.data[:, :, :-1], volume.affine)
+        if change == "shape"
+        else Volume(volume.data, moved)
+    )
     path = tmp_path / "wrong.nii.gz"
     write_nifti(wrong, path, "int16")
     images = dict(case.images) if key == "label" else {**case.images, key: path}
@@ -264,7 +311,10 @@ def test_different_grids(phantom_data: Path, lesion_phantom: Phantom, tmp_path: 
 
 @pytest.mark.parametrize(
     ("options", "word"),
-    [({"split": "test"}, "test"), ({"split": "train", "rule": SliceRule("range", 200, 300)}, "slice rule")],
+    [
+        ({"split": "test"}, "test"),
+        ({"split": "train", "rule": SliceRule("range", 200, 300)}, "slice rule"),
+    ],
     ids=["empty split", "rule without slices"],
 )
 def test_nothing_left(phantom_data: Path, options: dict[str, Any], word: str) -> None:
@@ -276,7 +326,9 @@ def test_nothing_left(phantom_data: Path, options: dict[str, Any], word: str) ->
 
 
 def test_all_slices_have_lesions(lesion_phantom: Phantom, tmp_path: Path) -> None:
-    everywhere = lesion_phantom.lesion.with_data((lesion_phantom.images["flair"].data > 0).astype(np.uint8))
+    everywhere = lesion_phantom.lesion.with_data(
+        (lesion_phantom.images["flair"].data > 0).astype(np.uint8)
+    )
     write_phantom(replace(lesion_phantom, lesion=everywhere), tmp_path, "ill")
     (tmp_path / "split.json").write_text(json.dumps({"train": ["ill"]}))
     with pytest.raises(UnsuitableInputError, match="no lesion"):

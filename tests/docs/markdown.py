@@ -18,7 +18,9 @@ _OPERATORS = ("&&", "||", ";", "|", "do", "then")
 
 @dataclass(frozen=True)
 class Block:
-    """A fenced block: its language, text, line number, and whether ``<!-- test -->`` stands before it."""
+    """A fenced block: its language, text, line number, and whether ``<!-- test -->`` stands before
+    it.
+    """
 
     page: Path
     line: int
@@ -32,7 +34,9 @@ class Block:
         return f"{self.page.relative_to(ROOT)}:{self.line}"
 
     def commands(self) -> list[list[str]]:
-        """Simple commands, as lists of words: continued lines joined, comments and prompts left out, operators taken as ends."""
+        """Simple commands, as lists of words: continued lines joined, comments and prompts left
+        out, operators taken as ends.
+        """
         result = []
         for line in self.text.replace("\\\n", " ").splitlines():
             words = shlex.split(line.strip().removeprefix("$ "), comments=True)
@@ -46,7 +50,12 @@ class Block:
 
 def pages() -> list[Path]:
     """Every page of the project."""
-    found = [ROOT / "README.md", ROOT / "CHANGELOG.md", *ROOT.glob("docs/*.md"), *ROOT.glob("bundles/*/docs/*.md")]
+    found = [
+        ROOT / "README.md",
+        ROOT / "CHANGELOG.md",
+        *ROOT.glob("docs/*.md"),
+        *ROOT.glob("bundles/*/docs/*.md"),
+    ]
     return sorted(found)
 
 
@@ -90,7 +99,9 @@ def inline_code(page: Path) -> list[str]:
 
 def anchors(page: Path) -> set[str]:
     """The headings' anchors, as code hosts and the site make them."""
-    return {slug(line.lstrip("#")) for line in prose(page).splitlines() if re.match(r"#{1,6} ", line)}
+    return {
+        slug(line.lstrip("#")) for line in prose(page).splitlines() if re.match(r"#{1,6} ", line)
+    }
 
 
 def slug(heading: str) -> str:

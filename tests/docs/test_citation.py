@@ -26,7 +26,12 @@ def test_what_the_format_demands(citation: dict[str, Any]) -> None:
 
 def test_the_paper_is_preferred(citation: dict[str, Any]) -> None:
     paper = citation["preferred-citation"]
-    assert [author["family-names"] for author in paper["authors"]] == ["Liang", "Anthony", "Wagner", "Kamnitsas"]
+    assert [author["family-names"] for author in paper["authors"]] == [
+        "Liang",
+        "Anthony",
+        "Wagner",
+        "Kamnitsas",
+    ]
     assert paper["doi"].startswith("10.") and paper["year"] == 2023
 
 

@@ -1,4 +1,6 @@
-"""The pages against the program: commands run, parse, and name what exists; links lead somewhere."""
+"""The pages against the program: commands run, parse, and name what exists; links lead
+somewhere.
+"""
 
 from __future__ import annotations
 
@@ -63,7 +65,9 @@ def test_marked_blocks_run(page: Path, tmp_path: Path, monkeypatch: pytest.Monke
             continue
         assert block.language in SHELL, f"{block.place}: a tested block is bash or python"
         for words in block.commands():
-            assert program(words) == "mmccd", f"{block.place}: a tested block holds mmccd commands only, got {words[0]}"
+            assert program(words) == "mmccd", (
+                f"{block.place}: a tested block holds mmccd commands only, got {words[0]}"
+            )
             assert cli.run(words[1:]) == 0, f"{block.place}: {shlex.join(words)}"
     assert torch.get_num_threads() == threads
     assert any(tmp_path.iterdir()), f"{page}: its commands wrote nothing"
@@ -71,9 +75,19 @@ def test_marked_blocks_run(page: Path, tmp_path: Path, monkeypatch: pytest.Monke
 
 def test_some_commands_are_run() -> None:
     tested = {
-        words[0] for page in TESTED for block in blocks(page) if block.tested and block.language != "python" for words in block.commands()
+        words[0]
+        for page in TESTED
+        for block in blocks(page)
+        if block.tested and block.language != "python"
+        for words in block.commands()
     }
-    used = {words[1] for page in TESTED for b in blocks(page) if b.tested and b.language != "python" for words in b.commands()}
+    used = {
+        words[1]
+        for page in TESTED
+        for b in blocks(page)
+        if b.tested and b.language != "python"
+        for words in b.commands()
+    }
     assert tested == {"mmccd"}
     assert {"phantom", "predict", "datalist", "doctor"} <= used
 
@@ -96,7 +110,11 @@ def test_flags_in_prose_exist(page: Path) -> None:
     """``mmccd COMMAND ... --flag`` and a bare ``COMMAND ... --flag`` in backticks, as in tables."""
     for text in inline_code(page):
         words = text.removeprefix("mmccd ").split()
-        if not words or words[0] not in cli.COMMANDS or (len(words) == 1 and not text.startswith("mmccd ")):
+        if (
+            not words
+            or words[0] not in cli.COMMANDS
+            or (len(words) == 1 and not text.startswith("mmccd "))
+        ):
             continue
         parameters = inspect.signature(cli.COMMANDS[words[0]]).parameters
         known = {cli.flag_of(name) for name in parameters} | set(cli.GLOBAL_FLAGS) | {"--help"}
@@ -105,7 +123,9 @@ def test_flags_in_prose_exist(page: Path) -> None:
 
 
 def config_runs() -> list[tuple[str, Path, list[str]]]:
-    """(place, bundle, words behind ``run``) of every ``python -m monai.bundle run`` in a block, loops unrolled."""
+    """(place, bundle, words behind ``run``) of every ``python -m monai.bundle run`` in a block,
+    loops unrolled.
+    """
     found = []
     for block in shell_blocks():
         folder = block.page.parents[1] if block.page.parents[2].name == "bundles" else None
@@ -118,13 +138,20 @@ def config_runs() -> list[tuple[str, Path, list[str]]]:
             if "monai.bundle" in words and "run" in words:
                 assert folder is not None, f"{block.place}: nobody says from which bundle's folder"
                 rest = words[words.index("run") + 1 :]
-                found += [(block.place, folder, [word.replace("$METHOD", value) for word in rest]) for value in values]
+                found += [
+                    (block.place, folder, [word.replace("$METHOD", value) for word in rest])
+                    for value in values
+                ]
     return found
 
 
 @pytest.mark.parametrize(("place", "bundle", "words"), config_runs())
 def test_bundle_runs_name_what_exists(place: str, bundle: Path, words: list[str]) -> None:
-    flags = {word.removeprefix("--"): value for word, value in zip(words, [*words[1:], ""], strict=True) if word.startswith("--")}
+    flags = {
+        word.removeprefix("--"): value
+        for word, value in zip(words, [*words[1:], ""], strict=True)
+        if word.startswith("--")
+    }
     files = re.findall(r"[\w./-]+\.json", flags["config_file"])
     assert files, f"{place}: no config file"
     known = set(MONAI_OWN)
@@ -142,7 +169,9 @@ def test_bundle_runs_are_found() -> None:
 @pytest.mark.parametrize("page", pages(), ids=names)
 def test_named_configs_exist(page: Path) -> None:
     for name in re.findall(r"\bconfigs/[\w/*-]+\.json", prose(page)):
-        assert any(list(bundle.glob(name)) for bundle in BUNDLES), f"{names(page)}: no bundle has {name}"
+        assert any(list(bundle.glob(name)) for bundle in BUNDLES), (
+            f"{names(page)}: no bundle has {name}"
+        )
 
 
 @pytest.mark.parametrize("page", pages(), ids=names)
@@ -150,12 +179,17 @@ def test_named_make_targets_exist(page: Path) -> None:
     makefile = (ROOT / "Makefile").read_text()
     texts = [text for text in inline_code(page) if text.startswith("make ")]
     texts += [
-        shlex.join(words) for block in blocks(page) if block.language in SHELL and "make " in block.text for words in block.commands()
+        shlex.join(words)
+        for block in blocks(page)
+        if block.language in SHELL and "make " in block.text
+        for words in block.commands()
     ]
     for text in texts:
         words = text.split()
         if words[0] == "make":
-            assert re.search(rf"^{words[1]}:", makefile, re.MULTILINE), f"{names(page)}: `{text}`: no such target"
+            assert re.search(rf"^{words[1]}:", makefile, re.MULTILINE), (
+                f"{names(page)}: `{text}`: no such target"
+            )
 
 
 @pytest.mark.parametrize("page", pages(), ids=names)
@@ -167,7 +201,9 @@ def test_links_lead_somewhere(page: Path) -> None:
         path = Path(os.path.normpath(page.parent / target)) if target else page
         assert path.is_relative_to(ROOT) and path.exists(), f"{names(page)}: {link}: no such file"
         if anchor:
-            assert anchor in anchors(path), f"{names(page)}: {link}: no such heading; there are {sorted(anchors(path))}"
+            assert anchor in anchors(path), (
+                f"{names(page)}: {link}: no such heading; there are {sorted(anchors(path))}"
+            )
 
 
 def test_pictures_are_small() -> None:

@@ -39,8 +39,15 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "--site-dir",
         str(folder),
     ]
-    environment = {**os.environ, "NO_MKDOCS_2_WARNING": "1", "http_proxy": "http://127.0.0.1:9", "https_proxy": "http://127.0.0.1:9"}
-    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False, timeout=300)
+    environment = {
+        **os.environ,
+        "NO_MKDOCS_2_WARNING": "1",
+        "http_proxy": "http://127.0.0.1:9",
+        "https_proxy": "http://127.0.0.1:9",
+    }
+    done = subprocess.run(
+        command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False, timeout=300
+    )
     assert done.returncode == 0, done.stdout + done.stderr
     assert "WARNING" not in done.stdout + done.stderr
     return folder
@@ -59,12 +66,18 @@ def test_nothing_is_loaded_from_elsewhere(site: Path) -> None:
     for page in site.rglob("*.html"):
         assert not LOADED.search(page.read_text()), page.relative_to(site)
     for style in site.rglob("*.css"):
-        assert not re.search(r"@import|url\(\s*[\"']?(?:https?:)?//", style.read_text()), style.relative_to(site)
+        assert not re.search(r"@import|url\(\s*[\"']?(?:https?:)?//", style.read_text()), (
+            style.relative_to(site)
+        )
 
 
 def test_the_api_is_shown(site: Path) -> None:
     text = (site / "api.html").read_text()
-    for name in ("mmccd.pipeline.AnomalyPipeline.run", "mmccd.methods.mmccd.cycle.CycleSettings", "mmccd.core.errors.UnsuitableInputError"):
+    for name in (
+        "mmccd.pipeline.AnomalyPipeline.run",
+        "mmccd.methods.mmccd.cycle.CycleSettings",
+        "mmccd.core.errors.UnsuitableInputError",
+    ):
         assert f'id="{name}"' in text, name
     assert not re.search(r":(func|class|meth|mod|data|attr):", text)
     assert "Find the brain, run the cycle, threshold the map." in text
@@ -75,12 +88,18 @@ def test_the_api_is_shown(site: Path) -> None:
     [
         ("brain.md", "checks.md", "checks.md"),
         ("index.md", "images/demo.png", "images/demo.png"),
-        ("brain.md", "../bundles/brain_extraction/docs/model_card.md", "bundles/brain_extraction/docs/model_card.md"),
+        (
+            "brain.md",
+            "../bundles/brain_extraction/docs/model_card.md",
+            "bundles/brain_extraction/docs/model_card.md",
+        ),
         ("bundles/brain_extraction/docs/README.md", "model_card.md", "model_card.md"),
         ("CHANGELOG.md", "docs/brain.md", "brain.md"),
     ],
 )
-def test_links_of_the_repository_become_links_of_the_site(place: str, link: str, expected: str) -> None:
+def test_links_of_the_repository_become_links_of_the_site(
+    place: str, link: str, expected: str
+) -> None:
     assert hooks.site_link(place, link) == expected
 
 
@@ -90,14 +109,25 @@ def test_only_links_are_rewritten() -> None:
             src_uri = "CHANGELOG.md"
 
     text = "[a](docs/a.md#b) [c](https://x.org/docs/c.md) [d](#e) `docs/f.md`"
-    assert hooks.on_page_markdown(text, Page()) == "[a](a.md#b) [c](https://x.org/docs/c.md) [d](#e) `docs/f.md`"
+    assert (
+        hooks.on_page_markdown(text, Page())
+        == "[a](a.md#b) [c](https://x.org/docs/c.md) [d](#e) `docs/f.md`"
+    )
 
 
 def test_references_of_docstrings_become_links() -> None:
-    html = '<h3 id="a.b.C">C</h3> see :class:<code>~a.b.C</code>, :func:<code>~a.b.d</code>, :meth:<code>run</code>'
-    assert hooks.on_page_content(html).endswith('see <a href="#a.b.C"><code>C</code></a>, <code>d</code>, <code>run</code>')
+    html = (
+        '<h3 id="a.b.C">C</h3> see :class:<code>~a.b.C</code>, :func:<code>~a.b.d</code>,'
+        " :meth:<code>run</code>"
+    )
+    assert hooks.on_page_content(html).endswith(
+        'see <a href="#a.b.C"><code>C</code></a>, <code>d</code>, <code>run</code>'
+    )
 
 
-@pytest.mark.parametrize(("heading", "anchor"), [("1. Train what", "1-train-what"), ("`a`: b (c)", "a-b-c"), ("[x](y.md) z", "x-z")])
+@pytest.mark.parametrize(
+    ("heading", "anchor"),
+    [("1. Train what", "1-train-what"), ("`a`: b (c)", "a-b-c"), ("[x](y.md) z", "x-z")],
+)
 def test_anchors(heading: str, anchor: str) -> None:
     assert slug(heading) == anchor

@@ -24,7 +24,9 @@ MakeScored = Callable[..., Scored]
 
 @pytest.fixture
 def make_scored() -> MakeScored:
-    """Make a case from its scores and its lesion, ``(slices, rows, columns)``; all of it is brain where no brain is given."""
+    """Make a case from its scores and its lesion, ``(slices, rows, columns)``; all of it is brain
+    where no brain is given.
+    """
 
     def make(
         score: NDArray[np.float32],
@@ -53,8 +55,12 @@ def make_scored() -> MakeScored:
 
 
 @pytest.fixture(scope="session")
-def labelled_data(tmp_path_factory: pytest.TempPathFactory, healthy_phantom: Phantom, lesion_phantom: Phantom) -> Path:
-    """Four cases: train ``spare``; val ``ill_val`` and ``well_val``; test ``ill_test``. Not to be changed."""
+def labelled_data(
+    tmp_path_factory: pytest.TempPathFactory, healthy_phantom: Phantom, lesion_phantom: Phantom
+) -> Path:
+    """Four cases: train ``spare``; val ``ill_val`` and ``well_val``; test ``ill_test``. Not to be
+    changed.
+    """
     folder = tmp_path_factory.mktemp("labelled")
     for name, phantom in (
         ("spare", healthy_phantom),
@@ -63,7 +69,9 @@ def labelled_data(tmp_path_factory: pytest.TempPathFactory, healthy_phantom: Pha
         ("ill_test", lesion_phantom),
     ):
         write_phantom(phantom, folder, name)
-    (folder / "split.json").write_text(json.dumps({"train": ["spare"], "val": ["ill_val", "well_val"], "test": ["ill_test"]}))
+    (folder / "split.json").write_text(
+        json.dumps({"train": ["spare"], "val": ["ill_val", "well_val"], "test": ["ill_test"]})
+    )
     return folder
 
 

@@ -1,4 +1,6 @@
-"""mmccd.evaluation.bootstrap: figures of resamples against scikit-learn on the resampled voxels themselves."""
+"""mmccd.evaluation.bootstrap: figures of resamples against scikit-learn on the resampled voxels
+themselves.
+"""
 
 from __future__ import annotations
 
@@ -18,15 +20,22 @@ Cases = tuple[list[NDArray[np.bool_]], list[NDArray[np.float64]]]
 def make_cases(seed: int = 0, gain: float = 1.5, decimals: int | None = None) -> Cases:
     """Six cases of different sizes and prevalence, the last one without a lesion."""
     random = np.random.default_rng(seed)
-    truths = [random.random(size) < share for size, share in ((300, 0.1), (500, 0.3), (200, 0.5), (400, 0.05), (250, 0.2), (300, 0.0))]
+    truths = [
+        random.random(size) < share
+        for size, share in ((300, 0.1), (500, 0.3), (200, 0.5), (400, 0.05), (250, 0.2), (300, 0.0))
+    ]
     values = [truth * gain + random.normal(size=truth.size) for truth in truths]
     return truths, [value.round(decimals) if decimals is not None else value for value in values]
 
 
-def resampled(cases: Cases, weights: NDArray[np.float64]) -> tuple[NDArray[np.bool_], NDArray[np.float64]]:
+def resampled(
+    cases: Cases, weights: NDArray[np.float64]
+) -> tuple[NDArray[np.bool_], NDArray[np.float64]]:
     """All voxels of a mixture, written out."""
     rows = [index for index, times in enumerate(weights) for _ in range(int(times))]
-    return np.concatenate([cases[0][row] for row in rows]), np.concatenate([cases[1][row] for row in rows])
+    return np.concatenate([cases[0][row] for row in rows]), np.concatenate(
+        [cases[1][row] for row in rows]
+    )
 
 
 @pytest.mark.parametrize(("bins", "tolerance"), [(10_000, 1e-9), (400, 2e-2)])
@@ -52,7 +61,9 @@ def test_mixture_without_a_lesion() -> None:
 def test_curve_is_scikit_learns() -> None:
     cases = make_cases(decimals=1)
     recall, precision = rank_counts(*cases).curve()
-    expected_precision, expected_recall, _ = precision_recall_curve(np.concatenate(cases[0]), np.concatenate(cases[1]))
+    expected_precision, expected_recall, _ = precision_recall_curve(
+        np.concatenate(cases[0]), np.concatenate(cases[1])
+    )
     assert np.allclose(recall, expected_recall[:-1][::-1])
     assert np.allclose(precision, expected_precision[:-1][::-1])
 
@@ -69,8 +80,13 @@ def test_draws_are_of_patients() -> None:
 
 def make_samples(cases: Cases, threshold: float = 0.7) -> Samples:
     segmented = [value > threshold for value in cases[1]]
-    overlaps = np.array([[(a & b).sum(), a.sum(), b.sum()] for a, b in zip(cases[0], segmented, strict=True)], dtype=float)
-    means = np.array([dice(a, b) if a.any() else math.nan for a, b in zip(cases[0], segmented, strict=True)])
+    overlaps = np.array(
+        [[(a & b).sum(), a.sum(), b.sum()] for a, b in zip(cases[0], segmented, strict=True)],
+        dtype=float,
+    )
+    means = np.array(
+        [dice(a, b) if a.any() else math.nan for a, b in zip(cases[0], segmented, strict=True)]
+    )
     return Samples(rank_counts(*cases), {"dice": overlaps}, {"dice_mean": means})
 
 
@@ -81,21 +97,33 @@ def test_statistics_of_one_resample() -> None:
     truth, score = resampled(cases, weights[0])
     assert found["dice"][0] == pytest.approx(dice(truth, score > 0.7))
     each = [dice(cases[0][row], cases[1][row] > 0.7) for row in (0, 0, 2)]
-    assert found["dice_mean"][0] == pytest.approx(np.mean(each)), "a case without the figure does not count"
+    assert found["dice_mean"][0] == pytest.approx(np.mean(each)), (
+        "a case without the figure does not count"
+    )
 
 
 def test_interval_by_hand() -> None:
-    """Means over three patients of which one is resampled: percentiles of the 27 equally likely mixtures."""
+    """Means over three patients of which one is resampled: percentiles of the 27 equally likely
+    mixtures.
+    """
     values = np.array([0.0, 0.3, 0.9])
     cases = make_cases()
-    samples = Samples(rank_counts([part[:50] for part in cases[0][:3]], [part[:50] for part in cases[1][:3]]), {}, {"figure": values})
+    samples = Samples(
+        rank_counts([part[:50] for part in cases[0][:3]], [part[:50] for part in cases[1][:3]]),
+        {},
+        {"figure": values},
+    )
     low, high = intervals(samples, patient_draws(["a", "b", "c"], 4000))["figure"]
-    assert low == pytest.approx(0.0, abs=1e-9), "one mixture in 27 (3.7 %) holds the first patient three times"
+    assert low == pytest.approx(0.0, abs=1e-9), (
+        "one mixture in 27 (3.7 %) holds the first patient three times"
+    )
     assert high == pytest.approx(0.9, abs=1e-9)
 
 
 def test_difference_is_paired() -> None:
-    """A method that gains the same on every patient is better in every resample, although both vary more than that."""
+    """A method that gains the same on every patient is better in every resample, although both vary
+    more than that.
+    """
     cases = make_cases()
     other = make_samples(cases)
     better = Samples(other.ranks, other.overlaps, {"dice_mean": other.per_case["dice_mean"] + 0.01})
@@ -110,7 +138,10 @@ def test_difference_is_paired() -> None:
 
 def test_better_scores_have_a_positive_difference() -> None:
     truths, values = make_cases()
-    good, bad = make_samples((truths, [v + t for v, t in zip(values, truths, strict=True)])), make_samples((truths, values))
+    good, bad = (
+        make_samples((truths, [v + t for v, t in zip(values, truths, strict=True)])),
+        make_samples((truths, values)),
+    )
     gain = differences(good, bad, patient_draws(list("abcdef"), 200))["auprc"]
     assert gain["interval"][0] > 0
     assert gain["share_better"] == 1.0

@@ -1,4 +1,6 @@
-"""mmccd.evaluation.calibrate and its command: a threshold from healthy slices, stored where predict finds it."""
+"""mmccd.evaluation.calibrate and its command: a threshold from healthy slices, stored where predict
+finds it.
+"""
 
 from __future__ import annotations
 
@@ -35,22 +37,34 @@ def cases(phantom_data: Path) -> list[Case]:
 
 @pytest.mark.parametrize("rate", [0.02, 0.3])
 def test_wanted_rate_is_reached(pipeline: AnomalyPipeline, cases: list[Case], rate: float) -> None:
-    found = calibrate_on_cases(pipeline, cases, rate, slices_per_case=4, origin={"data": "phantoms"})
+    found = calibrate_on_cases(
+        pipeline, cases, rate, slices_per_case=4, origin={"data": "phantoms"}
+    )
     origin = found.origin
     assert origin["reached_rate"] <= rate
     assert origin["reached_rate"] == pytest.approx(rate, abs=2e-3)
-    assert (origin["wanted_rate"], origin["cases"], origin["slices"], origin["data"]) == (rate, 2, 8, "phantoms")
+    assert (origin["wanted_rate"], origin["cases"], origin["slices"], origin["data"]) == (
+        rate,
+        2,
+        8,
+        "phantoms",
+    )
     assert found.key == pipeline.pair.key(pipeline.preset, "fp32")
     assert found.healthy_error["q50"] < found.healthy_error["q90"] < found.healthy_error["q99"]
     assert json.loads(json.dumps(found.as_dict(), allow_nan=False)) == found.as_dict()
 
 
 def test_smaller_rate_higher_threshold(pipeline: AnomalyPipeline, cases: list[Case]) -> None:
-    low, high = (calibrate_on_cases(pipeline, cases, rate, slices_per_case=2).threshold for rate in (0.2, 0.01))
+    low, high = (
+        calibrate_on_cases(pipeline, cases, rate, slices_per_case=2).threshold
+        for rate in (0.2, 0.01)
+    )
     assert low < high
 
 
-def test_slices_with_lesions_are_left_out(pipeline: AnomalyPipeline, cases: list[Case], lesion_phantom: Phantom) -> None:
+def test_slices_with_lesions_are_left_out(
+    pipeline: AnomalyPipeline, cases: list[Case], lesion_phantom: Phantom
+) -> None:
     """All healthy slices of the case with lesions, and none of the others."""
     ill = lesion_phantom.lesion.data.any(axis=(0, 1))
     brain = lesion_phantom.images["flair"].data > 0
@@ -63,9 +77,16 @@ def test_slices_in_reach_of_the_smoothing_are_run_and_not_counted(
     pipeline: AnomalyPipeline, cases: list[Case], shared_bundles: Path
 ) -> None:
     """Two slices alone have the threshold that they have within the whole healthy volume."""
-    preset = replace(pipeline.preset, postprocessing=replace(pipeline.preset.postprocessing, across_mm=10.0))
+    preset = replace(
+        pipeline.preset, postprocessing=replace(pipeline.preset.postprocessing, across_mm=10.0)
+    )
     pair = load_pair(shared_bundles).with_preset(preset)
-    found = calibrate_on_cases(AnomalyPipeline(pair, "fast", "cpu", require_threshold=False), cases[1:], 0.1, slices_per_case=2)
+    found = calibrate_on_cases(
+        AnomalyPipeline(pair, "fast", "cpu", require_threshold=False),
+        cases[1:],
+        0.1,
+        slices_per_case=2,
+    )
     assert found.origin["slices"] == 2
     assert cases[1].brain is not None
     flair, brain = read_nifti(cases[1].images["flair"], "flair"), read_nifti(cases[1].brain, "mask")
@@ -80,23 +101,33 @@ def test_slices_in_reach_of_the_smoothing_are_run_and_not_counted(
     assert alone.threshold != pytest.approx(found.threshold, rel=1e-3)
 
 
-def test_threshold_holds_on_the_smoothed_native_map(pipeline: AnomalyPipeline, cases: list[Case], shared_bundles: Path) -> None:
-    """What is calibrated is what predict thresholds: on the same healthy case the same share lies above."""
+def test_threshold_holds_on_the_smoothed_native_map(
+    pipeline: AnomalyPipeline, cases: list[Case], shared_bundles: Path
+) -> None:
+    """What is calibrated is what predict thresholds: on the same healthy case the same share lies
+    above.
+    """
     found = calibrate_on_cases(pipeline, cases[1:], 0.1)
     run = AnomalyPipeline(load_pair(shared_bundles), "fast", "cpu", threshold=found.threshold)
     result = run.run(read_nifti(cases[1].images["flair"], "flair"))
-    assert result.segmentation.data.sum() / result.brain_mask.data.sum() == pytest.approx(0.1, abs=0.005)
+    assert result.segmentation.data.sum() / result.brain_mask.data.sum() == pytest.approx(
+        0.1, abs=0.005
+    )
 
 
 def test_normal_range_is_learned_from_healthy_slices(
     pipeline: AnomalyPipeline, cases: list[Case], shared_bundles: Path, tmp_path: Path
 ) -> None:
-    """On the healthy case itself its percentiles are uniform; without the calibration there are none."""
+    """On the healthy case itself its percentiles are uniform; without the calibration there are
+    none.
+    """
     found = calibrate_on_cases(pipeline, cases[1:], 0.1)
     assert found.normal_range is not None
     assert sum(map(sum, found.normal_range.voxels)) > 1000
     flair = read_nifti(cases[1].images["flair"], "flair")
-    without = AnomalyPipeline(load_pair(shared_bundles), "fast", "cpu", threshold=found.threshold).run(flair)
+    without = AnomalyPipeline(
+        load_pair(shared_bundles), "fast", "cpu", threshold=found.threshold
+    ).run(flair)
     assert without.percentile_map is None
     assert without.report["unusual_ml"] is None
     pair = replace(load_pair(shared_bundles), calibrations=[found])
@@ -110,15 +141,21 @@ def test_normal_range_is_learned_from_healthy_slices(
     for level in (30, 60, 90):
         assert (percent[inside] > level).mean() == pytest.approx(1 - level / 100, abs=0.06)
     unusual = result.report["unusual_ml"]
-    assert unusual["above_95_percent"] == pytest.approx((percent[inside] > 95).sum() * flair.voxel_ml, abs=1e-3)
-    assert unusual["expected_above_99_percent"] == pytest.approx(inside.sum() * flair.voxel_ml / 100, abs=1e-3)
+    assert unusual["above_95_percent"] == pytest.approx(
+        (percent[inside] > 95).sum() * flair.voxel_ml, abs=1e-3
+    )
+    assert unusual["expected_above_99_percent"] == pytest.approx(
+        inside.sum() * flair.voxel_ml / 100, abs=1e-3
+    )
     given = AnomalyPipeline(pair, "fast", "cpu", threshold=1.0).run(flair)
     assert given.percentile_map is not None, "another threshold does not change what is normal"
     assert "normal_range" not in result.report["threshold"]["calibration"]
 
 
 def test_best_dice(pipeline: AnomalyPipeline, cases: list[Case]) -> None:
-    """No other threshold segments the labelled case better; healthy slices still make the normal range."""
+    """No other threshold segments the labelled case better; healthy slices still make the normal
+    range.
+    """
     case = cases[0]
     found = calibrate_on_cases(pipeline, [case], None)
     assert found.origin["method"].startswith("best pooled Dice")
@@ -126,12 +163,15 @@ def test_best_dice(pipeline: AnomalyPipeline, cases: list[Case]) -> None:
     run = AnomalyPipeline(pipeline.pair, "fast", "cpu", threshold=found.threshold)
     result = run.run(read_nifti(case.images["flair"], "flair"), read_nifti(case.brain, "mask"))
     lesion = read_nifti(case.label, "mask").data > 0
-    assert dice(lesion, result.segmentation.data > 0) == pytest.approx(found.origin["dice"], abs=1e-3)
+    assert dice(lesion, result.segmentation.data > 0) == pytest.approx(
+        found.origin["dice"], abs=1e-3
+    )
     for factor in (0.8, 0.95, 1.05, 1.2):
         other = (result.smoothed_map.data > factor * found.threshold) & (result.brain_mask.data > 0)
         assert dice(lesion, other) <= found.origin["dice"] + 1e-6
     healthy = calibrate_on_cases(pipeline, [case], 0.1)
-    # Smoothing across slices lets the lesion into the healthy slices beside it where all slices are run, as in predict.
+    # Smoothing across slices lets the lesion into the healthy slices beside it where all slices are
+    # run, as in predict.
     assert found.healthy_error == pytest.approx(healthy.healthy_error, rel=0.01)
     assert found.normal_range is not None and healthy.normal_range is not None
     assert found.normal_range.voxels == healthy.normal_range.voxels
@@ -139,7 +179,9 @@ def test_best_dice(pipeline: AnomalyPipeline, cases: list[Case]) -> None:
 
 
 def test_best_dice_learns_the_same_healthy_tissue(cases: list[Case], shared_bundles: Path) -> None:
-    """Without smoothing across slices, the healthy slices do not feel the lesion, whatever else is run."""
+    """Without smoothing across slices, the healthy slices do not feel the lesion, whatever else is
+    run.
+    """
     pair = load_pair(shared_bundles)
     preset = pair.preset("fast")
     preset = replace(preset, postprocessing=replace(preset.postprocessing, across_mm=0.0))
@@ -156,12 +198,18 @@ def test_best_dice_needs_lesions(pipeline: AnomalyPipeline, cases: list[Case]) -
 
 def test_progress(pipeline: AnomalyPipeline, cases: list[Case]) -> None:
     seen: list[tuple[int, int]] = []
-    calibrate_on_cases(pipeline, cases, 0.1, 1, progress=lambda done, total: seen.append((done, total)))
+    calibrate_on_cases(
+        pipeline, cases, 0.1, 1, progress=lambda done, total: seen.append((done, total))
+    )
     assert seen == [(1, 2), (2, 2)]
 
 
-def test_no_healthy_slice(pipeline: AnomalyPipeline, lesion_phantom: Phantom, tmp_path: Path) -> None:
-    everywhere = lesion_phantom.lesion.with_data(np.ones(lesion_phantom.lesion.shape, dtype=np.uint8))
+def test_no_healthy_slice(
+    pipeline: AnomalyPipeline, lesion_phantom: Phantom, tmp_path: Path
+) -> None:
+    everywhere = lesion_phantom.lesion.with_data(
+        np.ones(lesion_phantom.lesion.shape, dtype=np.uint8)
+    )
     write_phantom(replace(lesion_phantom, lesion=everywhere), tmp_path, "ill")
     with pytest.raises(UnsuitableInputError, match="without a lesion"):
         calibrate_on_cases(pipeline, find_cases(tmp_path), 0.1)
@@ -181,15 +229,42 @@ def test_test_case_is_refused(pipeline: AnomalyPipeline, cases: list[Case]) -> N
 
 class TestCommand:
     def test_stored_and_found_again(
-        self, tiny_bundles: Path, phantom_data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+        self,
+        tiny_bundles: Path,
+        phantom_data: Path,
+        tmp_path: Path,
+        capsys: pytest.CaptureFixture[str],
     ) -> None:
         flair = split_cases(phantom_data)["val"][0].images["flair"]
-        predict = ["predict", str(flair), "--preset", "fast", "--device", "cpu", "--bundles", str(tiny_bundles)]
+        predict = [
+            "predict",
+            str(flair),
+            "--preset",
+            "fast",
+            "--device",
+            "cpu",
+            "--bundles",
+            str(tiny_bundles),
+        ]
         assert cli.run([*predict, "--output", str(tmp_path / "before")]) == 6
-        calibrate = ["calibrate", "--data", str(phantom_data), "--preset", "fast", "--device", "cpu", "--bundles", str(tiny_bundles)]
+        calibrate = [
+            "calibrate",
+            "--data",
+            str(phantom_data),
+            "--preset",
+            "fast",
+            "--device",
+            "cpu",
+            "--bundles",
+            str(tiny_bundles),
+        ]
         assert cli.run([*calibrate, "--rate", "0.1", "--slices-per-case", "3"]) == 0
         (stored,) = read_cycle_config(tiny_bundles)[1]
-        assert (stored.origin["split"], stored.origin["slices"], stored.origin["data"]) == ("val", 3, phantom_data.name)
+        assert (stored.origin["split"], stored.origin["slices"], stored.origin["data"]) == (
+            "val",
+            3,
+            phantom_data.name,
+        )
         assert cli.run([*predict, "--output", str(tmp_path / "after")]) == 0
         assert not (tmp_path / "before").exists()
         assert (tmp_path / "after" / "percentile_map.nii.gz").is_file()
@@ -199,9 +274,23 @@ class TestCommand:
         (again,) = read_cycle_config(tiny_bundles)[1]
         assert again.threshold < stored.threshold, "the old one of the same settings is replaced"
 
-    def test_a_threshold_for_each_precision(self, tiny_bundles: Path, phantom_data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_a_threshold_for_each_precision(
+        self, tiny_bundles: Path, phantom_data: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         """predict takes bf16 where the hardware has it once its threshold is there."""
-        words = ["calibrate", "--data", str(phantom_data), "--preset", "fast", "--device", "cpu", "--slices-per-case", "2", "--rate", "0.1"]
+        words = [
+            "calibrate",
+            "--data",
+            str(phantom_data),
+            "--preset",
+            "fast",
+            "--device",
+            "cpu",
+            "--slices-per-case",
+            "2",
+            "--rate",
+            "0.1",
+        ]
         for precision in ("fp32", "bf16"):
             assert cli.run([*words, "--bundles", str(tiny_bundles), "--precision", precision]) == 0
         fp32, bf16 = read_cycle_config(tiny_bundles)[1]
@@ -211,7 +300,9 @@ class TestCommand:
         for fast in (True, False):
             monkeypatch.setattr(bundle, "has_fast_bf16", lambda device, fast=fast: fast)
             chosen = AnomalyPipeline.from_bundles(tiny_bundles, preset="fast", device="cpu")
-            assert (chosen.precision, chosen.threshold) == (("bf16", bf16.threshold) if fast else ("fp32", fp32.threshold))
+            assert (chosen.precision, chosen.threshold) == (
+                ("bf16", bf16.threshold) if fast else ("fp32", fp32.threshold)
+            )
 
     @pytest.mark.parametrize(
         ("words", "code", "named"),
@@ -241,7 +332,12 @@ class TestCommand:
         (tmp_path / "empty.json").write_text('{"train": ["mirrored"], "val": []}')
         before = [path.read_bytes() for path in sorted(tiny_bundles.rglob("*.json"))]
         filled = [word.replace("{tmp}", str(tmp_path)) for word in words]
-        assert cli.run(["calibrate", "--data", str(phantom_data), "--bundles", str(tiny_bundles), *filled]) == code
+        assert (
+            cli.run(
+                ["calibrate", "--data", str(phantom_data), "--bundles", str(tiny_bundles), *filled]
+            )
+            == code
+        )
         (line,) = capsys.readouterr().err.splitlines()
         assert named in line
         assert [path.read_bytes() for path in sorted(tiny_bundles.rglob("*.json"))] == before

@@ -1,4 +1,6 @@
-"""mmccd.evaluation.methods: names, settings, grids, and keys that change with whatever changes the maps."""
+"""mmccd.evaluation.methods: names, settings, grids, and keys that change with whatever changes the
+maps.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +12,15 @@ import pytest
 import torch
 
 from mmccd.core.errors import ModelError, UsageError
-from mmccd.evaluation.methods import TITLES, Setup, _sides, expand_grid, make_methods, read_name, resolve_target
+from mmccd.evaluation.methods import (
+    TITLES,
+    Setup,
+    _sides,
+    expand_grid,
+    make_methods,
+    read_name,
+    resolve_target,
+)
 from mmccd.imaging.preprocessing import Normalisation
 
 
@@ -31,16 +41,29 @@ def test_every_method_scores(setup: Setup, name: str) -> None:
 
 
 def test_thresholds_have_a_second_side_on_other_contrasts(setup: Setup) -> None:
-    assert [method.polarities for method in make_methods(["intensity", "histogram", "ae"], setup)] == [(1,), (1,), (1,)]
+    assert [
+        method.polarities for method in make_methods(["intensity", "histogram", "ae"], setup)
+    ] == [(1,), (1,), (1,)]
     other = replace(setup, source="t2", target="flair")
-    assert [method.polarities for method in make_methods(["intensity", "histogram"], other)] == [(1, -1), (1, -1)]
+    assert [method.polarities for method in make_methods(["intensity", "histogram"], other)] == [
+        (1, -1),
+        (1, -1),
+    ]
     assert make_methods(["intensity"], other)[0].normalisation == Normalisation("range", 2.0, 90.0)
 
 
 def test_the_side_that_counts_in_slice_sd(setup: Setup) -> None:
-    """The sign of the cycle names it; an absolute error leaves it to validation data where lesions may be dark."""
+    """The sign of the cycle names it; an absolute error leaves it to validation data where lesions
+    may be dark.
+    """
     names = ["intensity", "ae", "mmccd:sign=both", "mmccd:sign=brighter", "mmccd:sign=darker"]
-    assert [method.choices("slice_sd") for method in make_methods(names, setup)] == [(1,), (1,), (1,), (1,), (-1,)]
+    assert [method.choices("slice_sd") for method in make_methods(names, setup)] == [
+        (1,),
+        (1,),
+        (1,),
+        (1,),
+        (-1,),
+    ]
     (other,) = make_methods(["intensity"], replace(setup, source="t2", target="flair"))
     assert other.choices("slice_sd") == other.choices("error") == (1, -1)
     assert _sides("both", "t1") == (1, -1)
@@ -57,7 +80,9 @@ def test_the_side_that_counts_in_slice_sd(setup: Setup) -> None:
 )
 def test_key_follows_the_setup(setup: Setup, name: str, change: dict[str, object]) -> None:
     assert make_methods([name], setup)[0].key == make_methods([name], setup)[0].key
-    assert make_methods([name], setup)[0].key != make_methods([name], replace(setup, **change))[0].key  # type: ignore[arg-type]
+    assert (
+        make_methods([name], setup)[0].key != make_methods([name], replace(setup, **change))[0].key
+    )  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(
@@ -78,7 +103,11 @@ def test_key_follows_the_settings(setup: Setup, name: str, key: str) -> None:
 def test_settings_reach_the_cycle(setup: Setup) -> None:
     (method,) = make_methods(["mmccd:steps=3:stride=8"], setup)
     inferer = method.build().inferer  # type: ignore[attr-defined]
-    assert (inferer.settings.steps, inferer.settings.stride, len(inferer.settings.masks((128, 128)))) == (3, 8, 30)
+    assert (
+        inferer.settings.steps,
+        inferer.settings.stride,
+        len(inferer.settings.masks((128, 128))),
+    ) == (3, 8, 30)
 
 
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])
@@ -130,7 +159,9 @@ def test_missing_weights(setup: Setup, tmp_path: Path) -> None:
 def test_pair_of_other_normalisations(setup: Setup, tmp_path: Path) -> None:
     folder = tmp_path / "translator" / "flair_t2"
     folder.mkdir(parents=True)
-    (folder / "best.pt").write_bytes((setup.runs / "translator" / "flair_t2" / "best.pt").read_bytes())
+    (folder / "best.pt").write_bytes(
+        (setup.runs / "translator" / "flair_t2" / "best.pt").read_bytes()
+    )
     record = json.loads((setup.runs / "translator" / "flair_t2" / "training.json").read_text())
     record["normalisation"]["t2"]["kind"] = "code"
     (folder / "training.json").write_text(json.dumps(record))

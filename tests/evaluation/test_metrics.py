@@ -28,7 +28,10 @@ Array = NDArray[np.float64]
 
 # Few different scores, so that ties are common.
 samples = st.integers(1, 30).flatmap(
-    lambda n: st.tuples(st.lists(st.booleans(), min_size=n, max_size=n), st.lists(st.integers(-3, 3), min_size=n, max_size=n))
+    lambda n: st.tuples(
+        st.lists(st.booleans(), min_size=n, max_size=n),
+        st.lists(st.integers(-3, 3), min_size=n, max_size=n),
+    )
 )
 
 
@@ -44,7 +47,9 @@ def average_precision(truth: NDArray[np.bool_], score: Array) -> float:
 
 
 def rank_probability(truth: NDArray[np.bool_], score: Array) -> float:
-    """The chance that an anomalous voxel scores above a healthy one; ties count half (Mann-Whitney)."""
+    """The chance that an anomalous voxel scores above a healthy one; ties count half
+    (Mann-Whitney).
+    """
     difference = score[truth][:, None] - score[~truth][None, :]
     return float((difference > 0).mean() + 0.5 * (difference == 0).mean())
 
@@ -71,10 +76,14 @@ def test_by_hand() -> None:
 def test_dice_by_hand(first: list[int], second: list[int], expected: float) -> None:
     a, b = np.array(first).reshape(2, 2), np.array(second).reshape(2, 2)
     assert dice(a, b) == pytest.approx(expected)
-    assert dice(b.astype(bool), a.astype(np.float32)) == pytest.approx(expected), "symmetric, and any type"
+    assert dice(b.astype(bool), a.astype(np.float32)) == pytest.approx(expected), (
+        "symmetric, and any type"
+    )
 
 
-@pytest.mark.parametrize(("score", "area"), [([4, 3, 2, 1], 1.0), ([1, 2, 3, 4], 0.0), ([5, 5, 5, 5], 0.5)])
+@pytest.mark.parametrize(
+    ("score", "area"), [([4, 3, 2, 1], 1.0), ([1, 2, 3, 4], 0.0), ([5, 5, 5, 5], 0.5)]
+)
 def test_extremes_of_auroc(score: list[float], area: float) -> None:
     truth = np.array([[True, True], [False, False]])
     assert auroc(truth, np.array(score).reshape(2, 2)) == pytest.approx(area)
@@ -103,7 +112,9 @@ def test_best_dice_is_the_best_of_all_thresholds(sample: tuple[list[bool], list[
     value, threshold = best_dice(truth, score)
     cuts = [score.min() - 1, *np.unique(score)]
     assert value == pytest.approx(max(dice(truth, score > cut) for cut in cuts))
-    assert dice(truth, score > threshold) == pytest.approx(value), "the threshold reaches what it promises"
+    assert dice(truth, score > threshold) == pytest.approx(value), (
+        "the threshold reaches what it promises"
+    )
 
 
 def test_best_dice_of_neighbouring_floats() -> None:
@@ -124,7 +135,9 @@ def test_best_dice_of_neighbouring_floats() -> None:
         ([0, 0, 0, 0], [0, 0, 0, 0], 1.0, math.nan, math.nan),
     ],
 )
-def test_overlaps_by_hand(first: list[int], second: list[int], shared: float, right: float, found: float) -> None:
+def test_overlaps_by_hand(
+    first: list[int], second: list[int], shared: float, right: float, found: float
+) -> None:
     truth, segmentation = np.array(first).reshape(2, 2), np.array(second).reshape(2, 2)
     assert jaccard(truth, segmentation) == pytest.approx(shared, nan_ok=True)
     assert precision(truth, segmentation) == pytest.approx(right, nan_ok=True)
@@ -141,7 +154,9 @@ def test_dice_and_jaccard_say_the_same(sample: tuple[list[bool], list[int]]) -> 
 
 class TestSurfaceDistance:
     def test_squares_apart(self) -> None:
-        """Two parallel lines of pixels, three rows apart at 2 mm: every point is 6 mm from the other."""
+        """Two parallel lines of pixels, three rows apart at 2 mm: every point is 6 mm from the
+        other.
+        """
         first, second = np.zeros((10, 10)), np.zeros((10, 10))
         first[2, :], second[5, :] = 1, 1
         assert surface_distance(first, second, (2.0, 1.0)) == pytest.approx(6.0)
@@ -158,9 +173,13 @@ class TestSurfaceDistance:
         random = np.random.default_rng(0)
         masks = [ndimage.gaussian_filter(random.random((12, 14, 16)), 2) > 0.5 for _ in range(2)]
         surfaces = [mask & ~ndimage.binary_erosion(mask, border_value=0) for mask in masks]
-        distances = [ndimage.distance_transform_edt(~surface, sampling=spacing) for surface in surfaces]
+        distances = [
+            ndimage.distance_transform_edt(~surface, sampling=spacing) for surface in surfaces
+        ]
         values = np.concatenate([distances[1][surfaces[0]], distances[0][surfaces[1]]])
-        assert surface_distance(masks[0], masks[1], spacing) == pytest.approx(values.mean(), rel=1e-4)
+        assert surface_distance(masks[0], masks[1], spacing) == pytest.approx(
+            values.mean(), rel=1e-4
+        )
 
     def test_nothing_to_measure_from(self) -> None:
         mask, empty = np.ones((3, 3)), np.zeros((3, 3))
@@ -170,14 +189,20 @@ class TestSurfaceDistance:
 
 class TestLesionCounts:
     def test_by_hand(self) -> None:
-        """Three lesions: one found whole, one by one voxel of twenty, one missed; three components: one right, one right by a share, one wrong."""
+        """Three lesions: one found whole, one by one voxel of twenty, one missed; three components:
+        one right, one right by a share, one wrong.
+        """
         truth, segmentation = np.zeros((3, 12, 30)), np.zeros((3, 12, 30))
         truth[0, 0:2, 0:2], segmentation[0, 0:2, 0:2] = 1, 1
         truth[1, 5, 0:20], segmentation[1, 5:7, 19] = 1, 1
         truth[2, 10, 25] = 1
         segmentation[2, 2, 25] = 1
-        assert lesion_counts(truth, segmentation) == LesionCounts(lesions=3, found=1, components=3, right=2)
-        assert lesion_counts(truth, segmentation, share=0.05) == LesionCounts(lesions=3, found=2, components=3, right=2)
+        assert lesion_counts(truth, segmentation) == LesionCounts(
+            lesions=3, found=1, components=3, right=2
+        )
+        assert lesion_counts(truth, segmentation, share=0.05) == LesionCounts(
+            lesions=3, found=2, components=3, right=2
+        )
 
     def test_corners_connect(self) -> None:
         truth = np.zeros((2, 2, 2))
@@ -190,7 +215,17 @@ class TestLesionCounts:
 
 @pytest.mark.parametrize(
     "figure",
-    [auprc, auroc, best_dice, dice, jaccard, precision, recall, lesion_counts, lambda a, b: surface_distance(a, b, (1.0, 1.0))],
+    [
+        auprc,
+        auroc,
+        best_dice,
+        dice,
+        jaccard,
+        precision,
+        recall,
+        lesion_counts,
+        lambda a, b: surface_distance(a, b, (1.0, 1.0)),
+    ],
 )
 def test_shapes_must_agree(figure: object) -> None:
     with pytest.raises(ValueError, match="shapes"):

@@ -27,7 +27,10 @@ def shot(make_scored: Make) -> Shot:
     return Shot(subject, lesion[0].astype(np.float32), layer, layer)
 
 
-@pytest.mark.parametrize(("count", "shown"), [(1, [0]), (3, [0, 1, 2]), (6, [0, 1, 2, 3, 4, 5]), (11, [0, 2, 4, 6, 8, 10])])
+@pytest.mark.parametrize(
+    ("count", "shown"),
+    [(1, [0]), (3, [0, 1, 2]), (6, [0, 1, 2, 3, 4, 5]), (11, [0, 2, 4, 6, 8, 10])],
+)
 def test_shown_patients(count: int, shown: list[int]) -> None:
     assert choose_shown(count) == shown
 
@@ -35,13 +38,18 @@ def test_shown_patients(count: int, shown: list[int]) -> None:
 def test_maps_have_a_column_for_each_method(tmp_path: Path, shot: Shot) -> None:
     dark = Shot(shot.subject, np.zeros_like(shot.anomaly), shot.imagined, shot.returned)
     write_maps(tmp_path / "one.png", {"DAE": [shot, shot]})
-    write_maps(tmp_path / "two.png", {"DAE": [shot, shot], "A method with a rather long title": [dark, dark]})
+    write_maps(
+        tmp_path / "two.png",
+        {"DAE": [shot, shot], "A method with a rather long title": [dark, dark]},
+    )
     one, two = (matplotlib.image.imread(tmp_path / name) for name in ("one.png", "two.png"))
     assert one.shape[0] == two.shape[0]
     assert two.shape[1] == pytest.approx(one.shape[1] * 4 / 3, abs=2)
     width = two.shape[1]
     middle = slice(int(0.2 * two.shape[0]), int(0.9 * two.shape[0]))
-    hot, cold = (two[middle, start : start + width // 4, :3].max() for start in (width // 2, 3 * width // 4))
+    hot, cold = (
+        two[middle, start : start + width // 4, :3].max() for start in (width // 2, 3 * width // 4)
+    )
     assert hot > 0.9, "the lesion glows"
     assert cold < 0.1, "nothing in a map of zeros"
 
@@ -49,9 +57,14 @@ def test_maps_have_a_column_for_each_method(tmp_path: Path, shot: Shot) -> None:
 def test_cycle_without_a_real_target(tmp_path: Path, shot: Shot) -> None:
     write_cycle(tmp_path / "with.png", [shot], "t2", [shot.imagined])
     write_cycle(tmp_path / "without.png", [shot], "t2", [None])
-    some, none = (matplotlib.image.imread(tmp_path / name)[..., :3] for name in ("with.png", "without.png"))
+    some, none = (
+        matplotlib.image.imread(tmp_path / name)[..., :3] for name in ("with.png", "without.png")
+    )
     width = some.shape[1]
-    third = (slice(int(0.3 * some.shape[0]), int(0.8 * some.shape[0])), slice(2 * width // 6 + 4, 3 * width // 6 - 4))
+    third = (
+        slice(int(0.3 * some.shape[0]), int(0.8 * some.shape[0])),
+        slice(2 * width // 6 + 4, 3 * width // 6 - 4),
+    )
     assert some[third].max() > 0.9
     assert none[third].max() < 0.1
     assert np.array_equal(some[:, : width // 3 - 4], none[:, : width // 3 - 4])
@@ -60,7 +73,9 @@ def test_cycle_without_a_real_target(tmp_path: Path, shot: Shot) -> None:
 def test_layers_without_values(tmp_path: Path, shot: Shot) -> None:
     """A method that imagines nothing leaves its fields dark instead of failing."""
     empty = np.full((32, 32), np.nan, dtype=np.float32)
-    write_cycle(tmp_path / "empty.png", [Shot(shot.subject, shot.anomaly, empty, empty)], "t2", [None])
+    write_cycle(
+        tmp_path / "empty.png", [Shot(shot.subject, shot.anomaly, empty, empty)], "t2", [None]
+    )
     assert (tmp_path / "empty.png").stat().st_size > 1000
 
 

@@ -37,7 +37,9 @@ def cases(make_scored: Make) -> Callable[[str, int], list[Scored]]:
 
 
 @pytest.mark.parametrize("judge", [judge_slice, judge_paper, judge_strict])
-def test_test_cases_never_choose(judge: Callable[..., object], cases: Callable[..., list[Scored]]) -> None:
+def test_test_cases_never_choose(
+    judge: Callable[..., object], cases: Callable[..., list[Scored]]
+) -> None:
     test = cases("test", 2)
     with pytest.raises(UnsuitableInputError, match="validation cases only"):
         judge(test, test, 0.1)
@@ -46,42 +48,66 @@ def test_test_cases_never_choose(judge: Callable[..., object], cases: Callable[.
 def test_slice_against_scikit_learn(cases: Callable[..., list[Scored]]) -> None:
     validation, test = cases("val"), cases("test")
     row = judge_slice(validation, test, 0.02)
-    truth, values = np.concatenate([one.truth for one in test]), np.concatenate([one.values for one in test])
+    truth, values = (
+        np.concatenate([one.truth for one in test]),
+        np.concatenate([one.values for one in test]),
+    )
     assert len(truth) == 3 * 24 * 24, "within the brain"
     assert row.figures["auprc"] == pytest.approx(average_precision_score(truth, values))
     assert row.figures["auroc"] == pytest.approx(roc_auc_score(truth, values))
     assert row.figures["prevalence"] == pytest.approx(truth.mean())
     threshold = row.thresholds["validation"]
-    val_truth, val_values = np.concatenate([one.truth for one in validation]), np.concatenate([one.values for one in validation])
+    val_truth, val_values = (
+        np.concatenate([one.truth for one in validation]),
+        np.concatenate([one.values for one in validation]),
+    )
     assert dice(val_truth, val_values > threshold) == pytest.approx(
         max(dice(val_truth, val_values > value) for value in np.unique(val_values))
     )
-    assert row.figures["dice_at_validation_threshold"] == pytest.approx(dice(truth, values > threshold))
+    assert row.figures["dice_at_validation_threshold"] == pytest.approx(
+        dice(truth, values > threshold)
+    )
     each = [dice(one.truth, one.values > threshold) for one in test]
     assert row.figures["dice_at_validation_threshold_mean"] == pytest.approx(np.mean(each))
     assert row.figures["dice_at_validation_threshold_sd"] == pytest.approx(np.std(each))
     assert row.figures["best_possible_dice"] >= row.figures["dice_at_validation_threshold"]
     assert [case["case"] for case in row.cases] == ["test0", "test1", "test2"]
-    assert row.samples.statistics(np.ones((1, 3)))["auprc"][0] == pytest.approx(row.figures["auprc"], abs=1e-6)
-    assert row.samples.statistics(np.ones((1, 3)))["dice_at_validation_threshold"][0] == pytest.approx(
-        row.figures["dice_at_validation_threshold"]
+    assert row.samples.statistics(np.ones((1, 3)))["auprc"][0] == pytest.approx(
+        row.figures["auprc"], abs=1e-6
     )
+    assert row.samples.statistics(np.ones((1, 3)))["dice_at_validation_threshold"][
+        0
+    ] == pytest.approx(row.figures["dice_at_validation_threshold"])
 
 
 class TestPaper:
-    def test_best_of_100_is_chosen_on_the_reported_cases(self, cases: Callable[..., list[Scored]]) -> None:
-        """After scaling to [0, 1] over all of them, as the public code: the best mean Dice of 100 levels."""
+    def test_best_of_100_is_chosen_on_the_reported_cases(
+        self, cases: Callable[..., list[Scored]]
+    ) -> None:
+        """After scaling to [0, 1] over all of them, as the public code: the best mean Dice of 100
+        levels.
+        """
         test = cases("test")
         row = judge_paper(cases("val"), test, 0.02)
         inside = np.concatenate([one.values for one in test])
         low, high = inside.min(), inside.max()
         scaled = [np.clip((one.score - low) / (high - low), 0, 1) for one in test]
         means = [
-            np.mean([dice(one.subject.lesion, part > level) for one, part in zip(test, scaled, strict=True)])
+            np.mean(
+                [
+                    dice(one.subject.lesion, part > level)
+                    for one, part in zip(test, scaled, strict=True)
+                ]
+            )
             for level in np.linspace(0, 1, 100)
         ]
-        assert row.figures["dice_at_best_of_100_threshold_mean"] == pytest.approx(max(means), abs=1e-6)
-        assert row.figures["dice_at_best_of_100_threshold_mean"] >= row.figures["dice_at_validation_threshold_mean"]
+        assert row.figures["dice_at_best_of_100_threshold_mean"] == pytest.approx(
+            max(means), abs=1e-6
+        )
+        assert (
+            row.figures["dice_at_best_of_100_threshold_mean"]
+            >= row.figures["dice_at_validation_threshold_mean"]
+        )
 
     def test_area_counts_the_background(self, cases: Callable[..., list[Scored]]) -> None:
         test = cases("test")
@@ -90,7 +116,9 @@ class TestPaper:
         assert row.figures["auroc_with_background"] == pytest.approx(
             roc_auc_score(truth, np.concatenate([one.score.ravel() for one in test]))
         )
-        assert row.figures["auroc_with_background"] > row.figures["auroc"], "what is never in question makes it look better"
+        assert row.figures["auroc_with_background"] > row.figures["auroc"], (
+            "what is never in question makes it look better"
+        )
 
     def test_overlap_by_hand(self, make_scored: Make) -> None:
         """Truth 4 x 4, segmentation the same moved by a row: 12 in common of 20."""
@@ -99,17 +127,24 @@ class TestPaper:
         validation = [make_scored(truth, truth)]
         row = judge_paper(validation, [make_scored(moved, truth, "test")], 0.02)
         for name in ("validation", "best_of_100"):
-            found = {key: row.figures[f"{key}_at_{name}_threshold_mean"] for key in ("dice", "jaccard", "precision", "recall", "assd_mm")}
+            found = {
+                key: row.figures[f"{key}_at_{name}_threshold_mean"]
+                for key in ("dice", "jaccard", "precision", "recall", "assd_mm")
+            }
             assert found["dice"] == pytest.approx(0.75)
             assert found["jaccard"] == pytest.approx(12 / 20)
             assert found["precision"] == pytest.approx(12 / 16)
             assert found["recall"] == pytest.approx(12 / 16)
-            assert found["assd_mm"] == pytest.approx(surface_distance(truth[0], moved[0], (2.0, 2.0)))
+            assert found["assd_mm"] == pytest.approx(
+                surface_distance(truth[0], moved[0], (2.0, 2.0))
+            )
 
 
 class TestStrict:
     def test_by_hand(self, make_scored: Make) -> None:
-        """Two slices of 10 voxels; the second one is healthy, and two of its voxels are above the validation threshold of about .55."""
+        """Two slices of 10 voxels; the second one is healthy, and two of its voxels are above the
+        validation threshold of about .55.
+        """
         lesion = np.zeros((2, 2, 5))
         lesion[0, 0, :2] = 1
         score = np.full((2, 2, 5), 0.1)
@@ -117,14 +152,19 @@ class TestStrict:
         validation = score.copy()
         validation[1, 1, :4] = [0.12, 0.14, 0.16, 0.2]
         score[1, 0, :2] = 0.95
-        row = judge_strict([make_scored(validation, lesion)], [make_scored(score, lesion, "test")], 0.1)
+        row = judge_strict(
+            [make_scored(validation, lesion)], [make_scored(score, lesion, "test")], 0.1
+        )
         assert 0.2 < row.thresholds["validation"] < 0.9
-        assert row.thresholds["healthy"] == pytest.approx(0.16), "one healthy voxel of ten lies above"
+        assert row.thresholds["healthy"] == pytest.approx(0.16), (
+            "one healthy voxel of ten lies above"
+        )
         assert row.figures["false_positive_rate_at_validation_threshold"] == pytest.approx(0.2)
         assert row.figures["dice_at_validation_threshold"] == pytest.approx(2 * 2 / (2 + 4))
         assert row.figures["dice_at_healthy_threshold"] == pytest.approx(2 * 2 / (2 + 4))
         assert row.figures["lesions_found_at_validation_threshold"] == 1.0
-        # The false component of the second slice touches the lesion: one component, half of it right.
+        # The false component of the second slice touches the lesion: one component, half of it
+        # right.
         assert row.figures["components_right_at_validation_threshold"] == 1.0
 
     def test_case_without_lesion_counts_as_missing_not_as_zero(self, make_scored: Make) -> None:
@@ -133,7 +173,9 @@ class TestStrict:
         ill[0, 0, 0] = 1
         score = np.linspace(0, 1, 32).reshape(2, 4, 4)
         row = judge_strict(
-            [make_scored(score, ill)], [make_scored(score, ill, "test", "ill"), make_scored(score, lesion, "test", "well")], 0.1
+            [make_scored(score, ill)],
+            [make_scored(score, ill, "test", "ill"), make_scored(score, lesion, "test", "well")],
+            0.1,
         )
         assert math.isnan(row.cases[1]["auprc"])
         assert row.figures["auprc_mean"] == pytest.approx(row.cases[0]["auprc"])
@@ -147,7 +189,14 @@ class TestMake:
         assert make_protocol("strict").rule.select([500] * 9) == list(range(9))
 
     @pytest.mark.parametrize(
-        ("name", "slices"), [("quick", "central"), ("paper", "89-70"), ("paper", "seventy"), ("paper", "70"), ("paper", "-5-7")]
+        ("name", "slices"),
+        [
+            ("quick", "central"),
+            ("paper", "89-70"),
+            ("paper", "seventy"),
+            ("paper", "70"),
+            ("paper", "-5-7"),
+        ],
     )
     def test_refused(self, name: str, slices: str) -> None:
         with pytest.raises(UsageError):

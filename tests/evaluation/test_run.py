@@ -19,7 +19,13 @@ from mmccd.evaluation.metrics import dice
 from mmccd.evaluation.subjects import load_subject
 from mmccd.postprocessing.postprocessing import Postprocessing
 
-METHODS = ",".join(["intensity", *(name for name in TITLES if name not in ("intensity", "ddpm")), "ddpm:level=50:steps=2"])
+METHODS = ",".join(
+    [
+        "intensity",
+        *(name for name in TITLES if name not in ("intensity", "ddpm")),
+        "ddpm:level=50:steps=2",
+    ]
+)
 FILES = {
     "metrics.json",
     "table.md",
@@ -33,7 +39,18 @@ FILES = {
 
 def command(setup: Setup, data: Path, output: Path, *words: str) -> list[str]:
     """``mmccd evaluate`` with everything tiny."""
-    fixed = ["--bundles", str(setup.bundles), "--runs", str(setup.runs), "--preset", "fast", "--device", "cpu", "--draws", "20"]
+    fixed = [
+        "--bundles",
+        str(setup.bundles),
+        "--runs",
+        str(setup.runs),
+        "--preset",
+        "fast",
+        "--device",
+        "cpu",
+        "--draws",
+        "20",
+    ]
     return ["evaluate", "--data", str(data), "--output", str(output), *fixed, *words]
 
 
@@ -51,7 +68,14 @@ def strict_json(path: Path) -> dict[str, Any]:
 def evaluated(tmp_path_factory: pytest.TempPathFactory, setup: Setup, labelled_data: Path) -> Path:
     """Output folder of all methods under all protocols, made once."""
     output = tmp_path_factory.mktemp("evaluated") / "new" / "folder"
-    words = ["--methods", METHODS, "--protocol", "slice,paper,strict", "--postprocessing", "none,median=3+erosion=2"]
+    words = [
+        "--methods",
+        METHODS,
+        "--protocol",
+        "slice,paper,strict",
+        "--postprocessing",
+        "none,median=3+erosion=2",
+    ]
     assert cli.run(command(setup, labelled_data, output, *words)) == 0
     return output
 
@@ -61,7 +85,12 @@ class TestEndToEnd:
     def test_files(self, evaluated: Path, protocol: str) -> None:
         assert {path.name for path in (evaluated / protocol).iterdir()} == FILES
         content = strict_json(evaluated / protocol / "metrics.json")
-        assert (content["protocol"], content["reported_split"], content["thresholds_from"], content["in_sample"]) == (
+        assert (
+            content["protocol"],
+            content["reported_split"],
+            content["thresholds_from"],
+            content["in_sample"],
+        ) == (
             protocol,
             "test",
             "val",
@@ -69,15 +98,23 @@ class TestEndToEnd:
         )
         assert len(content["rows"]) == 9 * 2
         assert content["versions"]["mmccd"]
-        assert str(evaluated) not in (evaluated / protocol / "metrics.json").read_text(), "no path of this machine"
+        assert str(evaluated) not in (evaluated / protocol / "metrics.json").read_text(), (
+            "no path of this machine"
+        )
         table = (evaluated / protocol / "table.md").read_text()
         for title in TITLES.values():
             assert title in table
 
     def test_cases_and_slices(self, evaluated: Path) -> None:
-        slice_, paper, strict = (strict_json(evaluated / name / "metrics.json") for name in ("slice", "paper", "strict"))
+        slice_, paper, strict = (
+            strict_json(evaluated / name / "metrics.json") for name in ("slice", "paper", "strict")
+        )
         assert slice_["cases"] == {"validation": 2, "reported": 1, "left_out": []}
-        assert paper["cases"] == {"validation": 1, "reported": 1, "left_out": ["well_val"]}, "it has no lesion to look at"
+        assert paper["cases"] == {
+            "validation": 1,
+            "reported": 1,
+            "left_out": ["well_val"],
+        }, "it has no lesion to look at"
         assert len(slice_["slices"]["ill_test"]) == 1
         assert strict["slices"]["ill_test"] > 10
 
@@ -88,14 +125,25 @@ class TestEndToEnd:
         for split in ("val", "test"):
             subjects = [load_subject(case, split, "flair", SliceRule()) for case in groups[split]]
             truths = np.concatenate([one.lesion[one.brain] for one in subjects if one])
-            values = np.concatenate([self.intensity(one.case.images["flair"])[list(one.slices)][one.brain] for one in subjects if one])
+            values = np.concatenate(
+                [
+                    self.intensity(one.case.images["flair"])[list(one.slices)][one.brain]
+                    for one in subjects
+                    if one
+                ]
+            )
             parts[split] = truths, values
         row = self.row(evaluated, "strict", "intensity", "none")
-        assert row["figures"]["auprc"] == pytest.approx(average_precision_score(*parts["test"]), abs=1e-5)
+        assert row["figures"]["auprc"] == pytest.approx(
+            average_precision_score(*parts["test"]), abs=1e-5
+        )
         threshold = row["thresholds"]["validation"]
         found = dice(parts["test"][0], parts["test"][1] > threshold)
         assert row["figures"]["dice_at_validation_threshold"] == pytest.approx(found, abs=1e-4)
-        best = max(dice(parts["val"][0], parts["val"][1] > level) for level in np.quantile(parts["val"][1], np.linspace(0.5, 1, 200)))
+        best = max(
+            dice(parts["val"][0], parts["val"][1] > level)
+            for level in np.quantile(parts["val"][1], np.linspace(0.5, 1, 200))
+        )
         assert dice(parts["val"][0], parts["val"][1] > threshold) >= best - 1e-6
 
     @staticmethod
@@ -106,7 +154,9 @@ class TestEndToEnd:
         from mmccd.io.nifti import read_nifti
 
         volume = read_nifti(path, "flair")
-        brain = find_brain(volume, read_nifti(path.with_name(path.name.replace("flair", "brain")), "mask")).mask
+        brain = find_brain(
+            volume, read_nifti(path.with_name(path.name.replace("flair", "brain")), "mask")
+        ).mask
         low, high = np.percentile(volume.data[brain], [2, 90])
         scaled = np.where(brain, (volume.data - low) / (high - low), 0.0)
         return GridTransform.fit(volume, brain).to_model(scaled, 0.0)
@@ -114,11 +164,17 @@ class TestEndToEnd:
     @staticmethod
     def row(folder: Path, protocol: str, method: str, variant: str) -> dict[str, Any]:
         rows = strict_json(folder / protocol / "metrics.json")["rows"]
-        (found,) = [row for row in rows if (row["method"], row["postprocessing"]["name"]) == (method, variant)]
+        (found,) = [
+            row
+            for row in rows
+            if (row["method"], row["postprocessing"]["name"]) == (method, variant)
+        ]
         return dict(found)
 
     def test_a_bright_lesion_is_found_by_intensity(self, evaluated: Path) -> None:
-        """The demo's lesions are bright on FLAIR: the plain threshold is far above chance, in every protocol."""
+        """The demo's lesions are bright on FLAIR: the plain threshold is far above chance, in every
+        protocol.
+        """
         for protocol in ("slice", "strict"):
             figures = self.row(evaluated, protocol, "intensity", "none")["figures"]
             assert figures["auprc"] > 3 * figures["prevalence"]
@@ -131,10 +187,14 @@ class TestEndToEnd:
             self.row(evaluated, "slice", "ae", "none")["figures"]["auprc"]
             - self.row(evaluated, "slice", "intensity", "none")["figures"]["auprc"]
         )
-        assert difference["mean"] == pytest.approx(gap, abs=1e-3), "one patient: every resample is the same"
+        assert difference["mean"] == pytest.approx(gap, abs=1e-3), (
+            "one patient: every resample is the same"
+        )
 
     def test_post_processing_is_another_row(self, evaluated: Path) -> None:
-        plain, processed = (self.row(evaluated, "strict", "dae", name) for name in ("none", "median=3+erosion=2"))
+        plain, processed = (
+            self.row(evaluated, "strict", "dae", name) for name in ("none", "median=3+erosion=2")
+        )
         assert plain["figures"]["prevalence"] == processed["figures"]["prevalence"]
         assert plain["figures"]["auprc"] != processed["figures"]["auprc"]
         assert processed["postprocessing"] == {
@@ -146,25 +206,48 @@ class TestEndToEnd:
             "erosion_pixels": 2,
         }
 
-    def test_across_slices_of_one_slice(self, evaluated: Path, setup: Setup, labelled_data: Path, tmp_path: Path) -> None:
-        """A protocol that looks at one slice smooths it with its neighbours, which are not counted themselves."""
-        words = ["--methods", "intensity", "--protocol", "slice,strict", "--postprocessing", "none,across=12"]
+    def test_across_slices_of_one_slice(
+        self, evaluated: Path, setup: Setup, labelled_data: Path, tmp_path: Path
+    ) -> None:
+        """A protocol that looks at one slice smooths it with its neighbours, which are not counted
+        themselves.
+        """
+        words = [
+            "--methods",
+            "intensity",
+            "--protocol",
+            "slice,strict",
+            "--postprocessing",
+            "none,across=12",
+        ]
         assert cli.run(command(setup, labelled_data, tmp_path, *words)) == 0
-        both = [self.row(folder, "slice", "intensity", "none")["figures"] for folder in (evaluated, tmp_path)]
+        both = [
+            self.row(folder, "slice", "intensity", "none")["figures"]
+            for folder in (evaluated, tmp_path)
+        ]
         assert both[0] == both[1], "rows without it stay as they are"
-        assert strict_json(tmp_path / "slice" / "metrics.json")["slices"] == strict_json(evaluated / "slice" / "metrics.json")["slices"]
+        assert (
+            strict_json(tmp_path / "slice" / "metrics.json")["slices"]
+            == strict_json(evaluated / "slice" / "metrics.json")["slices"]
+        )
         row = self.row(tmp_path, "slice", "intensity", "across=12")
         assert row["postprocessing"]["across_mm"] == 12
         (case,) = split_cases(labelled_data)["test"]
         subject = load_subject(case, "test", "flair", SliceRule())
         assert subject is not None
         values = Postprocessing(across_mm=12.0).smooth(
-            np.where(subject.brain, self.intensity(case.images["flair"])[list(subject.slices)], 0).astype(np.float32), subject.brain, 12.0
+            np.where(
+                subject.brain, self.intensity(case.images["flair"])[list(subject.slices)], 0
+            ).astype(np.float32),
+            subject.brain,
+            12.0,
         )
         (number,) = strict_json(tmp_path / "slice" / "metrics.json")["slices"]["ill_test"]
         at = subject.slices.index(number)
         inside = subject.brain[at]
-        assert row["figures"]["auprc"] == pytest.approx(average_precision_score(subject.lesion[at][inside], values[at][inside]), abs=1e-5)
+        assert row["figures"]["auprc"] == pytest.approx(
+            average_precision_score(subject.lesion[at][inside], values[at][inside]), abs=1e-5
+        )
         assert row["figures"]["auprc"] != both[1]["auprc"]
 
     def test_cases_csv(self, evaluated: Path) -> None:
@@ -174,13 +257,26 @@ class TestEndToEnd:
             assert (line["case"], line["split"]) == ("ill_test", "test")
             assert 0 <= float(line["dice_at_best_of_100_threshold"]) <= 1
 
-    def test_runs_on_where_it_stopped(self, evaluated: Path, setup: Setup, labelled_data: Path) -> None:
+    def test_runs_on_where_it_stopped(
+        self, evaluated: Path, setup: Setup, labelled_data: Path
+    ) -> None:
         """A map that is gone is made again, equal to the first one; the others are not touched."""
         gone = evaluated / "maps" / "mmccd" / "ill_test.npz"
-        others = {path: path.stat().st_mtime_ns for path in (evaluated / "maps").rglob("*.npz") if path != gone}
+        others = {
+            path: path.stat().st_mtime_ns
+            for path in (evaluated / "maps").rglob("*.npz")
+            if path != gone
+        }
         before = strict_json(evaluated / "slice" / "metrics.json")
         gone.unlink()
-        words = ["--methods", METHODS, "--protocol", "slice", "--postprocessing", "none,median=3+erosion=2"]
+        words = [
+            "--methods",
+            METHODS,
+            "--protocol",
+            "slice",
+            "--postprocessing",
+            "none,median=3+erosion=2",
+        ]
         assert cli.run(command(setup, labelled_data, evaluated, *words)) == 0
         assert {path: path.stat().st_mtime_ns for path in others} == others
         after = strict_json(evaluated / "slice" / "metrics.json")
@@ -189,19 +285,36 @@ class TestEndToEnd:
         assert gone.is_file()
 
 
-def test_grid(tmp_path: Path, setup: Setup, labelled_data: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    words = ["--methods", "mmccd", "--grid", "steps=1,2 stride=16,8", "--subset", "val", "--postprocessing", "none"]
+def test_grid(
+    tmp_path: Path, setup: Setup, labelled_data: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = [
+        "--methods",
+        "mmccd",
+        "--grid",
+        "steps=1,2 stride=16,8",
+        "--subset",
+        "val",
+        "--postprocessing",
+        "none",
+    ]
     assert cli.run(command(setup, labelled_data, tmp_path / "out", *words)) == 0
     content = strict_json(tmp_path / "out" / "slice" / "metrics.json")
     assert content["in_sample"] is True
-    assert [row["method"] for row in content["rows"]] == [f"mmccd:steps={steps}:stride={stride}" for steps in (1, 2) for stride in (16, 8)]
+    assert [row["method"] for row in content["rows"]] == [
+        f"mmccd:steps={steps}:stride={stride}" for steps in (1, 2) for stride in (16, 8)
+    ]
     assert len({row["figures"]["auprc"] for row in content["rows"]}) == 4
     printed = capsys.readouterr().out
     assert "| steps \\ stride | 8 | 16 |" in printed
-    assert {path.parent.name for path in (tmp_path / "out" / "maps").rglob("*test*")} == set(), "the test split is not touched"
+    assert {path.parent.name for path in (tmp_path / "out" / "maps").rglob("*test*")} == set(), (
+        "the test split is not touched"
+    )
 
 
-def test_dark_side_is_chosen_on_validation(tmp_path: Path, setup: Setup, labelled_data: Path) -> None:
+def test_dark_side_is_chosen_on_validation(
+    tmp_path: Path, setup: Setup, labelled_data: Path
+) -> None:
     """The lesions are dark on T1."""
     words = ["--methods", "intensity,histogram", "--source", "t1", "--postprocessing", "none"]
     assert cli.run(command(setup, labelled_data, tmp_path / "out", *words)) == 0
@@ -236,19 +349,33 @@ def test_dark_side_is_chosen_on_validation(tmp_path: Path, setup: Setup, labelle
     ],
 )
 def test_refused(
-    tmp_path: Path, setup: Setup, labelled_data: Path, capsys: pytest.CaptureFixture[str], words: list[str], code: int, named: str
+    tmp_path: Path,
+    setup: Setup,
+    labelled_data: Path,
+    capsys: pytest.CaptureFixture[str],
+    words: list[str],
+    code: int,
+    named: str,
 ) -> None:
     """One line with the right exit code; a patient in two splits, too."""
     data = tmp_path / "data"
     data.mkdir()
-    for source, name in (("ill_val", "TCGA_CS_0001_20000101"), ("ill_test", "TCGA_CS_0001_20010101"), ("well_val", "well_val")):
+    for source, name in (
+        ("ill_val", "TCGA_CS_0001_20000101"),
+        ("ill_test", "TCGA_CS_0001_20010101"),
+        ("well_val", "well_val"),
+    ):
         (data / name).mkdir()
         for path in (labelled_data / source).iterdir():
             (data / name / path.name.replace(source, name)).symlink_to(path)
     first, second = "TCGA_CS_0001_20000101", "TCGA_CS_0001_20010101"
-    (tmp_path / "mixed.json").write_text(json.dumps({"train": [], "val": [first], "test": [second]}))
+    (tmp_path / "mixed.json").write_text(
+        json.dumps({"train": [], "val": [first], "test": [second]})
+    )
     (tmp_path / "empty.json").write_text(json.dumps({"train": [], "val": [], "test": [second]}))
-    (data / "split.json").write_text(json.dumps({"train": [], "val": [first, second], "test": ["well_val"]}))
+    (data / "split.json").write_text(
+        json.dumps({"train": [], "val": [first, second], "test": ["well_val"]})
+    )
     filled = [word.replace("{tmp}", str(tmp_path)) for word in words]
     call = command(setup, data, tmp_path / "out", *filled)
     for flag in ("--output", "--runs", "--preset", "--draws"):
@@ -310,8 +437,20 @@ def lgg(tmp_path_factory: pytest.TempPathFactory, real_data: Path) -> dict[str, 
     output = tmp_path_factory.mktemp("lgg")
     found = {}
     for subset in ("test", "val"):
-        words = ["--data", str(real_data / "lgg"), "--output", str(output), "--subset", subset, "--methods", "intensity,histogram"]
-        assert cli.run(["evaluate", *words, "--postprocessing", "none", "--draws", "20", "--quiet"]) == 0
+        words = [
+            "--data",
+            str(real_data / "lgg"),
+            "--output",
+            str(output),
+            "--subset",
+            subset,
+            "--methods",
+            "intensity,histogram",
+        ]
+        assert (
+            cli.run(["evaluate", *words, "--postprocessing", "none", "--draws", "20", "--quiet"])
+            == 0
+        )
         found[subset] = strict_json(output / "slice" / "metrics.json")
     return found
 
@@ -320,7 +459,9 @@ class TestRealData:
     """The figures of FLAIR_BASELINE.md beside the data, which were computed on another way."""
 
     @pytest.mark.parametrize(("subset", "method"), list(BASELINE))
-    def test_baseline_is_reproduced(self, lgg: dict[str, dict[str, Any]], subset: str, method: str) -> None:
+    def test_baseline_is_reproduced(
+        self, lgg: dict[str, dict[str, Any]], subset: str, method: str
+    ) -> None:
         (row,) = [row for row in lgg[subset]["rows"] if row["method"] == method]
         for name, value in BASELINE[subset, method].items():
             assert row["figures"][name] == pytest.approx(value, abs=0.01), name
@@ -332,8 +473,19 @@ class TestRealData:
         assert low < row["figures"]["auprc"] < high
 
     @pytest.mark.parametrize("subset", ["val", "test"])
-    def test_slices_are_the_named_ones(self, lgg: dict[str, dict[str, Any]], real_data: Path, subset: str) -> None:
-        (line,) = [text for text in (real_data / "lgg" / "FLAIR_BASELINE.md").read_text().splitlines() if text.startswith(f"- {subset}: ")]
-        named = {name: [int(index)] for name, index in (word.split(":") for word in line.removeprefix(f"- {subset}: ").split(", "))}
+    def test_slices_are_the_named_ones(
+        self, lgg: dict[str, dict[str, Any]], real_data: Path, subset: str
+    ) -> None:
+        (line,) = [
+            text
+            for text in (real_data / "lgg" / "FLAIR_BASELINE.md").read_text().splitlines()
+            if text.startswith(f"- {subset}: ")
+        ]
+        named = {
+            name: [int(index)]
+            for name, index in (
+                word.split(":") for word in line.removeprefix(f"- {subset}: ").split(", ")
+            )
+        }
         assert len(named) == 17
         assert {name: lgg[subset]["slices"][name] for name in named} == named

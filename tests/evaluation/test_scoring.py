@@ -74,7 +74,9 @@ def test_other_slices_are_added(store: MapStore, method: Method, whole: Subject)
     store.score(method, only(whole, 0, 1), never)
 
 
-def test_changed_method_or_image(store: MapStore, method: Method, whole: Subject, tmp_path: Path) -> None:
+def test_changed_method_or_image(
+    store: MapStore, method: Method, whole: Subject, tmp_path: Path
+) -> None:
     intensity = replace(method, name="mmccd")
     subject = only(whole, 0)
     store.score(intensity, subject, method.build)
@@ -103,12 +105,16 @@ def test_changed_brain_mask(store: MapStore, setup: Setup, whole: Subject, tmp_p
     write_nifti(replace(image, data=half.astype(np.float32)), mask, "uint8")
     subject = only(whole, 0)
     first = store.score(method, subject, method.build)
-    masked = store.score(method, replace(subject, case=replace(subject.case, brain=mask)), method.build)
+    masked = store.score(
+        method, replace(subject, case=replace(subject.case, brain=mask)), method.build
+    )
     assert 0 < np.count_nonzero(masked.anomaly) < np.count_nonzero(first.anomaly)
 
 
 @pytest.mark.parametrize("damage", [b"", b"PK\x03\x04", b"nothing of ours"])
-def test_damaged_file_is_made_again(store: MapStore, setup: Setup, whole: Subject, damage: bytes) -> None:
+def test_damaged_file_is_made_again(
+    store: MapStore, setup: Setup, whole: Subject, damage: bytes
+) -> None:
     (method,) = make_methods(["intensity"], setup)
     first = store.score(method, only(whole, 0), method.build)
     (path,) = store.folder.rglob("*.npz")

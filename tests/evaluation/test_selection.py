@@ -32,7 +32,9 @@ def test_too_few_healthy_voxels(make_scored: Make) -> None:
         healthy_threshold([make_scored(SCORE, LESION)], 0.01)
 
 
-@pytest.mark.parametrize("choose", [best_dice_threshold, lambda scored: healthy_threshold(scored, 0.25)])
+@pytest.mark.parametrize(
+    "choose", [best_dice_threshold, lambda scored: healthy_threshold(scored, 0.25)]
+)
 def test_test_case_is_refused(make_scored: Make, choose: Callable[[list[Scored]], float]) -> None:
     """Also where only one of many is."""
     mixed = [make_scored(SCORE, LESION), make_scored(SCORE, LESION, split="test", name="stray")]

@@ -33,7 +33,9 @@ def test_whole_volume(labelled_data: Path, lesion_phantom: Phantom) -> None:
     ill = lesion_phantom.lesion.data.any(axis=(0, 1))
     assert len(subject.slices) > 10
     assert subject.healthy.tolist() == [not ill[index] for index in subject.slices]
-    assert subject.slices[subject.picture] == int(lesion_phantom.lesion.data.sum(axis=(0, 1)).argmax())
+    assert subject.slices[subject.picture] == int(
+        lesion_phantom.lesion.data.sum(axis=(0, 1)).argmax()
+    )
     assert not (subject.lesion & ~subject.brain).any()
 
 
@@ -43,7 +45,9 @@ def test_neighbours_of_the_largest_lesion(labelled_data: Path) -> None:
     assert whole is not None
 
     def load(reach: int, largest_only: bool = True) -> tuple[Subject, Subject]:
-        found = load_with_neighbours(case, "test", "flair", SliceRule(), largest_only, reach=lambda slice_mm: reach)
+        found = load_with_neighbours(
+            case, "test", "flair", SliceRule(), largest_only, reach=lambda slice_mm: reach
+        )
         assert found is not None
         return found
 
@@ -73,7 +77,9 @@ def test_case_without_lesion(labelled_data: Path) -> None:
     assert first is not None
     assert first.slices == whole.slices[:1]
     assert not first.lesion.any()
-    assert load_subject(case, "val", "flair", central, largest_only=True, lesion_needed=True) is None
+    assert (
+        load_subject(case, "val", "flair", central, largest_only=True, lesion_needed=True) is None
+    )
     assert load_subject(case, "val", "flair", SliceRule("range", 100, 120)) is None
 
 

@@ -16,7 +16,14 @@ import pytest
 from mmccd.evaluation.bootstrap import Samples, rank_counts
 from mmccd.evaluation.methods import Method
 from mmccd.evaluation.protocols import Row
-from mmccd.evaluation.tables import TableRow, difference_markdown, grid_markdown, markdown, per_case_csv, row_json
+from mmccd.evaluation.tables import (
+    TableRow,
+    difference_markdown,
+    grid_markdown,
+    markdown,
+    per_case_csv,
+    row_json,
+)
 from mmccd.evaluation.variants import Variant
 from mmccd.imaging.preprocessing import Normalisation
 from mmccd.postprocessing.postprocessing import Postprocessing
@@ -24,7 +31,9 @@ from mmccd.postprocessing.postprocessing import Postprocessing
 SAMPLES = Samples(rank_counts([np.array([True, False])], [np.array([1.0, 0.0])]))
 
 
-def make_row(name: str = "dae", variant: str = "none", polarity: int = 1, **changes: Any) -> TableRow:
+def make_row(
+    name: str = "dae", variant: str = "none", polarity: int = 1, **changes: Any
+) -> TableRow:
     figures = {
         "auprc": 0.5,
         "auroc": 0.75,
@@ -37,12 +46,16 @@ def make_row(name: str = "dae", variant: str = "none", polarity: int = 1, **chan
     }
     for threshold in ("best_of_100", "validation"):
         for number, key in enumerate(("dice", "jaccard", "precision", "recall", "assd_mm")):
-            figures[f"{key}_at_{threshold}_threshold_mean"] = 0.1 * number + (0.05 if threshold == "validation" else 0.0)
+            figures[f"{key}_at_{threshold}_threshold_mean"] = 0.1 * number + (
+                0.05 if threshold == "validation" else 0.0
+            )
     cases = [{"case": "a", "auprc": 0.5}, {"case": "b", "auprc": math.nan}]
     sides = (1, -1) if name == "intensity" else (1,)
     method = Method(name, name.upper(), Normalisation(), {"method": name}, lambda: None, sides)  # type: ignore[arg-type, return-value]
     row = Row({**figures, **changes}, {"validation": 0.7}, cases, SAMPLES)
-    return TableRow(method, Variant(variant, Postprocessing()), polarity, row, {"auprc": [0.4, 0.6]}, {}, 0.25)
+    return TableRow(
+        method, Variant(variant, Postprocessing()), polarity, row, {"auprc": [0.4, 0.6]}, {}, 0.25
+    )
 
 
 def test_slice_table() -> None:
@@ -50,7 +63,16 @@ def test_slice_table() -> None:
     assert header.startswith("| Method | post-processing | AUPRC (pooled) |")
     assert header.count("|") == rule.count("|") == line.count("|")
     cells = [cell.strip() for cell in line.strip("|").split("|")]
-    assert cells == ["DAE", "none", ".500 [.400, .600]", ".750", ".250", ".050 ± .125", "-", "1.00 ± .000"]
+    assert cells == [
+        "DAE",
+        "none",
+        ".500 [.400, .600]",
+        ".750",
+        ".250",
+        ".050 ± .125",
+        "-",
+        "1.00 ± .000",
+    ]
 
 
 def test_papers_table_names_both_thresholds() -> None:
@@ -58,7 +80,10 @@ def test_papers_table_names_both_thresholds() -> None:
     first, second = text.split("Threshold: ")[1:]
     assert first.startswith("best of 100 levels on the reported cases themselves")
     assert second.startswith("best pooled Dice on the validation cases")
-    assert "| Method | post-processing | Dice | AUC | Jaccard | Precision | Recall | ASSD (mm) |" in first
+    assert (
+        "| Method | post-processing | Dice | AUC | Jaccard | Precision | Recall | ASSD (mm) |"
+        in first
+    )
     assert "| DAE | none | .000 | .900 | .100 | .200 | .300 | .400 |" in first
     assert "| DAE | none | .050 ± .125 | .900 | .150 | .250 | .350 | .450 |" in second
 
@@ -79,7 +104,11 @@ def test_differences_to_the_first_method() -> None:
 
 
 def test_grid_over_two_settings() -> None:
-    rows = [make_row(f"mmccd:steps={steps}:stride={stride}", auprc=steps / 10 + stride / 1000) for steps in (1, 2) for stride in (16, 8)]
+    rows = [
+        make_row(f"mmccd:steps={steps}:stride={stride}", auprc=steps / 10 + stride / 1000)
+        for steps in (1, 2)
+        for stride in (16, 8)
+    ]
     lines = grid_markdown(rows).splitlines()
     assert lines[2:] == [
         "| steps \\ stride | 8 | 16 |",
@@ -96,7 +125,9 @@ def test_grid_over_one_setting_is_a_list() -> None:
 
 def test_cases_as_csv() -> None:
     lines = list(csv.DictReader(io.StringIO(per_case_csv([make_row(), make_row("ae", "median")]))))
-    assert [(line["method"], line["postprocessing"], line["case"], line["auprc"]) for line in lines] == [
+    assert [
+        (line["method"], line["postprocessing"], line["case"], line["auprc"]) for line in lines
+    ] == [
         ("dae", "none", "a", "0.5"),
         ("dae", "none", "b", ""),
         ("ae", "median", "a", "0.5"),

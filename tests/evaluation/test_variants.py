@@ -35,7 +35,11 @@ Make = Callable[..., Scored]
 )
 def test_words(text: str, median: int, component: float, erosion: int) -> None:
     variant = read_variant(text, 7)
-    assert (variant.postprocessing.median_size, variant.postprocessing.min_component_ml, variant.erosion_pixels) == (
+    assert (
+        variant.postprocessing.median_size,
+        variant.postprocessing.min_component_ml,
+        variant.erosion_pixels,
+    ) == (
         median,
         component,
         erosion,
@@ -44,7 +48,10 @@ def test_words(text: str, median: int, component: float, erosion: int) -> None:
     assert (variant.postprocessing.units == "slice_sd") == ("slice_sd" in text)
 
 
-@pytest.mark.parametrize(("text", "across_mm"), [("median", 0.0), ("across", 3.0), ("across=4.5+median", 4.5), ("across=0", 0.0)])
+@pytest.mark.parametrize(
+    ("text", "across_mm"),
+    [("median", 0.0), ("across", 3.0), ("across=4.5+median", 4.5), ("across=0", 0.0)],
+)
 def test_across_in_mm(text: str, across_mm: float) -> None:
     assert read_variant(text, 7).postprocessing.across_mm == across_mm
 
@@ -85,7 +92,9 @@ def one(make_scored: Make) -> Scored:
 def maps_of(one: Scored) -> Maps:
     empty = np.full(one.score.shape, np.nan, dtype=np.float16)
     anomaly = np.where(one.subject.brain, one.score, 0).astype(np.float32)
-    return Maps(np.array(one.subject.slices), anomaly, 2 - anomaly, empty, empty, np.ones(len(anomaly)))
+    return Maps(
+        np.array(one.subject.slices), anomaly, 2 - anomaly, empty, empty, np.ones(len(anomaly))
+    )
 
 
 def test_none_changes_nothing_in_the_brain(one: Scored) -> None:
@@ -96,7 +105,9 @@ def test_none_changes_nothing_in_the_brain(one: Scored) -> None:
 
 def test_median_is_in_plane(one: Scored) -> None:
     (scored,) = apply_variant([maps_of(one)], [one.subject], read_variant("median=3", 7), 1)
-    expected = np.stack([ndimage.median_filter(layer, 3, mode="constant") for layer in maps_of(one).anomaly])
+    expected = np.stack(
+        [ndimage.median_filter(layer, 3, mode="constant") for layer in maps_of(one).anomaly]
+    )
     assert np.array_equal(scored.score[one.subject.brain], expected[one.subject.brain])
 
 
@@ -112,7 +123,9 @@ def test_taken_slices_keep_what_their_neighbours_gave(one: Scored) -> None:
     (whole,) = apply_variant([maps_of(one)], [one.subject], read_variant("across", 7), 1)
     second = replace(
         one.subject,
-        **{name: getattr(one.subject, name)[1:] for name in ("image", "brain", "lesion", "healthy")},
+        **{
+            name: getattr(one.subject, name)[1:] for name in ("image", "brain", "lesion", "healthy")
+        },
         slices=one.subject.slices[1:],
         picture=0,
     )
@@ -122,7 +135,10 @@ def test_taken_slices_keep_what_their_neighbours_gave(one: Scored) -> None:
 
 
 def test_dark_is_the_map_turned_round(one: Scored) -> None:
-    bright, dark = (apply_variant([maps_of(one)], [one.subject], read_variant("median=3", 7), sign)[0] for sign in (1, -1))
+    bright, dark = (
+        apply_variant([maps_of(one)], [one.subject], read_variant("median=3", 7), sign)[0]
+        for sign in (1, -1)
+    )
     assert np.array_equal(bright.values, -dark.values)
 
 
@@ -130,7 +146,9 @@ def test_dark_is_the_map_turned_round(one: Scored) -> None:
 def test_slice_sd_scales_the_signed_error(one: Scored, polarity: int) -> None:
     maps = maps_of(one)
     (scored,) = apply_variant([maps], [one.subject], read_variant("slice_sd+median=3", 7), polarity)
-    expected = Postprocessing(3).smooth(in_slice_sd(polarity * maps.signed, one.subject.brain), one.subject.brain, 4.0)
+    expected = Postprocessing(3).smooth(
+        in_slice_sd(polarity * maps.signed, one.subject.brain), one.subject.brain, 4.0
+    )
     assert np.array_equal(scored.values, expected[one.subject.brain])
 
 
@@ -144,7 +162,9 @@ def test_erosion_takes_the_rim_out_and_keeps_the_truth(one: Scored) -> None:
 
 
 def test_components(make_scored: Make) -> None:
-    """A voxel has 4 x 2 x 2 mm = 0.016 mL: a component of one voxel goes, one of four stays, also across slices."""
+    """A voxel has 4 x 2 x 2 mm = 0.016 mL: a component of one voxel goes, one of four stays, also
+    across slices.
+    """
     score = np.zeros((2, 6, 6))
     score[0, 0, 0] = 1
     score[:, 3:5, 3] = 1

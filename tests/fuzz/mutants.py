@@ -1,7 +1,8 @@
-"""Mutation fuzzing of the DICOM and NIfTI readers: damaged inputs are read or refused with an error of ours; nothing else comes out.
+"""Mutation fuzzing of the DICOM and NIfTI readers: damaged inputs are read or refused with an error
+of ours; nothing else comes out.
 
-``make fuzz`` runs it for some minutes in child processes, so that a crash of a codec is seen, too; ``test_mutants.py`` runs a short part of it.
-A finding is printed with the seed that makes it again.
+``make fuzz`` runs it for some minutes in child processes, so that a crash of a codec is seen, too;
+``test_mutants.py`` runs a short part of it. A finding is printed with the seed that makes it again.
 """
 
 from __future__ import annotations
@@ -24,7 +25,13 @@ import nibabel as nib
 import numpy as np
 from pydicom import config, dcmread
 from pydicom.dataset import Dataset
-from pydicom.uid import ExplicitVRBigEndian, ImplicitVRLittleEndian, JPEG2000Lossless, JPEGLSLossless, RLELossless
+from pydicom.uid import (
+    ExplicitVRBigEndian,
+    ImplicitVRLittleEndian,
+    JPEG2000Lossless,
+    JPEGLSLossless,
+    RLELossless,
+)
 from tests.io.dicom_files import AXIAL, SECRETS, multi_frame, save, save_all, single_frames, voxels
 
 from mmccd.core.errors import MmccdError
@@ -35,20 +42,57 @@ CHUNK = 50
 TIME_LIMIT_S = 60.0
 NIFTI_HEADER = 348
 NIFTI_FIELDS = [
-    *[(offset, "h") for offset in (*range(40, 56, 2), 70, 72, 252, 254)],  # dimensions, data type, bits, orientation codes
-    *[(offset, "f") for offset in (*range(76, 120, 4), *range(256, 328, 4))],  # spacings, offset, scaling, quaternion, rows of the affine
+    *[
+        (offset, "h") for offset in (*range(40, 56, 2), 70, 72, 252, 254)
+    ],  # dimensions, data type, bits, orientation codes
+    *[
+        (offset, "f") for offset in (*range(76, 120, 4), *range(256, 328, 4))
+    ],  # spacings, offset, scaling, quaternion, rows of the affine
 ]
 NASTY_SHORTS = (-32768, -1, 0, 1, 2, 3, 5, 64, 128, 255, 2048, 32767)
 NASTY_FLOATS = (float("nan"), float("inf"), -float("inf"), 0.0, -1.0, 1e-30, 1e30, 352.0, 1e9)
-NASTY_NUMBERS = ("nan", "inf", "-inf", "1e999", "-0", "1e-300", "2147483648", "-1", "", "abc", "0x10", "1\\2\\3\\4", "9" * 40)
-NASTY_BYTES = (b"", b"\0", b"\xff" * 8, b"\\" * 20, b"Mustermann", b"\x1b$B", b"1" * 300, b"\xed\xa0\x80", b"-1e40", b"\0\0\0\x80")
+NASTY_NUMBERS = (
+    "nan",
+    "inf",
+    "-inf",
+    "1e999",
+    "-0",
+    "1e-300",
+    "2147483648",
+    "-1",
+    "",
+    "abc",
+    "0x10",
+    "1\\2\\3\\4",
+    "9" * 40,
+)
+NASTY_BYTES = (
+    b"",
+    b"\0",
+    b"\xff" * 8,
+    b"\\" * 20,
+    b"Mustermann",
+    b"\x1b$B",
+    b"1" * 300,
+    b"\xed\xa0\x80",
+    b"-1e40",
+    b"\0\0\0\x80",
+)
 
 
 def dicom_corpus(root: Path) -> list[Path]:
     """One folder for each way to store a small series."""
     folders = []
-    for name, syntax in (("explicit", None), ("implicit", ImplicitVRLittleEndian), ("big", ExplicitVRBigEndian)):
-        folders.append(save_all(single_frames(voxels(SHAPE), AXIAL), root / name, *([syntax] if syntax else [])))
+    for name, syntax in (
+        ("explicit", None),
+        ("implicit", ImplicitVRLittleEndian),
+        ("big", ExplicitVRBigEndian),
+    ):
+        folders.append(
+            save_all(
+                single_frames(voxels(SHAPE), AXIAL), root / name, *([syntax] if syntax else [])
+            )
+        )
     for name, syntax in (("rle", RLELossless), ("jls", JPEGLSLossless), ("j2k", JPEG2000Lossless)):
         folder = save_all(single_frames(voxels(SHAPE), AXIAL), root / name)
         for path in folder.iterdir():
@@ -145,7 +189,14 @@ def mutant_of_series(corpus: list[Path], folder: Path, seed: int) -> Path:
         if structural:
             try:
                 mutate_element(path, same_for_all)
-            except (ValueError, TypeError, AttributeError, OverflowError, KeyError, NotImplementedError):
+            except (
+                ValueError,
+                TypeError,
+                AttributeError,
+                OverflowError,
+                KeyError,
+                NotImplementedError,
+            ):
                 path.write_bytes(mutate_bytes(file.read_bytes(), same_for_all))
         else:
             path.write_bytes(mutate_bytes(file.read_bytes(), same_for_all))
@@ -173,7 +224,8 @@ def examine(path: Path) -> str:
     """Read a mutant. Returns ``"read"`` or the name of our error.
 
     Raises:
-        AssertionError: what was read is no volume, or a message or the provenance names the patient.
+        AssertionError: what was read is no volume, or a message or the provenance names the
+            patient.
         Exception: whatever else the reader lets out; that is the finding.
     """
     started = time.monotonic()
@@ -240,16 +292,28 @@ def main() -> int:
             end, first = time.monotonic() + arguments.seconds, arguments.seed
             while time.monotonic() < end:
                 results = root / f"{kind}.{first}"
-                child = multiprocessing.get_context("spawn").Process(target=run_chunk, args=(kind, first, root, results))
+                child = multiprocessing.get_context("spawn").Process(
+                    target=run_chunk, args=(kind, first, root, results)
+                )
                 child.start()
                 child.join(CHUNK * TIME_LIMIT_S)
                 if child.is_alive():
                     child.kill()
-                lines = [json.loads(line) for line in results.read_text().splitlines()] if results.exists() else []
+                lines = (
+                    [json.loads(line) for line in results.read_text().splitlines()]
+                    if results.exists()
+                    else []
+                )
                 done = {line["seed"]: line for line in lines}
                 for seed, line in done.items():
                     result = line["result"] or "the process died"
-                    counts[result if result in ("read", "InputError", "UnsuitableInputError") else "FINDING"] += 1
+                    counts[
+                        (
+                            result
+                            if result in ("read", "InputError", "UnsuitableInputError")
+                            else "FINDING"
+                        )
+                    ] += 1
                     if result not in ("read", "InputError", "UnsuitableInputError"):
                         findings += 1
                         sys.stdout.write(f"{kind} seed {seed}: {result}\n{line.get('trace', '')}\n")

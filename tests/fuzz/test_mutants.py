@@ -25,7 +25,9 @@ def nifti(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     return nifti_corpus(tmp_path_factory.mktemp("nifti") / "files")
 
 
-def outcomes(mutate: Callable[[list[Path], Path, int], Path], corpus: list[Path], root: Path) -> Counter[str]:
+def outcomes(
+    mutate: Callable[[list[Path], Path, int], Path], corpus: list[Path], root: Path
+) -> Counter[str]:
     """What becomes of the first mutants, each in a folder of its own."""
     results: Counter[str] = Counter()
     for seed in range(COUNT):

@@ -13,8 +13,12 @@ def test_a_known_field_is_removed(healthy_phantom: Phantom) -> None:
     ramp = np.geomspace(0.6, 1.6, flair.shape[0])[:, None, None]
     uneven = flair.with_data((flair.data * ramp).astype(np.float32))
     corrected = correct_bias(uneven, brain)
-    middle = [np.median(image[:half][brain[:half]]) / np.median(image[half:][brain[half:]]) for image, half in
-              ((uneven.data, flair.shape[0] // 2), (corrected.data, flair.shape[0] // 2))]  # fmt: skip
+    middle = [
+        np.median(image[:half][brain[:half]]) / np.median(image[half:][brain[half:]])
+        for image, half in
+        # fmt: skip
+        ((uneven.data, flair.shape[0] // 2), (corrected.data, flair.shape[0] // 2))
+    ]
     assert abs(np.log(middle[1])) < 0.4 * abs(np.log(middle[0]))
     assert corrected.data.dtype == np.float32
     assert corrected.same_grid(flair)

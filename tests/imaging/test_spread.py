@@ -39,7 +39,9 @@ def test_brightness_and_contrast_of_a_patient_do_not_matter(gain: float, offset:
 def test_by_hand() -> None:
     """Values 0 to 100 in any order: median 50, 16 % quantile 16."""
     values = np.random.default_rng(1).permutation(101).astype(np.float32).reshape(1, 1, 101)
-    np.testing.assert_allclose(in_slice_sd(values, np.ones(values.shape, dtype=bool)), (values - 50) / 34, rtol=1e-5)
+    np.testing.assert_allclose(
+        in_slice_sd(values, np.ones(values.shape, dtype=bool)), (values - 50) / 34, rtol=1e-5
+    )
 
 
 def test_small_slices_take_the_numbers_of_the_volume() -> None:
@@ -67,5 +69,7 @@ def test_the_sides_of_an_error() -> None:
         ("darker", np.maximum(0.25 * bright, dark)),
         ("both", np.maximum(bright, dark)),
     ):
-        np.testing.assert_allclose(error_in_slice_sd(values, brain, sign, 0.25), expected, rtol=1e-6)
+        np.testing.assert_allclose(
+            error_in_slice_sd(values, brain, sign, 0.25), expected, rtol=1e-6
+        )
     np.testing.assert_array_equal(error_in_slice_sd(values, brain, "brighter"), bright)

@@ -1,6 +1,9 @@
-"""The golden results: maps, segmentations and reports of fixed inputs, to the bit where the machine is the one that made them.
+"""The golden results: maps, segmentations and reports of fixed inputs, to the bit where the machine
+is the one that made them.
 
-python -m tests.integration.golden    # writes them anew; a change must be named with its reason in the commit
+python -m tests.integration.golden
+
+writes them anew; a change must be named with its reason in the commit.
 """
 
 from __future__ import annotations
@@ -39,7 +42,10 @@ UNSTABLE = ("timings_s", "versions", "request")
 
 def machine() -> str:
     """What decides the last bit of a float32 sum, as far as it can be seen."""
-    return f"{platform.machine()} {torch.backends.cpu.get_cpu_capability()} torch {torch.__version__.partition('+')[0]}"
+    return (
+        f"{platform.machine()} {torch.backends.cpu.get_cpu_capability()} torch"
+        f" {torch.__version__.partition('+')[0]}"
+    )
 
 
 def run_case(case: str, preset: str, folder: Path) -> tuple[Result, Path]:
@@ -54,7 +60,9 @@ def run_case(case: str, preset: str, folder: Path) -> tuple[Result, Path]:
 
 
 def digest(result: Result, output: Path) -> dict[str, Any]:
-    """What is compared: hashes of all arrays, some voxels of the map, and the report without what is unstable."""
+    """What is compared: hashes of all arrays, some voxels of the map, and the report without what
+    is unstable.
+    """
     anomaly = np.ascontiguousarray(result.anomaly_map.data, dtype=np.float32)
     inside = np.flatnonzero(result.brain_mask.data)
     chosen = inside[np.linspace(0, len(inside) - 1, SAMPLES).round().astype(int)]
@@ -116,7 +124,9 @@ def main() -> int:
             with tempfile.TemporaryDirectory() as name:
                 content["cases"][f"{case}/{preset}"] = digest(*run_case(case, preset, Path(name)))
             sys.stdout.write(f"{case} {preset}\n")
-    lines = ",\n".join(f"{json.dumps(name)}: {json.dumps(case)}" for name, case in content["cases"].items())
+    lines = ",\n".join(
+        f"{json.dumps(name)}: {json.dumps(case)}" for name, case in content["cases"].items()
+    )
     FILE.write_text(f'{{"machine": {json.dumps(content["machine"])}, "cases": {{\n{lines}\n}}}}\n')
     return 0
 

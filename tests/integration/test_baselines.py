@@ -1,4 +1,6 @@
-"""Each overlay trains through MONAI's ``bundle run``, with the handlers of ``train.json``: record, best, resume, time budget."""
+"""Each overlay trains through MONAI's ``bundle run``, with the handlers of ``train.json``: record,
+best, resume, time budget.
+"""
 
 from __future__ import annotations
 
@@ -66,12 +68,19 @@ def train(bundle: Path, phantom_data: Path, monkeypatch: pytest.MonkeyPatch) -> 
         ("masked_translation", "flair_t2", "val_masked_error"),
     ],
 )
-def test_trains_and_is_found_again(train: Train, bundle: Path, method: str, folder: str, metric: str) -> None:
+def test_trains_and_is_found_again(
+    train: Train, bundle: Path, method: str, folder: str, metric: str
+) -> None:
     found = train(method, folder)
     record = json.loads((found / "training.json").read_text())
     target = "flair" if folder == "flair" else "t2"
     assert (record["method"], record["source"], record["target"]) == (method, "flair", target)
-    assert (record["epochs"], record["iterations"], record["slices"], record["key_metric"]) == (1, 1, 5, metric)
+    assert (record["epochs"], record["iterations"], record["slices"], record["key_metric"]) == (
+        1,
+        1,
+        5,
+        metric,
+    )
     assert 0 < record["last_validation"][metric] < 10
     assert set(torch.load(found / "last.pt", weights_only=True)) == {
         "network",
@@ -94,7 +103,9 @@ def test_trains_and_is_found_again(train: Train, bundle: Path, method: str, fold
 
 
 def test_resumes_as_if_never_interrupted(train: Train) -> None:
-    """A time budget of nothing ends after the first epoch; the same command again reaches what the uninterrupted run does, to the bit."""
+    """A time budget of nothing ends after the first epoch; the same command again reaches what the
+    uninterrupted run does, to the bit.
+    """
     two = {"max_epochs": 2}
     whole = train("dae", "whole", output_dir="runs/dae/whole", **two)
     half = train("dae", "half", output_dir="runs/dae/half", max_minutes=0, **two)
@@ -104,4 +115,6 @@ def test_resumes_as_if_never_interrupted(train: Train) -> None:
     assert second["epoch"] == 2
     for part in ("network", "averaged"):
         assert all(torch.equal(first[part][key], second[part][key]) for key in first[part])
-    assert any(not torch.equal(first["network"][key], first["averaged"][key]) for key in first["network"])
+    assert any(
+        not torch.equal(first["network"][key], first["averaged"][key]) for key in first["network"]
+    )

@@ -1,4 +1,6 @@
-"""The same input gives the same map, segmentation and report as before: golden results of three inputs and two presets."""
+"""The same input gives the same map, segmentation and report as before: golden results of three
+inputs and two presets.
+"""
 
 from __future__ import annotations
 
@@ -33,7 +35,9 @@ def test_as_before(case: str, preset: str, golden: dict[str, Any], tmp_path: Pat
         torch.set_num_threads(threads)
     wanted = golden["cases"][f"{case}/{preset}"]
     largest = float(wanted["report"]["map"]["max"])
-    np.testing.assert_allclose(found["samples"], wanted["samples"], rtol=0, atol=TOLERANCE * largest)
+    np.testing.assert_allclose(
+        found["samples"], wanted["samples"], rtol=0, atol=TOLERANCE * largest
+    )
     if machine() == golden["machine"]:
         assert found["hashes"] == wanted["hashes"]
     else:
@@ -42,7 +46,9 @@ def test_as_before(case: str, preset: str, golden: dict[str, Any], tmp_path: Pat
 
 
 def _assert_contains(found: Any, wanted: Any, place: str) -> None:
-    """What a reader of the golden report knows is there, unchanged; new entries may stand beside it."""
+    """What a reader of the golden report knows is there, unchanged; new entries may stand beside
+    it.
+    """
     if isinstance(wanted, dict):
         assert isinstance(found, dict), place
         for name, value in wanted.items():

@@ -1,4 +1,6 @@
-"""Heads as scanned: brain masks against trusted ones, wrong contrasts, half heads, wrong headers, DICOM series. Real data; MMCCD_DATA says where."""
+"""Heads as scanned: brain masks against trusted ones, wrong contrasts, half heads, wrong headers,
+DICOM series. Real data; MMCCD_DATA says where.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +22,9 @@ from mmccd.phantom import Acquisition, load_anatomy, make_phantom
 from mmccd.quality.intake import Intake
 
 RAW = Path(os.environ.get("MMCCD_DATA", "/nowhere")) / "raw"
-pytestmark = pytest.mark.skipif("MMCCD_DATA" not in os.environ, reason="MMCCD_DATA is not set: no real heads")
+pytestmark = pytest.mark.skipif(
+    "MMCCD_DATA" not in os.environ, reason="MMCCD_DATA is not set: no real heads"
+)
 PATIENT = RAW / "FG6692"
 FLAIR = PATIENT / "FG6692_flair.nii.gz"
 HEADS = sorted(path for path in RAW.glob("*/*.nii.gz") if "brainmask" not in path.name)
@@ -46,7 +50,9 @@ def test_brain_mask_against_a_trusted_one(intake: Intake, name: str, least: floa
 @pytest.mark.parametrize("number", [15, 16])
 def test_phantoms_with_skull(intake: Intake, number: int) -> None:
     anatomy = load_anatomy(RAW.parent / "labels" / f"training_seg_{number}.nii.gz", True)
-    phantom = make_phantom(number, "glioma", Acquisition(slice_mm=5.0, pixel_mm=1.2), anatomy, head=True)
+    phantom = make_phantom(
+        number, "glioma", Acquisition(slice_mm=5.0, pixel_mm=1.2), anatomy, head=True
+    )
     for name, image in phantom.images.items():
         assert dice(intake.extract(image).mask, phantom.brain.data > 0) > 0.92, name
 
@@ -77,22 +83,36 @@ def test_half_a_head_is_refused(intake: Intake, flair: Volume, axis: int, blanke
         intake.prepare(volume)
 
 
-@pytest.mark.parametrize("path", [path for path in HEADS if "flair" in path.name], ids=lambda path: path.name)
+@pytest.mark.parametrize(
+    "path", [path for path in HEADS if "flair" in path.name], ids=lambda path: path.name
+)
 def test_wrong_headers_are_noticed(intake: Intake, path: Path) -> None:
     volume = read_nifti(path)
     for axis, word in ((2, "upside-down"), (1, "front and back")):
         flip = np.eye(4)
         flip[axis, axis] = -1
-        assert any(word in text for text in intake.prepare(Volume(volume.data, flip @ volume.affine)).warnings)
-    assert not any("against" in text and "header" in text for text in intake.prepare(volume).warnings)
+        assert any(
+            word in text
+            for text in intake.prepare(Volume(volume.data, flip @ volume.affine)).warnings
+        )
+    assert not any(
+        "against" in text and "header" in text for text in intake.prepare(volume).warnings
+    )
 
 
 @pytest.mark.parametrize("kind", ["axial", "oblique", "sagittal", "multi-frame"])
-def test_dicom_series_of_a_head(tmp_path: Path, shared_bundles: Path, flair: Volume, kind: str) -> None:
+def test_dicom_series_of_a_head(
+    tmp_path: Path, shared_bundles: Path, flair: Volume, kind: str
+) -> None:
     """The same map and mask as from NIfTI."""
-    predict_both((np.rint(flair.data).astype(np.uint16), flair.affine), kind, tmp_path, shared_bundles)
+    predict_both(
+        (np.rint(flair.data).astype(np.uint16), flair.affine), kind, tmp_path, shared_bundles
+    )
     for name in ("brain_mask", "anomaly_map"):
-        expected, found = (read_nifti(tmp_path / folder / f"{name}.nii.gz") for folder in ("from_nifti", "from_dicom"))
+        expected, found = (
+            read_nifti(tmp_path / folder / f"{name}.nii.gz")
+            for folder in ("from_nifti", "from_dicom")
+        )
         atol = 1e-3 * float(expected.data.max()) if name == "anomaly_map" else 0.0
         assert_same_in_patient_space(found, expected.data, expected.affine, atol=atol)
     report = json.loads((tmp_path / "from_dicom" / "report.json").read_text())
@@ -100,7 +120,9 @@ def test_dicom_series_of_a_head(tmp_path: Path, shared_bundles: Path, flair: Vol
     assert any("look at brain_mask" in text for text in report["warnings"])
 
 
-def test_the_command_line_says_why(tmp_path: Path, shared_bundles: Path, capfd: pytest.CaptureFixture[str]) -> None:
+def test_the_command_line_says_why(
+    tmp_path: Path, shared_bundles: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
     source = RAW / "OPENMS_L01" / "OPENMS_L01_t1.nii.gz"
     assert cli.run(words(source, tmp_path / "out", shared_bundles)) == 4
     error = capfd.readouterr().err.strip().splitlines()
@@ -108,4 +130,7 @@ def test_the_command_line_says_why(tmp_path: Path, shared_bundles: Path, capfd: 
     assert "OPENMS_L01_t1.nii.gz: the contrast looks like T1" in error[0]
     assert not (tmp_path / "out").exists()
     assert cli.run(words(source, tmp_path / "out", shared_bundles, "--unchecked")) == 0
-    assert any("looks like T1" in text for text in json.loads((tmp_path / "out" / "report.json").read_text())["warnings"])
+    assert any(
+        "looks like T1" in text
+        for text in json.loads((tmp_path / "out" / "report.json").read_text())["warnings"]
+    )

@@ -1,4 +1,6 @@
-"""``mmccd predict`` from file to folder: what it writes, and what it says to inputs that it cannot use."""
+"""``mmccd predict`` from file to folder: what it writes, and what it says to inputs that it cannot
+use.
+"""
 
 from __future__ import annotations
 
@@ -24,13 +26,22 @@ from mmccd.bundle.bundle import BACKWARD, FORWARD
 from mmccd.core.volume import Volume
 from mmccd.phantom import Phantom
 
-FILES = ("anomaly_map.nii.gz", "brain_mask.nii.gz", "overview.png", "report.html", "report.json", "segmentation.nii.gz")
+FILES = (
+    "anomaly_map.nii.gz",
+    "brain_mask.nii.gz",
+    "overview.png",
+    "report.html",
+    "report.json",
+    "segmentation.nii.gz",
+)
 IN_THE_BRAIN = (50, 60, 8)
 
 
 @dataclass
 class Setup:
-    """A folder with an empty place for the output, bundles, and the phantom that inputs are made from."""
+    """A folder with an empty place for the output, bundles, and the phantom that inputs are made
+    from.
+    """
 
     folder: Path
     bundles: Path
@@ -45,7 +56,12 @@ class Setup:
         always = ["--bundles", str(self.bundles), "--preset", "fast", "--device", "cpu"]
         return ["predict", str(source), "--output", str(self.output), *always, *more]
 
-    def save(self, data: NDArray[np.generic], affine: NDArray[np.float64] | None = None, name: str = "head.nii.gz") -> Path:
+    def save(
+        self,
+        data: NDArray[np.generic],
+        affine: NDArray[np.float64] | None = None,
+        name: str = "head.nii.gz",
+    ) -> Path:
         """A NIfTI file on the phantom's grid."""
         path = self.folder / name
         nib.save(nib.Nifti1Image(data, self.flair.affine if affine is None else affine), path)
@@ -70,7 +86,9 @@ def load(path: Path) -> NDArray[np.float32]:
 
 
 @pytest.fixture(scope="module")
-def reference(tmp_path_factory: pytest.TempPathFactory, shared_bundles: Path, flair: Volume) -> Path:
+def reference(
+    tmp_path_factory: pytest.TempPathFactory, shared_bundles: Path, flair: Volume
+) -> Path:
     """Output of a good run."""
     setup = Setup(tmp_path_factory.mktemp("reference"), shared_bundles, flair)
     assert cli.run(setup.words(setup.good(), "--threshold", "0.7")) == 0
@@ -79,14 +97,20 @@ def reference(tmp_path_factory: pytest.TempPathFactory, shared_bundles: Path, fl
 
 def test_files(reference: Path, flair: Volume) -> None:
     assert sorted(path.name for path in reference.iterdir()) == sorted(FILES)
-    for name, dtype in (("anomaly_map", np.float32), ("segmentation", np.uint8), ("brain_mask", np.uint8)):
+    for name, dtype in (
+        ("anomaly_map", np.float32),
+        ("segmentation", np.uint8),
+        ("brain_mask", np.uint8),
+    ):
         image = nib.load(reference / f"{name}.nii.gz")
         assert image.get_data_dtype() == dtype
         assert image.shape == flair.shape
         assert np.allclose(image.affine, flair.affine, atol=1e-4)
         assert image.header.get_xyzt_units()[0] == "mm"
         assert (int(image.header["qform_code"]), int(image.header["sform_code"])) == (1, 1)
-    anomaly, mask, segmentation = (load(reference / f"{name}.nii.gz") for name in ("anomaly_map", "brain_mask", "segmentation"))
+    anomaly, mask, segmentation = (
+        load(reference / f"{name}.nii.gz") for name in ("anomaly_map", "brain_mask", "segmentation")
+    )
     assert (anomaly[mask == 0] == 0).all()
     assert (segmentation[mask == 0] == 0).all()
     assert 0 < segmentation.sum() < mask.sum()
@@ -100,25 +124,41 @@ def test_report(reference: Path, flair: Volume) -> None:
     report = json.loads((reference / "report.json").read_text(), parse_constant=refuse)
     segmentation = load(reference / "segmentation.nii.gz")
     assert report["status"] == "done"
-    assert report["volumes_ml"]["anomalous"] == pytest.approx(segmentation.sum() * flair.voxel_ml, abs=1e-3)
+    assert report["volumes_ml"]["anomalous"] == pytest.approx(
+        segmentation.sum() * flair.voxel_ml, abs=1e-3
+    )
     assert report["threshold"]["value"] == 0.7
     assert report["input"]["file"] == "head.nii.gz"
     assert str(reference.parent) not in json.dumps(report), "a path may name a patient"
 
 
 def test_as_a_program(setup: Setup, reference: Path) -> None:
-    """In a process of its own: one line on stdout, on stderr the warning of thick slices alone, the same bytes; then an error is exactly one line."""
+    """In a process of its own: one line on stdout, on stderr the warning of thick slices alone, the
+    same bytes; then an error is exactly one line.
+    """
     program = [sys.executable, "-c", "from mmccd.apps.cli.cli import main; main()"]
     source = setup.good()
-    good = subprocess.run([*program, *setup.words(source, "--threshold", "0.7")], capture_output=True, text=True, check=False)
+    good = subprocess.run(
+        [*program, *setup.words(source, "--threshold", "0.7")],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     assert good.returncode == 0
     (warning,) = good.stderr.splitlines()
     assert "12.0 mm apart" in warning
     assert len(good.stdout.splitlines()) == 1
     assert str(setup.output) in good.stdout
     for name in ("anomaly_map", "segmentation"):
-        assert np.array_equal(load(setup.output / f"{name}.nii.gz"), load(reference / f"{name}.nii.gz"))
-    again = subprocess.run([*program, *setup.words(source, "--threshold", "0.7")], capture_output=True, text=True, check=False)
+        assert np.array_equal(
+            load(setup.output / f"{name}.nii.gz"), load(reference / f"{name}.nii.gz")
+        )
+    again = subprocess.run(
+        [*program, *setup.words(source, "--threshold", "0.7")],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     assert (again.returncode, again.stdout, len(again.stderr.splitlines())) == (5, "", 1)
 
 
@@ -146,7 +186,9 @@ def double(setup: Setup) -> Path:
 
 def big_endian(setup: Setup) -> Path:
     path = setup.folder / "head.nii"
-    image = nib.Nifti1Image(setup.flair.data.astype(">f4"), setup.flair.affine, nib.Nifti1Header(endianness=">"))
+    image = nib.Nifti1Image(
+        setup.flair.data.astype(">f4"), setup.flair.affine, nib.Nifti1Header(endianness=">")
+    )
     nib.save(image, path)
     assert path.read_bytes()[:4] == (348).to_bytes(4, "big")
     return path
@@ -172,7 +214,10 @@ def oblique(setup: Setup) -> Path:
 
 def outside(setup: Setup, value: float) -> Path:
     """Another background, but not in holes of the brain, which count as brain."""
-    brain = np.stack([ndimage.binary_fill_holes(layer) for layer in setup.flair.data.transpose(2, 0, 1) > 0], axis=-1)
+    brain = np.stack(
+        [ndimage.binary_fill_holes(layer) for layer in setup.flair.data.transpose(2, 0, 1) > 0],
+        axis=-1,
+    )
     return setup.save(np.where(brain, setup.flair.data, value).astype(np.float32))
 
 
@@ -210,18 +255,28 @@ def blank_in_its_name(setup: Setup) -> Path:
         (blank_in_its_name, 1e-6),
     ],
 )
-def test_good_inputs_give_the_same_map(setup: Setup, reference: Path, make: Callable[[Setup], Path], tolerance: float) -> None:
+def test_good_inputs_give_the_same_map(
+    setup: Setup, reference: Path, make: Callable[[Setup], Path], tolerance: float
+) -> None:
     source = make(setup)
     assert cli.run(setup.words(source, "--threshold", "0.7")) == 0
     assert sorted(path.name for path in setup.output.iterdir()) == sorted(FILES)
-    found, expected = load(setup.output / "anomaly_map.nii.gz"), load(reference / "anomaly_map.nii.gz")
+    found, expected = (
+        load(setup.output / "anomaly_map.nii.gz"),
+        load(reference / "anomaly_map.nii.gz"),
+    )
     assert np.abs(found - expected).max() <= tolerance * expected.max()
-    assert np.allclose(nib.load(setup.output / "anomaly_map.nii.gz").affine, nib.load(source).affine, atol=1e-4)
+    assert np.allclose(
+        nib.load(setup.output / "anomaly_map.nii.gz").affine, nib.load(source).affine, atol=1e-4
+    )
 
 
 def test_brain_mask_makes_a_whole_head_usable(setup: Setup) -> None:
     mask = setup.save((setup.flair.data > 0).astype(np.uint8), name="mask.nii.gz")
-    assert cli.run(setup.words(whole_head(setup), "--threshold", "0.7", "--brain-mask", str(mask))) == 0
+    assert (
+        cli.run(setup.words(whole_head(setup), "--threshold", "0.7", "--brain-mask", str(mask)))
+        == 0
+    )
     assert np.array_equal(load(setup.output / "brain_mask.nii.gz") > 0, setup.flair.data > 0)
 
 
@@ -337,7 +392,15 @@ def with_affine(*diagonal: float) -> Callable[[Setup], Path]:
     def make(setup: Setup) -> Path:
         path = plain(setup)
         rows = np.diag([*diagonal, 1.0])
-        raw_nifti(path, qform_code=0, sform_code=1, srow_x=rows[0], srow_y=rows[1], srow_z=rows[2], vox_offset=352)
+        raw_nifti(
+            path,
+            qform_code=0,
+            sform_code=1,
+            srow_x=rows[0],
+            srow_y=rows[1],
+            srow_z=rows[2],
+            vox_offset=352,
+        )
         return path
 
     return make
@@ -387,7 +450,9 @@ def noisy_air(setup: Setup) -> Path:
         pytest.param(with_affine(2.0, np.nan, 12.0), 4, id="affine that is not finite"),
     ],
 )
-def test_bad_inputs(setup: Setup, capsys: pytest.CaptureFixture[str], make: Callable[[Setup], Path], code: int) -> None:
+def test_bad_inputs(
+    setup: Setup, capsys: pytest.CaptureFixture[str], make: Callable[[Setup], Path], code: int
+) -> None:
     source = make(setup)
     assert cli.run(setup.words(source, "--threshold", "0.7")) == code
     assert_one_line(capsys, source.name)
@@ -438,15 +503,25 @@ def mask_over_nan(setup: Setup) -> Path:
         (mask_over_nan, 4, "head.nii.gz"),
     ],
 )
-def test_bad_masks(setup: Setup, capsys: pytest.CaptureFixture[str], make: Callable[[Setup], Path], code: int, named: str) -> None:
+def test_bad_masks(
+    setup: Setup,
+    capsys: pytest.CaptureFixture[str],
+    make: Callable[[Setup], Path],
+    code: int,
+    named: str,
+) -> None:
     source = setup.good()
-    assert cli.run(setup.words(source, "--threshold", "0.7", "--brain-mask", str(make(setup)))) == code
+    assert (
+        cli.run(setup.words(source, "--threshold", "0.7", "--brain-mask", str(make(setup)))) == code
+    )
     assert_one_line(capsys, named)
     assert not setup.output.exists()
 
 
 class TestOutput:
-    def test_existing_results_are_kept(self, setup: Setup, reference: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    def test_existing_results_are_kept(
+        self, setup: Setup, reference: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
         shutil.copytree(reference, setup.output)
         before = content_of(setup.output)
         assert cli.run(setup.words(setup.good(), "--threshold", "0.9")) == 5
@@ -461,7 +536,11 @@ class TestOutput:
         assert json.loads((setup.output / "report.json").read_text())["threshold"]["value"] == 0.9
 
     def test_force_that_fails_keeps_the_old_ones(
-        self, setup: Setup, reference: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+        self,
+        setup: Setup,
+        reference: Path,
+        monkeypatch: pytest.MonkeyPatch,
+        capsys: pytest.CaptureFixture[str],
     ) -> None:
         shutil.copytree(reference, setup.output)
         before = content_of(setup.output)
@@ -484,14 +563,23 @@ class TestOutput:
 
     def test_output_below_a_file(self, setup: Setup, capsys: pytest.CaptureFixture[str]) -> None:
         source = setup.good()
-        words = [word if word != str(setup.output) else str(source / "deep" / "out") for word in setup.words(source, "--threshold", "0.7")]
+        words = [
+            word if word != str(setup.output) else str(source / "deep" / "out")
+            for word in setup.words(source, "--threshold", "0.7")
+        ]
         before = source.read_bytes()
         assert cli.run(words) == 5
         assert_one_line(capsys, "deep")
         assert source.read_bytes() == before
 
     @pytest.mark.parametrize("place", ["map", "picture", "report"])
-    def test_disk_full(self, setup: Setup, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], place: str) -> None:
+    def test_disk_full(
+        self,
+        setup: Setup,
+        monkeypatch: pytest.MonkeyPatch,
+        capsys: pytest.CaptureFixture[str],
+        place: str,
+    ) -> None:
         source = setup.good()
         fill_the_disk(monkeypatch, place)
         assert cli.run(setup.words(source, "--threshold", "0.7")) == 5
@@ -509,7 +597,11 @@ def fill_the_disk(monkeypatch: pytest.MonkeyPatch, place: str) -> None:
     def full(*_: object, **__: object) -> None:
         raise OSError(28, "No space left on device")
 
-    target, name = {"map": (nib, "save"), "picture": (matplotlib.figure.Figure, "savefig"), "report": (Path, "write_text")}[place]
+    target, name = {
+        "map": (nib, "save"),
+        "picture": (matplotlib.figure.Figure, "savefig"),
+        "report": (Path, "write_text"),
+    }[place]
     monkeypatch.setattr(target, name, full)
 
 
@@ -546,7 +638,9 @@ def damaged_settings(setup: Setup) -> None:
         (damaged_settings, "cycle.json"),
     ],
 )
-def test_bad_bundles(setup: Setup, capsys: pytest.CaptureFixture[str], damage: Callable[[Setup], None], named: str) -> None:
+def test_bad_bundles(
+    setup: Setup, capsys: pytest.CaptureFixture[str], damage: Callable[[Setup], None], named: str
+) -> None:
     source = setup.good()
     damage(setup)
     assert cli.run(setup.words(source, "--threshold", "0.7")) == 6
@@ -568,16 +662,29 @@ def test_bad_bundles(setup: Setup, capsys: pytest.CaptureFixture[str], damage: C
         (["--threshold", "0.7", "--seed", "-5"], 2, "--seed"),
     ],
 )
-def test_bad_words(setup: Setup, capsys: pytest.CaptureFixture[str], words: list[str], code: int, named: str) -> None:
-    command = ["predict", str(setup.good()), "--output", str(setup.output), "--bundles", str(setup.bundles)]
+def test_bad_words(
+    setup: Setup, capsys: pytest.CaptureFixture[str], words: list[str], code: int, named: str
+) -> None:
+    command = [
+        "predict",
+        str(setup.good()),
+        "--output",
+        str(setup.output),
+        "--bundles",
+        str(setup.bundles),
+    ]
     command += ["--preset", "fast"] if "--preset" not in words else []
     assert cli.run([*command, *words]) == code
     assert_one_line(capsys, named)
     assert not setup.output.exists()
 
 
-def test_input_is_checked_before_the_output_is_made_and_the_models_are_loaded(setup: Setup, capsys: pytest.CaptureFixture[str]) -> None:
-    """Of several things that are wrong, the first that the user can see: output, then input, then models."""
+def test_input_is_checked_before_the_output_is_made_and_the_models_are_loaded(
+    setup: Setup, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Of several things that are wrong, the first that the user can see: output, then input, then
+    models.
+    """
     no_bundles(setup)
     assert cli.run(setup.words(missing(setup), "--threshold", "0.7")) == 3
     setup.output.write_text("a file")
@@ -597,15 +704,32 @@ class TestDemo:
         capsys: pytest.CaptureFixture[str],
     ) -> None:
         monkeypatch.setattr("mmccd.phantom.make_phantom", lambda *_: lesion_phantom)
-        calibrate = ["calibrate", "--data", str(phantom_data), "--preset", "fast", "--device", "cpu", "--slices-per-case", "1"]
+        calibrate = [
+            "calibrate",
+            "--data",
+            str(phantom_data),
+            "--preset",
+            "fast",
+            "--device",
+            "cpu",
+            "--slices-per-case",
+            "1",
+        ]
         assert cli.run([*calibrate, "--bundles", str(tiny_bundles)]) == 0
         capsys.readouterr()
         output = tmp_path / "demo"
         assert cli.run([*self.WORDS, "--output", str(output), "--bundles", str(tiny_bundles)]) == 0
-        assert sorted(path.name for path in output.iterdir()) == sorted([*FILES, "percentile_map.nii.gz", "phantom"])
+        assert sorted(path.name for path in output.iterdir()) == sorted(
+            [*FILES, "percentile_map.nii.gz", "phantom"]
+        )
         assert "AUPRC" in capsys.readouterr().out
         assert cli.run([*self.WORDS, "--output", str(output), "--bundles", str(tiny_bundles)]) == 5
-        assert cli.run([*self.WORDS, "--output", str(output), "--bundles", str(tiny_bundles), "--force"]) == 0
+        assert (
+            cli.run(
+                [*self.WORDS, "--output", str(output), "--bundles", str(tiny_bundles), "--force"]
+            )
+            == 0
+        )
 
     def test_demo_that_cannot_run_leaves_nothing(
         self,
@@ -617,6 +741,11 @@ class TestDemo:
     ) -> None:
         """No calibration: exit 6, and no phantom lies about."""
         monkeypatch.setattr("mmccd.phantom.make_phantom", lambda *_: lesion_phantom)
-        assert cli.run([*self.WORDS, "--output", str(tmp_path / "demo"), "--bundles", str(tiny_bundles)]) == 6
+        assert (
+            cli.run(
+                [*self.WORDS, "--output", str(tmp_path / "demo"), "--bundles", str(tiny_bundles)]
+            )
+            == 6
+        )
         assert_one_line(capsys, "calibration")
         assert not (tmp_path / "demo").exists()

@@ -1,4 +1,6 @@
-"""``mmccd predict`` on DICOM: the same map as from NIfTI, on the series' own grid, and nothing of the patient anywhere but in the DICOM objects."""
+"""``mmccd predict`` on DICOM: the same map as from NIfTI, on the series' own grid, and nothing of
+the patient anywhere but in the DICOM objects.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +14,15 @@ import pytest
 from highdicom.seg import segread
 from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
-from tests.io.dicom_files import RAS_TO_LPS, SECRETS, assert_same_in_patient_space, multi_frame, save, save_all, single_frames
+from tests.io.dicom_files import (
+    RAS_TO_LPS,
+    SECRETS,
+    assert_same_in_patient_space,
+    multi_frame,
+    save,
+    save_all,
+    single_frames,
+)
 
 from mmccd.apps.cli import cli
 from mmccd.core.errors import InputError, UnsuitableInputError
@@ -43,12 +53,23 @@ def sagittal(image: Image) -> Image:
 
 
 def words(source: Path, output: Path, bundles: Path, *more: str) -> list[str]:
-    always = ["--bundles", str(bundles), "--preset", "fast", "--device", "cpu", "--threshold", "0.7"]
+    always = [
+        "--bundles",
+        str(bundles),
+        "--preset",
+        "fast",
+        "--device",
+        "cpu",
+        "--threshold",
+        "0.7",
+    ]
     return ["predict", str(source), "--output", str(output), *always, *more]
 
 
 def predict_both(image: Image, kind: str, folder: Path, bundles: Path) -> None:
-    """An image as NIfTI and as a series of that kind, each predicted: ``from_nifti`` and ``from_dicom`` in the folder."""
+    """An image as NIfTI and as a series of that kind, each predicted: ``from_nifti`` and
+    ``from_dicom`` in the folder.
+    """
     array, affine = {"oblique": turned, "sagittal": sagittal}.get(kind, lambda same: same)(image)
     nib.save(nib.Nifti1Image(array, affine), folder / "head.nii.gz")
     if kind == "multi-frame":
@@ -73,7 +94,9 @@ def test_as_from_nifti(tmp_path: Path, head: Image, shared_bundles: Path, kind: 
 
 
 def check_objects(output: Path) -> None:
-    """The segmentation object holds the voxels of the NIfTI file, and the report lists what lies in the folder."""
+    """The segmentation object holds the voxels of the NIfTI file, and the report lists what lies in
+    the folder.
+    """
     expected = read_nifti(output / "segmentation.nii.gz")
     volume = segread(output / "dicom" / "segmentation.dcm").get_volume(combine_segments=True)
     to_index = np.linalg.inv(expected.affine) @ RAS_TO_LPS @ volume.affine
@@ -83,20 +106,31 @@ def check_objects(output: Path) -> None:
     placed[tuple(np.rint(places).astype(int).T)] = 1
     np.testing.assert_array_equal(placed, expected.data)
     report = json.loads((output / "report.json").read_text())
-    assert sorted(entry["file"] for entry in report["dicom"]) == sorted(f"dicom/{path.name}" for path in (output / "dicom").iterdir())
+    assert sorted(entry["file"] for entry in report["dicom"]) == sorted(
+        f"dicom/{path.name}" for path in (output / "dicom").iterdir()
+    )
 
 
-def test_nothing_of_the_patient(tmp_path: Path, head: Image, shared_bundles: Path, capfd: pytest.CaptureFixture[str]) -> None:
-    """In no file but the DICOM objects, no line, with --debug: the name stands in headers, folders and the description."""
+def test_nothing_of_the_patient(
+    tmp_path: Path, head: Image, shared_bundles: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """In no file but the DICOM objects, no line, with --debug: the name stands in headers, folders
+    and the description.
+    """
     datasets = single_frames(*head, description="flair Mustermann ERIKA")
     save_all(datasets, tmp_path / "study" / "Mustermann_PID-4711")
-    save_all(single_frames(*head, uid="1.2.3.9", number=9, description="flair PID-4711"), tmp_path / "study" / "Erika")
+    save_all(
+        single_frames(*head, uid="1.2.3.9", number=9, description="flair PID-4711"),
+        tmp_path / "study" / "Erika",
+    )
     assert cli.run([*words(tmp_path / "study", tmp_path / "out", shared_bundles), "--debug"]) == 0
     captured = capfd.readouterr()
     report = json.loads((tmp_path / "out" / "report.json").read_text())
     assert report["input"]["file"] == 'DICOM series 5 "flair *** ***"'
     assert "2 series look like FLAIR" in report["warnings"][-1]
-    assert "1.2.3" not in json.dumps(report["input"]) + json.dumps(report["warnings"]), "no UID in the report"
+    assert "1.2.3" not in json.dumps(report["input"]) + json.dumps(report["warnings"]), (
+        "no UID in the report"
+    )
     texts = [captured.out, captured.err, *(path.name for path in (tmp_path / "out").rglob("*"))]
     contents = [path.read_bytes() for path in (tmp_path / "out").iterdir() if path.is_file()]
     for secret in SECRETS:
@@ -106,22 +140,43 @@ def test_nothing_of_the_patient(tmp_path: Path, head: Image, shared_bundles: Pat
 
 def test_the_series_that_is_asked_for(tmp_path: Path, head: Image, shared_bundles: Path) -> None:
     save_all(single_frames(*head), tmp_path / "study" / "a")
-    save_all(single_frames(*head, uid="1.2.3.9", number=9, description="flair fs"), tmp_path / "study" / "b")
-    assert cli.run(words(tmp_path / "study", tmp_path / "out", shared_bundles, "--series", "1.2.3.9")) == 0
+    save_all(
+        single_frames(*head, uid="1.2.3.9", number=9, description="flair fs"),
+        tmp_path / "study" / "b",
+    )
+    assert (
+        cli.run(words(tmp_path / "study", tmp_path / "out", shared_bundles, "--series", "1.2.3.9"))
+        == 0
+    )
     report = json.loads((tmp_path / "out" / "report.json").read_text())
     assert report["input"]["series_number"] == 9
     assert not [text for text in report["warnings"] if "series" in text]
 
 
-def test_a_mask_in_the_axes_of_a_converter(tmp_path: Path, head: Image, shared_bundles: Path) -> None:
+def test_a_mask_in_the_axes_of_a_converter(
+    tmp_path: Path, head: Image, shared_bundles: Path
+) -> None:
     """Converters to NIfTI reverse the rows; a mask made there fits a DICOM series all the same."""
     array, affine = head
     mask = (array > 0)[:, ::-1].astype(np.uint8)
     flip = np.array([[1, 0, 0, 0], [0, -1, 0, array.shape[1] - 1], [0, 0, 1, 0], [0, 0, 0, 1]])
     nib.save(nib.Nifti1Image(mask, affine @ flip), tmp_path / "mask.nii.gz")
     save_all(single_frames(array, affine), tmp_path / "study")
-    assert cli.run(words(tmp_path / "study", tmp_path / "out", shared_bundles, "--brain-mask", str(tmp_path / "mask.nii.gz"))) == 0
-    assert_same_in_patient_space(read_nifti(tmp_path / "out" / "brain_mask.nii.gz"), mask, affine @ flip)
+    assert (
+        cli.run(
+            words(
+                tmp_path / "study",
+                tmp_path / "out",
+                shared_bundles,
+                "--brain-mask",
+                str(tmp_path / "mask.nii.gz"),
+            )
+        )
+        == 0
+    )
+    assert_same_in_patient_space(
+        read_nifti(tmp_path / "out" / "brain_mask.nii.gz"), mask, affine @ flip
+    )
 
 
 class TestCohort:
@@ -129,26 +184,42 @@ class TestCohort:
 
     @pytest.fixture
     def pipeline(self, shared_bundles: Path) -> AnomalyPipeline:
-        return AnomalyPipeline.from_bundles(shared_bundles, preset="fast", device="cpu", threshold=0.7)
+        return AnomalyPipeline.from_bundles(
+            shared_bundles, preset="fast", device="cpu", threshold=0.7
+        )
 
-    def test_both(self, tmp_path: Path, head: Image, pipeline: AnomalyPipeline, caplog: pytest.LogCaptureFixture) -> None:
+    def test_both(
+        self,
+        tmp_path: Path,
+        head: Image,
+        pipeline: AnomalyPipeline,
+        caplog: pytest.LogCaptureFixture,
+    ) -> None:
         caplog.set_level(logging.INFO, "mmccd")
         save_all(single_frames(*head), tmp_path / "data" / "study_of_Mustermann" / "deep")
         (tmp_path / "data" / "case").mkdir()
-        nib.save(nib.Nifti1Image(head[0], head[1]), tmp_path / "data" / "case" / "case_flair.nii.gz")
+        nib.save(
+            nib.Nifti1Image(head[0], head[1]), tmp_path / "data" / "case" / "case_flair.nii.gz"
+        )
         (tmp_path / "data" / "empty").mkdir()
         folders = predict_folder(pipeline, tmp_path / "data", tmp_path / "out")
         assert folders == [tmp_path / "out" / "case", tmp_path / "out" / "study_of_Mustermann"]
         maps = [read_nifti(folder / "anomaly_map.nii.gz") for folder in folders]
-        assert_same_in_patient_space(maps[1], maps[0].data, maps[0].affine, atol=1e-5 * float(maps[0].data.max()))
+        assert_same_in_patient_space(
+            maps[1], maps[0].data, maps[0].affine, atol=1e-5 * float(maps[0].data.max())
+        )
         assert "1 of 2: case" in caplog.text
         assert "2 of 2: DICOM study 2" in caplog.text
         assert "Mustermann" not in caplog.text
 
-    def test_a_study_that_fails(self, tmp_path: Path, head: Image, pipeline: AnomalyPipeline) -> None:
+    def test_a_study_that_fails(
+        self, tmp_path: Path, head: Image, pipeline: AnomalyPipeline
+    ) -> None:
         datasets = single_frames(head[0][:, :, :2], head[1])
         save_all(datasets, tmp_path / "data" / "Mustermann")
-        with pytest.raises(UnsuitableInputError, match="DICOM study 1: no series can be used") as caught:
+        with pytest.raises(
+            UnsuitableInputError, match="DICOM study 1: no series can be used"
+        ) as caught:
             predict_folder(pipeline, tmp_path / "data", tmp_path / "out")
         assert str(caught.value).startswith(str(tmp_path / "data"))
         assert "Mustermann" not in str(caught.value)
@@ -170,7 +241,14 @@ def test_real_head(tmp_path: Path, real_data: Path, shared_bundles: Path, plane:
     nib.save(nib.Nifti1Image(real[0], real[1]), tmp_path / "head.nii.gz")
     save_all(single_frames(array, affine), tmp_path / "study")
     mask = ("--brain-mask", str(case / "FG6692_flair_brainmask.nii.gz"))
-    assert cli.run(words(tmp_path / "head.nii.gz", tmp_path / "from_nifti", shared_bundles, *mask)) == 0
+    assert (
+        cli.run(words(tmp_path / "head.nii.gz", tmp_path / "from_nifti", shared_bundles, *mask))
+        == 0
+    )
     assert cli.run(words(tmp_path / "study", tmp_path / "from_dicom", shared_bundles, *mask)) == 0
-    expected, found = (read_nifti(tmp_path / name / "anomaly_map.nii.gz") for name in ("from_nifti", "from_dicom"))
-    assert_same_in_patient_space(found, expected.data, expected.affine, atol=1e-5 * float(expected.data.max()))
+    expected, found = (
+        read_nifti(tmp_path / name / "anomaly_map.nii.gz") for name in ("from_nifti", "from_dicom")
+    )
+    assert_same_in_patient_space(
+        found, expected.data, expected.affine, atol=1e-5 * float(expected.data.max())
+    )

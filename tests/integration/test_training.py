@@ -1,4 +1,6 @@
-"""Both bundles through ``python -m monai.bundle``: training, resuming, export, evaluation, inference, other pairs, several processes."""
+"""Both bundles through ``python -m monai.bundle``: training, resuming, export, evaluation,
+inference, other pairs, several processes.
+"""
 
 from __future__ import annotations
 
@@ -24,7 +26,18 @@ from mmccd.core.errors import InputError
 from mmccd.phantom import Phantom
 from mmccd.training.training import load_trained
 
-QUICK = ["--precision", "fp32", "--progress", "False", "--slice_rule#kind", "range", "--slice_rule#first", "4", "--slice_rule#last", "8"]
+QUICK = [
+    "--precision",
+    "fp32",
+    "--progress",
+    "False",
+    "--slice_rule#kind",
+    "range",
+    "--slice_rule#first",
+    "4",
+    "--slice_rule#last",
+    "8",
+]
 
 
 @dataclass(frozen=True)
@@ -34,20 +47,42 @@ class Bundles:
     root: Path
     data: Path
 
-    def run(self, name: str, *words: str, configs: str = "train.json", program: tuple[str, ...] = ()) -> str:
+    def run(
+        self, name: str, *words: str, configs: str = "train.json", program: tuple[str, ...] = ()
+    ) -> str:
         """``monai.bundle run`` in a bundle's folder; what it printed. Fails where it fails."""
-        files = [f"configs/{config}" for config in configs.split()] + (["../tiny.json"] if "train.json" in configs else [])
-        command = [sys.executable, *program, "-m", "monai.bundle", "run", "--config_file", str(files), "--dataset_dir", str(self.data)]
+        files = [f"configs/{config}" for config in configs.split()] + (
+            ["../tiny.json"] if "train.json" in configs else []
+        )
+        command = [
+            sys.executable,
+            *program,
+            "-m",
+            "monai.bundle",
+            "run",
+            "--config_file",
+            str(files),
+            "--dataset_dir",
+            str(self.data),
+        ]
         environment = {**os.environ, "OMP_NUM_THREADS": "1"}
         found = subprocess.run(
-            [*command, *words], cwd=self.root / name, env=environment, capture_output=True, text=True, timeout=300, check=False
+            [*command, *words],
+            cwd=self.root / name,
+            env=environment,
+            capture_output=True,
+            text=True,
+            timeout=300,
+            check=False,
         )
         assert found.returncode == 0, found.stdout[-2000:] + found.stderr[-4000:]
         return found.stdout + found.stderr
 
     def train(self, name: str, output: str, *words: str) -> Path:
         """A training run of two epochs; its folder."""
-        self.run(name, *QUICK, "--max_epochs", "2", "--batch_size", "3", "--output_dir", output, *words)
+        self.run(
+            name, *QUICK, "--max_epochs", "2", "--batch_size", "3", "--output_dir", output, *words
+        )
         return self.root / name / output
 
 
@@ -56,7 +91,9 @@ def bundles(tmp_path_factory: pytest.TempPathFactory, project: Path, phantom_dat
     root = tmp_path_factory.mktemp("training") / "bundles"
     for name in (FORWARD, BACKWARD):
         shutil.copytree(project / "bundles" / name / "configs", root / name / "configs")
-    (root / "tiny.json").write_text(json.dumps({f"network_def#{key}": value for key, value in TINY.items()}))
+    (root / "tiny.json").write_text(
+        json.dumps({f"network_def#{key}": value for key, value in TINY.items()})
+    )
     return Bundles(root, phantom_data)
 
 
@@ -69,14 +106,28 @@ def trained_g(bundles: Bundles) -> Path:
 @pytest.fixture(scope="module")
 def trained_f(bundles: Bundles, trained_g: Path) -> Path:
     """Run folder of an f that was trained without interruption, validated with g behind it."""
-    tiny = [word for key, value in TINY.items() for word in (f"--backward_network_def#{key}", str(value))]
+    tiny = [
+        word
+        for key, value in TINY.items()
+        for word in (f"--backward_network_def#{key}", str(value))
+    ]
     return bundles.train(
-        FORWARD, "runs/flair_t2", "--backward_weights", str(trained_g / "best.pt"), *tiny, "--data", "3 phantoms", "--licence", "CC0"
+        FORWARD,
+        "runs/flair_t2",
+        "--backward_weights",
+        str(trained_g / "best.pt"),
+        *tiny,
+        "--data",
+        "3 phantoms",
+        "--licence",
+        "CC0",
     )
 
 
 def interrupt_and_resume(bundles: Bundles, name: str) -> tuple[Path, dict[str, Any]]:
-    """A run that a time budget of nothing ended after its first epoch, and the same command again; and the checkpoint in between."""
+    """A run that a time budget of nothing ended after its first epoch, and the same command again;
+    and the checkpoint in between.
+    """
     folder = bundles.train(name, "runs/interrupted", "--max_minutes", "0")
     half = checkpoint(folder / "last.pt")
     bundles.train(name, "runs/interrupted")
@@ -124,7 +175,14 @@ class TestTraining:
     def test_files(self, request: pytest.FixtureRequest, fixture: str) -> None:
         folder: Path = request.getfixturevalue(fixture)
         last, best = checkpoint(folder / "last.pt"), checkpoint(folder / "best.pt")
-        assert set(last) == {"network", "averaged", "optimizer", "lr_scheduler", "epoch", "iteration"}
+        assert set(last) == {
+            "network",
+            "averaged",
+            "optimizer",
+            "lr_scheduler",
+            "epoch",
+            "iteration",
+        }
         assert (last["epoch"], last["iteration"]) == (2, 6)
         assert set(best) == {"network", "value", "epoch"}
         assert best["epoch"] in (1, 2)
@@ -133,12 +191,25 @@ class TestTraining:
 
     def test_record_of_f(self, trained_f: Path) -> None:
         record = strict_json(trained_f / "training.json")
-        assert (record["source"], record["target"], record["epochs"], record["iterations"]) == ("flair", "t2", 2, 6)
+        assert (record["source"], record["target"], record["epochs"], record["iterations"]) == (
+            "flair",
+            "t2",
+            2,
+            6,
+        )
         assert record["network"]["channels"] == TINY["channels"]
         assert record["scheduler"]["beta_end"] == 0.02
-        assert (record["data"], record["licence"], record["key_metric"]) == ("3 phantoms", "CC0", "val_masked_error")
+        assert (record["data"], record["licence"], record["key_metric"]) == (
+            "3 phantoms",
+            "CC0",
+            "val_masked_error",
+        )
         assert set(record["normalisation"]) == {"flair", "t2"}
-        assert set(record["last_validation"]) == {"val_masked_error", "val_visible_error", "val_cycle_error"}
+        assert set(record["last_validation"]) == {
+            "val_masked_error",
+            "val_visible_error",
+            "val_cycle_error",
+        }
         assert all(0 < value < 10 for value in record["last_validation"].values())
         assert record["slices"] == 10, "five slices of each of two cases; lesions lie higher"
 
@@ -149,7 +220,11 @@ class TestTraining:
 
     def test_record_of_g(self, trained_g: Path) -> None:
         record = strict_json(trained_g / "training.json")
-        assert (record["source"], record["target"], record["key_metric"]) == ("t2", "flair", "val_brain_error")
+        assert (record["source"], record["target"], record["key_metric"]) == (
+            "t2",
+            "flair",
+            "val_brain_error",
+        )
         assert "scheduler" not in record
 
     def test_weights_move(self, trained_g: Path) -> None:
@@ -157,8 +232,12 @@ class TestTraining:
         last = checkpoint(trained_g / "last.pt")["network"]
         assert last["unet.out.2.conv.weight"].abs().max() > 0
 
-    @pytest.mark.parametrize(("fixture", "uninterrupted"), [("resumed_f", "trained_f"), ("resumed_g", "trained_g")])
-    def test_interrupted_and_resumed_equals_uninterrupted(self, request: pytest.FixtureRequest, fixture: str, uninterrupted: str) -> None:
+    @pytest.mark.parametrize(
+        ("fixture", "uninterrupted"), [("resumed_f", "trained_f"), ("resumed_g", "trained_g")]
+    )
+    def test_interrupted_and_resumed_equals_uninterrupted(
+        self, request: pytest.FixtureRequest, fixture: str, uninterrupted: str
+    ) -> None:
         whole = checkpoint(request.getfixturevalue(uninterrupted) / "last.pt")
         folder, half = request.getfixturevalue(fixture)
         assert (half["epoch"], half["iteration"]) == (1, 3)
@@ -168,7 +247,9 @@ class TestTraining:
             assert same(resumed[key], whole[key]), key
         assert json.loads((folder / "training.json").read_text())["epochs"] == 2
 
-    def test_checkpoint_of_another_network_is_refused(self, bundles: Bundles, trained_g: Path) -> None:
+    def test_checkpoint_of_another_network_is_refused(
+        self, bundles: Bundles, trained_g: Path
+    ) -> None:
         shutil.copytree(trained_g, bundles.root / BACKWARD / "runs" / "other")
         with pytest.raises(AssertionError, match=r"last\.pt: does not fit to this training"):
             bundles.train(BACKWARD, "runs/other", "--network_def#channels", "[4,8]")
@@ -186,14 +267,26 @@ class TestAfterTraining:
         pair = load_pair(exported)
         assert pair.target == "t2"
         assert pair.forward.card["licence"] == "CC0"
-        assert pair.forward.card["validation"]["val_masked_error"] == checkpoint(trained_f / "best.pt")["value"]
+        assert (
+            pair.forward.card["validation"]["val_masked_error"]
+            == checkpoint(trained_f / "best.pt")["value"]
+        )
         network = pair.forward.load_network()
         trained = checkpoint(trained_f / "best.pt")["network"]
-        assert all(torch.allclose(value, trained[key], atol=1e-3) for key, value in network.state_dict().items())
+        assert all(
+            torch.allclose(value, trained[key], atol=1e-3)
+            for key, value in network.state_dict().items()
+        )
         pair.backward.load_network()
 
-    def test_exported_weights_serve_the_validation_too(self, exported: Path, trained_g: Path) -> None:
-        for path in (exported / BACKWARD / "models" / "model.pt", trained_g / "best.pt", trained_g / "last.pt"):
+    def test_exported_weights_serve_the_validation_too(
+        self, exported: Path, trained_g: Path
+    ) -> None:
+        for path in (
+            exported / BACKWARD / "models" / "model.pt",
+            trained_g / "best.pt",
+            trained_g / "last.pt",
+        ):
             network = list_weights(exported / BACKWARD)[0].load_network()
             assert load_trained(network, path, torch.device("cpu")) is network
         with pytest.raises(InputError, match="nowhere"):
@@ -201,19 +294,51 @@ class TestAfterTraining:
 
     @pytest.mark.parametrize(
         ("name", "output", "fixture", "metric"),
-        [(FORWARD, "runs/flair_t2", "trained_f", "val_masked_error"), (BACKWARD, "runs/t2_flair", "trained_g", "val_brain_error")],
+        [
+            (FORWARD, "runs/flair_t2", "trained_f", "val_masked_error"),
+            (BACKWARD, "runs/t2_flair", "trained_g", "val_brain_error"),
+        ],
     )
-    def test_evaluate(self, bundles: Bundles, request: pytest.FixtureRequest, name: str, output: str, fixture: str, metric: str) -> None:
+    def test_evaluate(
+        self,
+        bundles: Bundles,
+        request: pytest.FixtureRequest,
+        name: str,
+        output: str,
+        fixture: str,
+        metric: str,
+    ) -> None:
         """The stored checkpoint on the validation split gives the value that stands in it."""
         folder: Path = request.getfixturevalue(fixture)
         before = {path.name: path.stat().st_mtime_ns for path in folder.iterdir()}
-        text = bundles.run(name, *QUICK, "--batch_size", "3", "--output_dir", output, configs="train.json evaluate.json")
+        text = bundles.run(
+            name,
+            *QUICK,
+            "--batch_size",
+            "3",
+            "--output_dir",
+            output,
+            configs="train.json evaluate.json",
+        )
         assert f"{metric}: {checkpoint(folder / 'best.pt')['value']:.4f}" in text
-        assert {path.name: path.stat().st_mtime_ns for path in folder.iterdir()} == before, "nothing is trained or overwritten"
+        assert {path.name: path.stat().st_mtime_ns for path in folder.iterdir()} == before, (
+            "nothing is trained or overwritten"
+        )
 
-    @pytest.mark.parametrize(("name", "source", "target"), [(FORWARD, "flair", "t2"), (BACKWARD, "t2", "flair")])
-    def test_inference(self, bundles: Bundles, exported: Path, tmp_path: Path, name: str, source: str, target: str) -> None:
-        bundles.run(name, "--output_dir", str(tmp_path / "out"), "--precision", "fp32", configs="inference.json")
+    @pytest.mark.parametrize(
+        ("name", "source", "target"), [(FORWARD, "flair", "t2"), (BACKWARD, "t2", "flair")]
+    )
+    def test_inference(
+        self, bundles: Bundles, exported: Path, tmp_path: Path, name: str, source: str, target: str
+    ) -> None:
+        bundles.run(
+            name,
+            "--output_dir",
+            str(tmp_path / "out"),
+            "--precision",
+            "fp32",
+            configs="inference.json",
+        )
         assert sorted(path.name for path in (tmp_path / "out").iterdir()) == [
             f"{case}_{target}.nii.gz" for case in ("healthy", "lesion", "mirrored")
         ]
@@ -227,9 +352,23 @@ class TestAfterTraining:
         assert (values[0] == 0).all(), "nothing outside the brain"
 
     def test_cycle_over_a_folder(
-        self, bundles: Bundles, exported: Path, tmp_path: Path, lesion_phantom: Phantom, healthy_phantom: Phantom
+        self,
+        bundles: Bundles,
+        exported: Path,
+        tmp_path: Path,
+        lesion_phantom: Phantom,
+        healthy_phantom: Phantom,
     ) -> None:
-        words = ["--output_dir", str(tmp_path / "out"), "--preset", "fast", "--threshold", "0.5", "--device", "cpu"]
+        words = [
+            "--output_dir",
+            str(tmp_path / "out"),
+            "--preset",
+            "fast",
+            "--threshold",
+            "0.5",
+            "--device",
+            "cpu",
+        ]
         bundles.run(FORWARD, *words, configs="cycle.json")
         names = sorted(path.name for path in (tmp_path / "out").iterdir())
         assert names == ["cohort.csv", "cohort.json", "healthy", "lesion", "mirrored"]
@@ -264,8 +403,13 @@ class TestOtherSettings:
         record = json.loads((folder / "training.json").read_text())
         assert (record["source"], record["target"], record["slices"]) == ("t1", "t2", 5)
         assert record["normalisation"]["t1"]["kind"] == "code"
-        assert cli.run(["export", str(folder / "best.pt"), str(bundles.root / FORWARD), "--research"]) == 0
-        assert ("t1", "t2") in [weights.direction for weights in list_weights(bundles.root / FORWARD)]
+        assert (
+            cli.run(["export", str(folder / "best.pt"), str(bundles.root / FORWARD), "--research"])
+            == 0
+        )
+        assert ("t1", "t2") in [
+            weights.direction for weights in list_weights(bundles.root / FORWARD)
+        ]
 
     def test_fewer_slices_than_a_batch(self, bundles: Bundles) -> None:
         """A run that trains nothing does not look like one that did."""
@@ -278,16 +422,35 @@ class TestOtherSettings:
 
     @pytest.mark.parametrize("name", [FORWARD, BACKWARD])
     def test_several_processes(self, bundles: Bundles, name: str) -> None:
-        """Twelve epochs without validation in between: both processes reach the ends of epochs together."""
+        """Twelve epochs without validation in between: both processes reach the ends of epochs
+        together.
+        """
         torchrun = ("-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2")
-        words = [*QUICK, "--max_epochs", "12", "--val_interval", "6", "--batch_size", "2", "--output_dir", "runs/two"]
+        words = [
+            *QUICK,
+            "--max_epochs",
+            "12",
+            "--val_interval",
+            "6",
+            "--batch_size",
+            "2",
+            "--output_dir",
+            "runs/two",
+        ]
         bundles.run(name, *words, configs="train.json multi_gpu_train.json", program=torchrun)
         folder = bundles.root / name / "runs" / "two"
         last = checkpoint(folder / "last.pt")
-        assert (last["epoch"], last["iteration"]) == (12, 24), "ten slices, two processes, whole batches of two"
+        assert (last["epoch"], last["iteration"]) == (
+            12,
+            24,
+        ), "ten slices, two processes, whole batches of two"
         assert json.loads((folder / "training.json").read_text())["epochs"] == 12
-        assert set(last["network"]) == set(last["averaged"]), "one process can go on where two have stopped"
-        bundles.run(name, *QUICK, "--max_epochs", "13", "--batch_size", "4", "--output_dir", "runs/two")
+        assert set(last["network"]) == set(last["averaged"]), (
+            "one process can go on where two have stopped"
+        )
+        bundles.run(
+            name, *QUICK, "--max_epochs", "13", "--batch_size", "4", "--output_dir", "runs/two"
+        )
         assert checkpoint(folder / "last.pt")["epoch"] == 13
 
 
@@ -297,13 +460,19 @@ class TestMonaisOwnChecks:
         schema = real_data.parent / "schema" / "meta_schema_20240725.json"
         if not schema.is_file():
             pytest.skip("no metadata schema beside the real data")
-        monai.bundle.verify_metadata(meta_file=str(project / "bundles" / name / "configs" / "metadata.json"), filepath=str(schema))
+        monai.bundle.verify_metadata(
+            meta_file=str(project / "bundles" / name / "configs" / "metadata.json"),
+            filepath=str(schema),
+        )
 
     @pytest.mark.parametrize("name", [FORWARD, BACKWARD])
     def test_network(self, project: Path, name: str) -> None:
         configs = project / "bundles" / name / "configs"
         monai.bundle.verify_net_in_out(
-            "network_def", meta_file=str(configs / "metadata.json"), config_file=str(configs / "train.json"), device="cpu"
+            "network_def",
+            meta_file=str(configs / "metadata.json"),
+            config_file=str(configs / "train.json"),
+            device="cpu",
         )
 
     @pytest.mark.parametrize("name", [FORWARD, BACKWARD])

@@ -20,9 +20,15 @@ from mmccd.models.networks import TranslationUNet
 PARTS = ("app", "bundles", "setup.cfg", "setup.py", "pyproject.toml", "README.md", "LICENSE")
 
 
-def run(command: list[str | Path], folder: Path, **environment: str) -> subprocess.CompletedProcess[str]:
+def run(
+    command: list[str | Path], folder: Path, **environment: str
+) -> subprocess.CompletedProcess[str]:
     """A program in a folder, without what would lead it back to the checkout."""
-    clean = {key: value for key, value in os.environ.items() if key not in ("PYTHONPATH", "HOLOSCAN_MODEL_PATH")}
+    clean = {
+        key: value
+        for key, value in os.environ.items()
+        if key not in ("PYTHONPATH", "HOLOSCAN_MODEL_PATH")
+    }
     return subprocess.run(
         [str(word) for word in command],
         cwd=folder,
@@ -35,24 +41,49 @@ def run(command: list[str | Path], folder: Path, **environment: str) -> subproce
 
 
 @pytest.fixture(scope="module")
-def wheel(tmp_path_factory: pytest.TempPathFactory, project: Path, tiny_networks: dict[str, TranslationUNet]) -> Path:
-    """The wheel of a copy of the checkout, which is gone afterwards; with weights of f that ship and others that must not."""
+def wheel(
+    tmp_path_factory: pytest.TempPathFactory,
+    project: Path,
+    tiny_networks: dict[str, TranslationUNet],
+) -> Path:
+    """The wheel of a copy of the checkout, which is gone afterwards; with weights of f that ship
+    and others that must not.
+    """
     root = tmp_path_factory.mktemp("wheel")
     copy = root / "copy"
     for name in PARTS:
         source = project / name
         if source.is_dir():
-            shutil.copytree(source, copy / name, ignore=shutil.ignore_patterns("__pycache__", "models", "runs", "*.egg-info"))
+            shutil.copytree(
+                source,
+                copy / name,
+                ignore=shutil.ignore_patterns("__pycache__", "models", "runs", "*.egg-info"),
+            )
         else:
             copy.mkdir(exist_ok=True)
             shutil.copy(source, copy / name)
     write_weights(copy / "bundles" / FORWARD, tiny_networks[FORWARD], "flair", "t2")
-    write_weights(copy / "bundles" / FORWARD, tiny_networks[FORWARD], "flair", "t1", "research/flair_t1")
-    write_weights(copy / "bundles" / BACKWARD, tiny_networks[BACKWARD], "t1", "flair", "research/t1_flair")
+    write_weights(
+        copy / "bundles" / FORWARD, tiny_networks[FORWARD], "flair", "t1", "research/flair_t1"
+    )
+    write_weights(
+        copy / "bundles" / BACKWARD, tiny_networks[BACKWARD], "t1", "flair", "research/t1_flair"
+    )
     shutil.copytree(project / "bundles" / BRAIN / "models", copy / "bundles" / BRAIN / "models")
     (copy / "bundles" / FORWARD / "runs").mkdir()
     (copy / "bundles" / FORWARD / "runs" / "last.pt").touch()
-    build = [sys.executable, "-m", "pip", "wheel", "--no-deps", "--no-build-isolation", "--no-index", "--wheel-dir", root, copy]
+    build = [
+        sys.executable,
+        "-m",
+        "pip",
+        "wheel",
+        "--no-deps",
+        "--no-build-isolation",
+        "--no-index",
+        "--wheel-dir",
+        root,
+        copy,
+    ]
     found = run(build, root)
     assert found.returncode == 0, found.stdout + found.stderr
     shutil.rmtree(copy)
@@ -62,13 +93,25 @@ def wheel(tmp_path_factory: pytest.TempPathFactory, project: Path, tiny_networks
 
 @pytest.fixture(scope="module")
 def program(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """``mmccd`` in an environment of its own, which sees the packages of this one but not its editable installs."""
+    """``mmccd`` in an environment of its own, which sees the packages of this one but not its
+    editable installs.
+    """
     venv = tmp_path_factory.mktemp("venv") / "v"
     assert run([sys.executable, "-m", "venv", "--without-pip", venv], venv.parent).returncode == 0
     (site,) = venv.glob("lib/python*/site-packages")
-    # A plain path line: .pth files in that folder, such as those of editable installs, are not followed.
+    # A plain path line: .pth files in that folder, such as those of editable installs, are not
+    # followed.
     (site / "others.pth").write_text(sysconfig.get_paths()["purelib"] + "\n")
-    install = [sys.executable, "-m", "pip", "--python", venv / "bin" / "python", "install", "--no-deps", "--no-index"]
+    install = [
+        sys.executable,
+        "-m",
+        "pip",
+        "--python",
+        venv / "bin" / "python",
+        "install",
+        "--no-deps",
+        "--no-index",
+    ]
     found = run([*install, "--force-reinstall", wheel], venv.parent)
     assert found.returncode == 0, found.stdout + found.stderr
     return venv / "bin" / "mmccd"
@@ -82,7 +125,10 @@ def test_content(wheel: Path, project: Path) -> None:
         assert not [entry for entry in names if f"{name}/models/research" in entry]
         assert not [entry for entry in names if f"{name}/runs" in entry]
     for name in (FORWARD, BRAIN):
-        assert {f"mmccd/bundles/{name}/models/model.pt", f"mmccd/bundles/{name}/models/model.json"} <= names
+        assert {
+            f"mmccd/bundles/{name}/models/model.pt",
+            f"mmccd/bundles/{name}/models/model.json",
+        } <= names
     for path in (project / "app" / "mmccd").rglob("*.py"):
         assert str(path.relative_to(project / "app")) in names
     assert any(entry.endswith("LICENSE") for entry in names)
@@ -100,7 +146,20 @@ def test_doctor_finds_its_own_bundles(program: Path, tmp_path: Path) -> None:
 
 def test_predict(program: Path, tmp_path: Path, tiny_bundles: Path, phantom_data: Path) -> None:
     source = phantom_data / "lesion" / "lesion_flair.nii.gz"
-    words = ["predict", source, "--output", "out", "--bundles", tiny_bundles, "--threshold", "0.7", "--preset", "fast", "--device", "cpu"]
+    words = [
+        "predict",
+        source,
+        "--output",
+        "out",
+        "--bundles",
+        tiny_bundles,
+        "--threshold",
+        "0.7",
+        "--preset",
+        "fast",
+        "--device",
+        "cpu",
+    ]
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir()
     found = run([program, *words], elsewhere)
@@ -111,7 +170,14 @@ def test_predict(program: Path, tmp_path: Path, tiny_bundles: Path, phantom_data
 
 
 def test_the_checkout_is_not_used(program: Path, project: Path, tmp_path: Path) -> None:
-    found = run([program.with_name("python"), "-c", "import mmccd, mmccd.bundles; print(mmccd.__file__, mmccd.bundles.__file__)"], tmp_path)
+    found = run(
+        [
+            program.with_name("python"),
+            "-c",
+            "import mmccd, mmccd.bundles; print(mmccd.__file__, mmccd.bundles.__file__)",
+        ],
+        tmp_path,
+    )
     assert found.returncode == 0, found.stderr
     assert all(word.startswith(str(program.parents[1])) for word in found.stdout.split())
     assert str(project) not in found.stdout

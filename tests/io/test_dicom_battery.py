@@ -1,4 +1,6 @@
-"""The battery of docs/dicom.md: each bad or odd input gets the exit code and the words of the table, and a twin without the defect is read."""
+"""The battery of docs/dicom.md: each bad or odd input gets the exit code and the words of the
+table, and a twin without the defect is read.
+"""
 
 from __future__ import annotations
 
@@ -56,7 +58,12 @@ class Given:
 Build = Callable[[Path], Given]
 
 
-def series(change: Change | None = None, affine: NDArray[np.float64] = AXIAL, syntax: str | None = None, **header: object) -> Build:
+def series(
+    change: Change | None = None,
+    affine: NDArray[np.float64] = AXIAL,
+    syntax: str | None = None,
+    **header: object,
+) -> Build:
     """A FLAIR series of 6 slices in a subfolder named after the patient, with changes."""
 
     def build(folder: Path) -> Given:
@@ -183,11 +190,21 @@ def noise_for_pixels(given: Given) -> None:
 
 def dicomdir(given: Given, more: int = 0) -> None:
     """A DICOMDIR for the files of the series, and for some that are not there."""
-    files = [dcmread(path, stop_before_pixels=True) for path in sorted((given.path / SUBFOLDER).iterdir())]
+    files = [
+        dcmread(path, stop_before_pixels=True)
+        for path in sorted((given.path / SUBFOLDER).iterdir())
+    ]
     uids = [str(file.SOPInstanceUID) for file in files] + [f"1.2.3.5.9{n}" for n in range(more)]
     patient, series_record = Dataset(), Dataset()
-    patient.DirectoryRecordType, patient.PatientName, patient.PatientID = "PATIENT", "Mustermann^Erika", "PID-4711"
-    series_record.DirectoryRecordType, series_record.SeriesInstanceUID = "SERIES", str(files[0].SeriesInstanceUID)
+    patient.DirectoryRecordType, patient.PatientName, patient.PatientID = (
+        "PATIENT",
+        "Mustermann^Erika",
+        "PID-4711",
+    )
+    series_record.DirectoryRecordType, series_record.SeriesInstanceUID = (
+        "SERIES",
+        str(files[0].SeriesInstanceUID),
+    )
     records = [patient, series_record]
     for number, uid in enumerate(uids):
         record = Dataset()
@@ -242,7 +259,9 @@ def copied(given: Given) -> None:
     shutil.copytree(given.path / SUBFOLDER, given.path / "copy of it")
 
 
-def another_series(affine: NDArray[np.float64] = AXIAL, uid: str = "1.2.3.77", **header: object) -> Callable[[Given], object]:
+def another_series(
+    affine: NDArray[np.float64] = AXIAL, uid: str = "1.2.3.77", **header: object
+) -> Callable[[Given], object]:
     """A second series beside the first."""
 
     def change(given: Given) -> None:
@@ -256,7 +275,9 @@ def another_series(affine: NDArray[np.float64] = AXIAL, uid: str = "1.2.3.77", *
 
 
 def three_planes(datasets: list[Dataset]) -> None:
-    for dataset, directions in zip(datasets, [[1, 0, 0, 0, 1, 0], [0, 1, 0, 0, 0, -1], [1, 0, 0, 0, 0, -1]] * 2, strict=True):
+    for dataset, directions in zip(
+        datasets, [[1, 0, 0, 0, 1, 0], [0, 1, 0, 0, 0, -1], [1, 0, 0, 0, 0, -1]] * 2, strict=True
+    ):
         dataset.ImageOrientationPatient = directions
 
 
@@ -281,7 +302,11 @@ def palette(datasets: list[Dataset]) -> None:
 
 def rgb(datasets: list[Dataset]) -> None:
     for dataset in datasets:
-        dataset.SamplesPerPixel, dataset.PhotometricInterpretation, dataset.PlanarConfiguration = 3, "RGB", 0
+        dataset.SamplesPerPixel, dataset.PhotometricInterpretation, dataset.PlanarConfiguration = (
+            3,
+            "RGB",
+            0,
+        )
         dataset.BitsAllocated, dataset.BitsStored, dataset.HighBit = 8, 8, 7
         dataset.PixelData = bytes(dataset.Rows * dataset.Columns * 3)
 
@@ -292,7 +317,14 @@ def smaller(datasets: list[Dataset]) -> None:
 
 
 def unnamed(datasets: list[Dataset]) -> None:
-    without("SeriesDescription", "ProtocolName", "InversionTime", "RepetitionTime", "EchoTime", "ScanningSequence")(datasets)
+    without(
+        "SeriesDescription",
+        "ProtocolName",
+        "InversionTime",
+        "RepetitionTime",
+        "EchoTime",
+        "ScanningSequence",
+    )(datasets)
 
 
 def only_three_of(count: int) -> Change:
@@ -314,7 +346,10 @@ def frame_moved(index: int, by: float) -> Callable[[Dataset], object]:
     def change(dataset: Dataset) -> None:
         for group in dataset.PerFrameFunctionalGroupsSequence[:index]:
             position = group.PlanePositionSequence[0]
-            position.ImagePositionPatient = [*position.ImagePositionPatient[:2], position.ImagePositionPatient[2] + by]
+            position.ImagePositionPatient = [
+                *position.ImagePositionPatient[:2],
+                position.ImagePositionPatient[2] + by,
+            ]
 
     return change
 
@@ -346,14 +381,23 @@ T1 = series(named("t1_mprage_sag", InversionTime=900.0, RepetitionTime=2000.0, E
 CASES: dict[str, tuple[Build, Build]] = {
     "missing": (lambda folder: Given(folder / "nothing"), GOOD),
     "empty": (lambda folder: Given(folder), GOOD),
-    "other-files": (also(lambda folder: Given(folder), adding("a.txt", b"text" * 99)), also(GOOD, adding("a.txt", b"text" * 99))),
+    "other-files": (
+        also(lambda folder: Given(folder), adding("a.txt", b"text" * 99)),
+        also(GOOD, adding("a.txt", b"text" * 99)),
+    ),
     "cut-in-header": (also(GOOD, cut(b"1.2.3.5\0")), GOOD),
     "cut-before-matrix": (also(GOOD, cut(b"\x28\0\x10\0US")), GOOD),
     "cut-in-pixels": (also(GOOD, cut(10)), GOOD),
     "cut-in-rle": (also(series(syntax=RLELossless), cut(30)), series(syntax=RLELossless)),
-    "broken-codestream": (also(series(syntax=RLELossless), noise_for_pixels), series(syntax=RLELossless)),
+    "broken-codestream": (
+        also(series(syntax=RLELossless), noise_for_pixels),
+        series(syntax=RLELossless),
+    ),
     "zero-bytes": (also(GOOD, adding("IM9.dcm", b"")), also(GOOD, adding("IM9", b""))),
-    "text-named-dcm": (also(GOOD, adding("IM9.dcm", b"text" * 99)), also(GOOD, adding("IM9.txt", b"text" * 99))),
+    "text-named-dcm": (
+        also(GOOD, adding("IM9.dcm", b"text" * 99)),
+        also(GOOD, adding("IM9.txt", b"text" * 99)),
+    ),
     "no-pixels": (series(without("PixelData")), GOOD),
     "no-matrix": (series(without("Rows", "Columns")), GOOD),
     "no-series-uid": (series(without("SeriesInstanceUID")), GOOD),
@@ -362,25 +406,53 @@ CASES: dict[str, tuple[Build, Build]] = {
     "unknown-series": (asking(GOOD, "1.2.3.999"), asking(GOOD, "1.2.3.5")),
     "ct": (series(Modality="CT"), GOOD),
     "report-only": (
-        series(lambda datasets: (without("Rows", "Columns", "PixelData")(datasets), setting(Modality="SR")(datasets))),
+        series(
+            lambda datasets: (
+                without("Rows", "Columns", "PixelData")(datasets),
+                setting(Modality="SR")(datasets),
+            )
+        ),
         GOOD,
     ),
     "rgb": (series(rgb), GOOD),
     "palette": (series(palette), GOOD),
-    "mosaic": (series(ImageType=["ORIGINAL", "PRIMARY", "M", "MOSAIC"]), series(ImageType=["ORIGINAL", "PRIMARY", "M"])),
+    "mosaic": (
+        series(ImageType=["ORIGINAL", "PRIMARY", "M", "MOSAIC"]),
+        series(ImageType=["ORIGINAL", "PRIMARY", "M"]),
+    ),
     "localiser": (series(ImageType=["ORIGINAL", "PRIMARY", "LOCALIZER"]), GOOD),
     "scout": (series(named("AAHead_Scout flair")), GOOD),
     "three-planes": (series(three_planes), GOOD),
-    "mpr": (series(ImageType=["DERIVED", "SECONDARY", "MPR"]), series(ImageType=["ORIGINAL", "PRIMARY", "M"])),
-    "phase": (series(ImageType=["ORIGINAL", "PRIMARY", "P"]), series(ImageType=["ORIGINAL", "PRIMARY", "M"])),
-    "t1": (series(lambda d: (unnamed(d), named("T1 axial")(d))), series(lambda d: (unnamed(d), named("FLAIR axial")(d)))),
-    "t2": (series(lambda d: (unnamed(d), named("T2 tse")(d))), series(lambda d: (unnamed(d), named("T2 tse FLAIR")(d)))),
+    "mpr": (
+        series(ImageType=["DERIVED", "SECONDARY", "MPR"]),
+        series(ImageType=["ORIGINAL", "PRIMARY", "M"]),
+    ),
+    "phase": (
+        series(ImageType=["ORIGINAL", "PRIMARY", "P"]),
+        series(ImageType=["ORIGINAL", "PRIMARY", "M"]),
+    ),
+    "t1": (
+        series(lambda d: (unnamed(d), named("T1 axial")(d))),
+        series(lambda d: (unnamed(d), named("FLAIR axial")(d))),
+    ),
+    "t2": (
+        series(lambda d: (unnamed(d), named("T2 tse")(d))),
+        series(lambda d: (unnamed(d), named("T2 tse FLAIR")(d))),
+    ),
     "t1-by-times": (
         series(lambda d: (unnamed(d), setting(RepetitionTime=500.0, EchoTime=10.0)(d))),
-        series(lambda d: (unnamed(d), setting(RepetitionTime=9000.0, EchoTime=120.0, InversionTime=2400.0)(d))),
+        series(
+            lambda d: (
+                unnamed(d),
+                setting(RepetitionTime=9000.0, EchoTime=120.0, InversionTime=2400.0)(d),
+            )
+        ),
     ),
     "stir": (series(named("tirm", InversionTime=180.0)), series(named("tirm"))),
-    "mprage": (series(named("3D", InversionTime=900.0, RepetitionTime=2000.0, EchoTime=3.0)), series(named("3D"))),
+    "mprage": (
+        series(named("3D", InversionTime=900.0, RepetitionTime=2000.0, EchoTime=3.0)),
+        series(named("3D")),
+    ),
     "t1-flair": (
         series(lambda d: (unnamed(d), named("Ax T1 FLAIR")(d))),
         series(lambda d: (unnamed(d), named("Ax T2 FLAIR")(d))),
@@ -388,7 +460,10 @@ CASES: dict[str, tuple[Build, Build]] = {
     "double-inversion": (series(named("3D_DIR_spc")), series(named("3D_spc"))),
     "diffusion": (series(named("ep2d DWI")), series(named("ep2d"))),
     "two-unnamed": (
-        also(series(unnamed), another_series(SeriesDescription="brain", ProtocolName="brain", InversionTime=None)),
+        also(
+            series(unnamed),
+            another_series(SeriesDescription="brain", ProtocolName="brain", InversionTime=None),
+        ),
         series(unnamed),
     ),
     "ct-asked-for": (asking(series(Modality="CT"), "1.2.3.5"), asking(GOOD, "1.2.3.5")),
@@ -396,11 +471,19 @@ CASES: dict[str, tuple[Build, Build]] = {
     "two-slices": (series(only_three_of(2)), GOOD),
     "gap": (series(lambda datasets: datasets.pop(2)), series(affine=spread_out(2.0))),
     "uneven": (series(moved(3, 2, 1.0)), series(moved(3, 2, 0.01))),
-    "every-second": (series(lambda datasets: datasets.__delitem__(slice(1, None, 2))), series(affine=spread_out(2.0))),
+    "every-second": (
+        series(lambda datasets: datasets.__delitem__(slice(1, None, 2))),
+        series(affine=spread_out(2.0)),
+    ),
     "same-slice-twice": (series(again(lambda dataset: None, 1)), GOOD),
     "two-echoes": (series(again(lambda dataset: setattr(dataset, "EchoTime", 20.0))), GOOD),
     "two-times": (
-        series(lambda d: (setting(TemporalPositionIdentifier=1)(d), again(lambda x: setattr(x, "TemporalPositionIdentifier", 2))(d))),
+        series(
+            lambda d: (
+                setting(TemporalPositionIdentifier=1)(d),
+                again(lambda x: setattr(x, "TemporalPositionIdentifier", 2))(d),
+            )
+        ),
         series(TemporalPositionIdentifier=1),
     ),
     "uid-twice": (series(setting(slice(0, 2), SOPInstanceUID="1.2.3.5.1")), GOOD),
@@ -423,12 +506,29 @@ CASES: dict[str, tuple[Build, Build]] = {
     ),
     "two-references": (series(setting(slice(2, 3), FrameOfReferenceUID="1.2.3.8")), GOOD),
     "huge-matrix": (series(Rows=65535, Columns=65535), GOOD),
-    "zero-slope": (series(RescaleSlope=0, RescaleIntercept=0), series(RescaleSlope=1, RescaleIntercept=0)),
-    "infinite-slope": (series(RescaleSlope="1e300", RescaleIntercept=0), series(RescaleSlope="1e0", RescaleIntercept=0)),
+    "zero-slope": (
+        series(RescaleSlope=0, RescaleIntercept=0),
+        series(RescaleSlope=1, RescaleIntercept=0),
+    ),
+    "infinite-slope": (
+        series(RescaleSlope="1e300", RescaleIntercept=0),
+        series(RescaleSlope="1e0", RescaleIntercept=0),
+    ),
     "frames-two-echoes": (frames(two_echoes_in_frames), frames()),
-    "frames-no-position": (frames(first_frame(lambda group: delattr(group, "PlanePositionSequence"))), frames()),
+    "frames-no-position": (
+        frames(first_frame(lambda group: delattr(group, "PlanePositionSequence"))),
+        frames(),
+    ),
     "frames-two-planes": (
-        frames(first_frame(lambda group: setattr(group.PlaneOrientationSequence[0], "ImageOrientationPatient", [0, 1, 0, 0, 0, -1]))),
+        frames(
+            first_frame(
+                lambda group: setattr(
+                    group.PlaneOrientationSequence[0],
+                    "ImageOrientationPatient",
+                    [0, 1, 0, 0, 0, -1],
+                )
+            )
+        ),
         frames(),
     ),
     "frames-gap": (frames(frame_moved(3, 5.5)), frames(frame_moved(3, 0.01))),
@@ -437,7 +537,10 @@ CASES: dict[str, tuple[Build, Build]] = {
     "series-of-nifti": (asking(one_nifti, "1.2.3"), one_nifti),
     "nested": (also(GOOD, nested), GOOD),
     "dicomdir": (also(GOOD, dicomdir), GOOD),
-    "broken-dicomdir": (also(GOOD, adding("DICOMDIR", bytes(128) + b"DICM" + b"\x02\0\0\0UL\4\0" * 9)), GOOD),
+    "broken-dicomdir": (
+        also(GOOD, adding("DICOMDIR", bytes(128) + b"DICM" + b"\x02\0\0\0UL\4\0" * 9)),
+        GOOD,
+    ),
     "no-preamble": (also(GOOD, without_preamble), GOOD),
     "no-reference": (series(without("FrameOfReferenceUID")), GOOD),
     "no-name": (series(without("SeriesDescription", "ProtocolName")), GOOD),
@@ -452,13 +555,18 @@ CASES: dict[str, tuple[Build, Build]] = {
     "copies": (also(GOOD, copied), GOOD),
     "monochrome1": (
         series(
-            lambda datasets: [put_pixels(d, 4095 - voxels()[:, :, k].T) for k, d in enumerate(datasets)],
+            lambda datasets: [
+                put_pixels(d, 4095 - voxels()[:, :, k].T) for k, d in enumerate(datasets)
+            ],
             PhotometricInterpretation="MONOCHROME1",
         ),
         GOOD,
     ),
     "lossy": (series(LossyImageCompression="01"), series(LossyImageCompression="00")),
-    "thick-sagittal": (series(affine=SAGITTAL), series(affine=SAGITTAL @ np.diag([1.0, 1.0, 0.3, 1.0]))),
+    "thick-sagittal": (
+        series(affine=SAGITTAL),
+        series(affine=SAGITTAL @ np.diag([1.0, 1.0, 0.3, 1.0])),
+    ),
     "gap-as-spacing": (series(SpacingBetweenSlices=1.5, SliceThickness=4.0), GOOD),
     "control-characters": (series(SeriesDescription="flair\n\x1b[31mred\r\tend"), GOOD),
     "name-in-description": (series(SeriesDescription="flair MUSTERMANN erika PID-4711"), GOOD),
@@ -469,7 +577,9 @@ EXPECTED = {name: (int(code), says) for name, _, code, says in ROW.findall(TABLE
 
 def test_the_table_and_the_cases_are_the_same() -> None:
     assert list(EXPECTED) == list(CASES)
-    assert len(EXPECTED) == len([line for line in TABLE.read_text().splitlines() if line.startswith("| `")])
+    assert len(EXPECTED) == len(
+        [line for line in TABLE.read_text().splitlines() if line.startswith("| `")]
+    )
 
 
 def assert_nothing_of_the_patient(text: str) -> None:
@@ -479,11 +589,19 @@ def assert_nothing_of_the_patient(text: str) -> None:
 
 @pytest.mark.parametrize("name", [name for name, (code, _) in EXPECTED.items() if code])
 def test_refused_in_one_line(tmp_path: Path, capfd: pytest.CaptureFixture[str], name: str) -> None:
-    """Through the command line: exit code and words of the table, one line, no output, nothing of the patient."""
+    """Through the command line: exit code and words of the table, one line, no output, nothing of
+    the patient.
+    """
     (tmp_path / "study").mkdir()
     given = CASES[name][0](tmp_path / "study")
     code, says = EXPECTED[name]
-    words = ["predict", str(given.path), "--output", str(tmp_path / "out"), *(["--series", given.series] if given.series else [])]
+    words = [
+        "predict",
+        str(given.path),
+        "--output",
+        str(tmp_path / "out"),
+        *(["--series", given.series] if given.series else []),
+    ]
     assert cli.run(words) == code
     captured = capfd.readouterr()
     assert captured.out == ""
@@ -495,7 +613,9 @@ def test_refused_in_one_line(tmp_path: Path, capfd: pytest.CaptureFixture[str], 
 
 
 @pytest.mark.parametrize("name", [name for name, (code, _) in EXPECTED.items() if not code])
-def test_odd_but_read(tmp_path: Path, capfd: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture, name: str) -> None:
+def test_odd_but_read(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture, name: str
+) -> None:
     given = CASES[name][0](tmp_path)
     says = EXPECTED[name][1]
     assert bool(assert_read(given, says)) == bool(says)
@@ -514,7 +634,9 @@ def test_the_twin_is_read(tmp_path: Path, name: str) -> None:
 
 
 def assert_read(given: Given, says: str) -> str:
-    """The volume is the one that the files were made from (to 1/50 voxel: some twins are not perfect), and its warning has these words."""
+    """The volume is the one that the files were made from (to 1/50 voxel: some twins are not
+    perfect), and its warning has these words.
+    """
     volume = read_volume(given.path, "flair", given.series)
     assert given.array is not None
     assert given.affine is not None

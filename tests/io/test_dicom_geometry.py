@@ -1,4 +1,6 @@
-"""mmccd.io.dicom: voxels and their places, against the arrays the files were made from, against SimpleITK, and against real conversions."""
+"""mmccd.io.dicom: voxels and their places, against the arrays the files were made from, against
+SimpleITK, and against real conversions.
+"""
 
 from __future__ import annotations
 
@@ -69,15 +71,21 @@ def second_opinion(folder: Path) -> Volume:
     affine = np.eye(4)
     affine[:3, :3] = np.array(image.GetDirection()).reshape(3, 3) * image.GetSpacing()
     affine[:3, 3] = image.GetOrigin()
-    return Volume(sitk.GetArrayFromImage(image).transpose(2, 1, 0).astype(np.float32), RAS_TO_LPS @ affine)
+    return Volume(
+        sitk.GetArrayFromImage(image).transpose(2, 1, 0).astype(np.float32), RAS_TO_LPS @ affine
+    )
 
 
 class TestPlanes:
-    """All acquisition planes, straight and oblique, as single frames and as one multi-frame file."""
+    """All acquisition planes, straight and oblique, as single frames and as one multi-frame
+    file.
+    """
 
     @pytest.mark.parametrize("plane", PLANES)
     @pytest.mark.parametrize("angles", [(0, 0, 0), (9, -5, 12), (-20, 14, 3)])
-    def test_single_frames(self, tmp_path: Path, plane: str, angles: tuple[float, float, float]) -> None:
+    def test_single_frames(
+        self, tmp_path: Path, plane: str, angles: tuple[float, float, float]
+    ) -> None:
         array, affine = permuted(voxels((12, 10, 14)), turned(AXIAL, angles), PLANES[plane])
         volume = read_dicom(save_all(single_frames(array, affine), tmp_path), "flair")
         assert_same_in_patient_space(volume, array, affine)
@@ -162,12 +170,16 @@ class TestValues:
 
         volume = read_dicom(write_series(tmp_path, scale))
         assert_same_in_patient_space(volume, voxels() * np.array(slopes) - 7.5, AXIAL, atol=2e-3)
-        assert_same_in_patient_space(second_opinion_of_each(tmp_path), voxels() * np.array(slopes) - 7.5, AXIAL, atol=2e-3)
+        assert_same_in_patient_space(
+            second_opinion_of_each(tmp_path), voxels() * np.array(slopes) - 7.5, AXIAL, atol=2e-3
+        )
 
     def test_slopes_of_each_frame(self, tmp_path: Path) -> None:
         slopes = [0.5, 1.25, 2.0, 0.1, 3.3, 1.0]
         save(multi_frame(voxels(), AXIAL, slopes=slopes), tmp_path / "enhanced")
-        assert_same_in_patient_space(read_dicom(tmp_path), voxels() * np.array(slopes), AXIAL, atol=2e-3)
+        assert_same_in_patient_space(
+            read_dicom(tmp_path), voxels() * np.array(slopes), AXIAL, atol=2e-3
+        )
 
     def test_real_world_values_do_not_replace_rescaled_ones(self, tmp_path: Path) -> None:
         def map_values(datasets: list[Dataset]) -> None:
@@ -178,7 +190,9 @@ class TestValues:
                 dataset.RealWorldValueMappingSequence = [item]
                 dataset.RescaleSlope, dataset.RescaleIntercept = 2.0, 0.0
 
-        assert_same_in_patient_space(read_dicom(write_series(tmp_path, map_values)), 2.0 * voxels(), AXIAL)
+        assert_same_in_patient_space(
+            read_dicom(write_series(tmp_path, map_values)), 2.0 * voxels(), AXIAL
+        )
 
     @pytest.mark.parametrize("bits", [8, 12, 16])
     @pytest.mark.parametrize("signed", [False, True])
@@ -203,7 +217,12 @@ class TestValues:
 
     @pytest.mark.parametrize(
         "syntax",
-        [ImplicitVRLittleEndian, ExplicitVRLittleEndian, ExplicitVRBigEndian, DeflatedExplicitVRLittleEndian],
+        [
+            ImplicitVRLittleEndian,
+            ExplicitVRLittleEndian,
+            ExplicitVRBigEndian,
+            DeflatedExplicitVRLittleEndian,
+        ],
         ids=lambda uid: uid.name,
     )
     def test_native_syntaxes(self, tmp_path: Path, syntax: str) -> None:
@@ -211,7 +230,9 @@ class TestValues:
         assert_same_in_patient_space(read_dicom(folder), voxels(), AXIAL)
         assert_same_in_patient_space(second_opinion(folder), voxels(), AXIAL)
 
-    @pytest.mark.parametrize("syntax", [RLELossless, JPEGLSLossless, JPEG2000Lossless], ids=lambda uid: uid.name)
+    @pytest.mark.parametrize(
+        "syntax", [RLELossless, JPEGLSLossless, JPEG2000Lossless], ids=lambda uid: uid.name
+    )
     @pytest.mark.parametrize("signed", [False, True])
     def test_compressed_syntaxes(self, tmp_path: Path, syntax: str, signed: bool) -> None:
         array = voxels((64, 48, 4)).astype(np.int32) - (2000 if signed else 0)
@@ -237,17 +258,26 @@ class TestValues:
         array = voxels((32, 24, 4))
         save_all(single_frames(array, AXIAL), tmp_path)
         for path in sorted(tmp_path.iterdir()):
-            reader, change, writer = gdcm.ImageReader(), gdcm.ImageChangeTransferSyntax(), gdcm.ImageWriter()
+            reader, change, writer = (
+                gdcm.ImageReader(),
+                gdcm.ImageChangeTransferSyntax(),
+                gdcm.ImageWriter(),
+            )
             reader.SetFileName(str(path))
             assert reader.Read()
-            change.SetTransferSyntax(gdcm.TransferSyntax(gdcm.TransferSyntax.JPEGLosslessProcess14_1))
+            change.SetTransferSyntax(
+                gdcm.TransferSyntax(gdcm.TransferSyntax.JPEGLosslessProcess14_1)
+            )
             change.SetInput(reader.GetImage())
             assert change.Change()
             writer.SetFileName(str(path))
             writer.SetFile(reader.GetFile())
             writer.SetImage(change.GetOutput())
             assert writer.Write()
-            assert dcmread(path, stop_before_pixels=True).file_meta.TransferSyntaxUID == JPEGLosslessSV1
+            assert (
+                dcmread(path, stop_before_pixels=True).file_meta.TransferSyntaxUID
+                == JPEGLosslessSV1
+            )
         assert_same_in_patient_space(read_dicom(tmp_path), array, AXIAL)
 
 
@@ -255,7 +285,11 @@ def typed(array: NDArray[np.generic], bits: int, signed: bool, photometric: str)
     """An axial series of a stored type."""
     datasets = single_frames(array, AXIAL)
     for k, dataset in enumerate(datasets):
-        dataset.BitsAllocated, dataset.BitsStored, dataset.HighBit = 8 if bits <= 8 else 16, bits, bits - 1
+        dataset.BitsAllocated, dataset.BitsStored, dataset.HighBit = (
+            8 if bits <= 8 else 16,
+            bits,
+            bits - 1,
+        )
         dataset.PixelRepresentation, dataset.PhotometricInterpretation = int(signed), photometric
         put_pixels(dataset, array[:, :, k].T)
         dataset["PixelData"].VR = "OW" if bits > 8 else "OB"
@@ -274,24 +308,34 @@ class TestRealHeads:
     """Real intensities and real geometry, written as DICOM and read again."""
 
     @pytest.fixture(scope="class", params=RAW)
-    def head(self, request: pytest.FixtureRequest, real_data: Path) -> tuple[NDArray[np.uint16], NDArray[np.float64]]:
+    def head(
+        self, request: pytest.FixtureRequest, real_data: Path
+    ) -> tuple[NDArray[np.uint16], NDArray[np.float64]]:
         image = nib.load(real_data / "raw" / request.param / f"{request.param}_flair.nii.gz")
         data = image.get_fdata(dtype=np.float32)
         return np.rint(data * (4095 / data.max())).astype(np.uint16), image.affine
 
     @pytest.mark.parametrize("plane", PLANES)
-    def test_single_frames(self, tmp_path: Path, head: tuple[NDArray[np.uint16], NDArray[np.float64]], plane: str) -> None:
+    def test_single_frames(
+        self, tmp_path: Path, head: tuple[NDArray[np.uint16], NDArray[np.float64]], plane: str
+    ) -> None:
         array, affine = permuted(*head, PLANES[plane])
         save_all(single_frames(array, affine), tmp_path)
         volume = read_dicom(tmp_path)
         assert_same_in_patient_space(volume, array, affine)
         assert_same_in_patient_space(second_opinion(tmp_path), array, affine)
 
-    def test_turned_head(self, tmp_path: Path, head: tuple[NDArray[np.uint16], NDArray[np.float64]]) -> None:
+    def test_turned_head(
+        self, tmp_path: Path, head: tuple[NDArray[np.uint16], NDArray[np.float64]]
+    ) -> None:
         array, affine = head[0], turned(head[1], (12, -8, 5))
-        assert_same_in_patient_space(read_dicom(save_all(single_frames(array, affine), tmp_path)), array, affine)
+        assert_same_in_patient_space(
+            read_dicom(save_all(single_frames(array, affine), tmp_path)), array, affine
+        )
 
-    def test_multi_frame(self, tmp_path: Path, head: tuple[NDArray[np.uint16], NDArray[np.float64]]) -> None:
+    def test_multi_frame(
+        self, tmp_path: Path, head: tuple[NDArray[np.uint16], NDArray[np.float64]]
+    ) -> None:
         save(multi_frame(*head), tmp_path / "enhanced")
         assert_same_in_patient_space(read_dicom(tmp_path), *head)
 
@@ -324,15 +368,21 @@ class TestRealSeries:
 
 @pytest.mark.parametrize("digits", [3, 4, 5])
 def test_orientations_that_are_rounded_differently(tmp_path: Path, digits: int) -> None:
-    """Directions of each slice off by half the last digit: one volume, every voxel within a quarter of a pixel."""
+    """Directions of each slice off by half the last digit: one volume, every voxel within a quarter
+    of a pixel.
+    """
     affine = turned(AXIAL, (9, -5, 12))
     datasets = single_frames(voxels(), affine)
     chance = np.random.default_rng(digits)
     for dataset in datasets:
         exact = np.array(dataset.ImageOrientationPatient, dtype=float)
-        dataset.ImageOrientationPatient = list(np.round(exact + chance.uniform(-0.5, 0.5, 6) * 10.0**-digits, digits))
+        dataset.ImageOrientationPatient = list(
+            np.round(exact + chance.uniform(-0.5, 0.5, 6) * 10.0**-digits, digits)
+        )
     volume = read_dicom(save_all(datasets, tmp_path))
-    corners = np.array([[*corner, 1] for corner in itertools.product(*[(0, n - 1) for n in volume.shape])])
+    corners = np.array(
+        [[*corner, 1] for corner in itertools.product(*[(0, n - 1) for n in volume.shape])]
+    )
     difference = (volume.affine - affine) @ corners.T
     assert np.abs(difference).max() < 0.25 * min(volume.spacing)
     np.testing.assert_array_equal(volume.data, voxels())
@@ -345,6 +395,10 @@ def test_the_order_of_files_does_not_matter(tmp_path: Path, order: str) -> None:
     changes: dict[str, Callable[[list[Dataset]], object]] = {
         "reversed": lambda datasets: datasets.reverse(),
         "shuffled": lambda datasets: np.random.default_rng(0).shuffle(datasets),
-        "numbers that mislead": lambda datasets: [setattr(d, "InstanceNumber", (7 * n) % 6) for n, d in enumerate(datasets)],
+        "numbers that mislead": lambda datasets: [
+            setattr(d, "InstanceNumber", (7 * n) % 6) for n, d in enumerate(datasets)
+        ],
     }
-    assert_same_in_patient_space(read_dicom(write_series(tmp_path, changes[order])), voxels(), AXIAL)
+    assert_same_in_patient_space(
+        read_dicom(write_series(tmp_path, changes[order])), voxels(), AXIAL
+    )

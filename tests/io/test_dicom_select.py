@@ -16,12 +16,22 @@ from mmccd.io.dicom.select import FLAIR, OTHER, UNKNOWN, choose, contrast
 
 CORONAL = AXIAL[:, [0, 2, 1, 3]]
 SAGITTAL = AXIAL[:, [1, 2, 0, 3]]
-NO_TIMES = {"RepetitionTime": None, "EchoTime": None, "InversionTime": None, "ScanningSequence": None}
+NO_TIMES = {
+    "RepetitionTime": None,
+    "EchoTime": None,
+    "InversionTime": None,
+    "ScanningSequence": None,
+}
 FLAIR_TIMES = {"RepetitionTime": 9000.0, "EchoTime": 120.0, "InversionTime": 2500.0}
 
 
 def add(
-    folder: Path, number: int, description: str = "", shape: tuple[int, int, int] = (6, 5, 6), affine: Any = AXIAL, **header: object
+    folder: Path,
+    number: int,
+    description: str = "",
+    shape: tuple[int, int, int] = (6, 5, 6),
+    affine: Any = AXIAL,
+    **header: object,
 ) -> str:
     """A series in a subfolder; returns its UID."""
     uid = f"1.2.3.{number}"
@@ -78,23 +88,33 @@ def test_contrast(tmp_path: Path, description: str, times: dict[str, Any], kind:
 
 
 class TestRank:
-    """Of several FLAIR series; the one that should win has the larger number, so that the order of numbers does not decide."""
+    """Of several FLAIR series; the one that should win has the larger number, so that the order of
+    numbers does not decide.
+    """
 
     @pytest.mark.parametrize(
         ("worse", "better"),
         [
-            pytest.param({"description": "flair", **NO_TIMES}, {"description": "flair"}, id="name and times"),
             pytest.param(
-                {"affine": SAGITTAL @ [[1, 0, 0, 0], [0, 1, 0, 0], [0, 0, 6, 0], [0, 0, 0, 1]]}, {}, id="axial before thick sagittal"
+                {"description": "flair", **NO_TIMES}, {"description": "flair"}, id="name and times"
             ),
             pytest.param(
-                {"affine": CORONAL @ [[1, 0, 0, 0], [0, 1, 0, 0], [0, 0, 4, 0], [0, 0, 0, 1]]}, {"affine": SAGITTAL}, id="thin before thick"
+                {"affine": SAGITTAL @ [[1, 0, 0, 0], [0, 1, 0, 0], [0, 0, 6, 0], [0, 0, 0, 1]]},
+                {},
+                id="axial before thick sagittal",
+            ),
+            pytest.param(
+                {"affine": CORONAL @ [[1, 0, 0, 0], [0, 1, 0, 0], [0, 0, 4, 0], [0, 0, 0, 1]]},
+                {"affine": SAGITTAL},
+                id="thin before thick",
             ),
             pytest.param({"affine": SAGITTAL}, {}, id="axial before thin sagittal"),
             pytest.param({"shape": (6, 5, 4)}, {"shape": (6, 5, 7)}, id="more slices"),
         ],
     )
-    def test_the_better_one(self, tmp_path: Path, worse: dict[str, Any], better: dict[str, Any]) -> None:
+    def test_the_better_one(
+        self, tmp_path: Path, worse: dict[str, Any], better: dict[str, Any]
+    ) -> None:
         add(tmp_path, 1, **{"description": "flair", **worse})
         uid = add(tmp_path, 2, **{"description": "flair", **better})
         choice = choose(scan(tmp_path), tmp_path)
@@ -131,7 +151,12 @@ class TestErrors:
         with pytest.raises(UnsuitableInputError) as caught:
             choose(scan(tmp_path), tmp_path)
         message = str(caught.value)
-        for words in ('series 1 "localizer" (UID 1.2.3.1): a localiser', "not FLAIR (named t1)", "modality CT", "--series UID"):
+        for words in (
+            'series 1 "localizer" (UID 1.2.3.1): a localiser',
+            "not FLAIR (named t1)",
+            "modality CT",
+            "--series UID",
+        ):
             assert words in message
         assert "\n" not in message
 

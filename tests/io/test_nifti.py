@@ -19,7 +19,9 @@ from mmccd.core.volume import Volume
 from mmccd.io.nifti import is_nifti_name, read_nifti, write_nifti
 
 SHAPE = (6, 5, 4)
-OBLIQUE = np.array([[0.0, -1.1, 0.3, 12.5], [0.9, 0.1, 0.2, -7.0], [0.1, 0.0, 4.8, 33.0], [0.0, 0.0, 0.0, 1.0]])
+OBLIQUE = np.array(
+    [[0.0, -1.1, 0.3, 12.5], [0.9, 0.1, 0.2, -7.0], [0.1, 0.0, 4.8, 33.0], [0.0, 0.0, 0.0, 1.0]]
+)
 RGB = np.dtype([("R", "u1"), ("G", "u1"), ("B", "u1")])
 
 
@@ -36,7 +38,12 @@ def save(
 ) -> Path:
     """Write with nibabel alone."""
     stored = values().astype(np.float32) if data is None else data
-    nib.save(nib.Nifti1Image(stored, affine, header, dtype=stored.dtype if stored.dtype.fields is None else None), path)
+    nib.save(
+        nib.Nifti1Image(
+            stored, affine, header, dtype=stored.dtype if stored.dtype.fields is None else None
+        ),
+        path,
+    )
     return path
 
 
@@ -123,7 +130,9 @@ def test_a_header_without_orientation_is_noted(tmp_path: Path) -> None:
 
 
 def test_names() -> None:
-    assert all(is_nifti_name(Path(name)) for name in ("a.nii", "a.nii.gz", "A.NII.GZ", "dir/a.b.nii"))
+    assert all(
+        is_nifti_name(Path(name)) for name in ("a.nii", "a.nii.gz", "A.NII.GZ", "dir/a.b.nii")
+    )
     assert not any(is_nifti_name(Path(name)) for name in ("a.gz", "nii", "a.nii.zip", "a.dcm"))
 
 
@@ -171,29 +180,95 @@ REFUSED: list[tuple[str, str, Callable[[Path], Path], type[MmccdError]]] = [
     ("only the header's first bytes", "image.nii", lambda path: truncated(path, 0.001), InputError),
     ("all but the checksum", "image.nii.gz", lambda path: truncated(path, 0.99999), InputError),
     ("flipped byte", "image.nii.gz", flipped, InputError),
-    ("MGH", "image.mgz", lambda path: nib.save(nib.MGHImage(values().astype(np.float32), OBLIQUE), path) or path, InputError),
-    ("two volumes", "image.nii", lambda path: save(path, np.zeros((*SHAPE, 2), dtype=np.float32)), UnsuitableInputError),
-    ("five dimensions", "image.nii", lambda path: save(path, np.zeros((*SHAPE, 1, 3), dtype=np.float32)), UnsuitableInputError),
-    ("one plane", "image.nii", lambda path: save(path, np.zeros((30, 30), dtype=np.float32)), UnsuitableInputError),
-    ("two slices", "image.nii", lambda path: save(path, np.zeros((30, 30, 2), dtype=np.float32)), UnsuitableInputError),
-    ("two rows", "image.nii", lambda path: save(path, np.zeros((30, 2, 30), dtype=np.float32)), UnsuitableInputError),
-    ("colour", "image.nii", lambda path: save(path, np.zeros(SHAPE, dtype=RGB)), UnsuitableInputError),
-    ("complex", "image.nii", lambda path: save(path, np.zeros(SHAPE, dtype=np.complex64)), UnsuitableInputError),
-    ("singular affine", "image.nii", lambda path: patched(path, 296, struct.pack("<4f", 0, 0, 0, 0)), UnsuitableInputError),
+    (
+        "MGH",
+        "image.mgz",
+        lambda path: nib.save(nib.MGHImage(values().astype(np.float32), OBLIQUE), path) or path,
+        InputError,
+    ),
+    (
+        "two volumes",
+        "image.nii",
+        lambda path: save(path, np.zeros((*SHAPE, 2), dtype=np.float32)),
+        UnsuitableInputError,
+    ),
+    (
+        "five dimensions",
+        "image.nii",
+        lambda path: save(path, np.zeros((*SHAPE, 1, 3), dtype=np.float32)),
+        UnsuitableInputError,
+    ),
+    (
+        "one plane",
+        "image.nii",
+        lambda path: save(path, np.zeros((30, 30), dtype=np.float32)),
+        UnsuitableInputError,
+    ),
+    (
+        "two slices",
+        "image.nii",
+        lambda path: save(path, np.zeros((30, 30, 2), dtype=np.float32)),
+        UnsuitableInputError,
+    ),
+    (
+        "two rows",
+        "image.nii",
+        lambda path: save(path, np.zeros((30, 2, 30), dtype=np.float32)),
+        UnsuitableInputError,
+    ),
+    (
+        "colour",
+        "image.nii",
+        lambda path: save(path, np.zeros(SHAPE, dtype=RGB)),
+        UnsuitableInputError,
+    ),
+    (
+        "complex",
+        "image.nii",
+        lambda path: save(path, np.zeros(SHAPE, dtype=np.complex64)),
+        UnsuitableInputError,
+    ),
+    (
+        "singular affine",
+        "image.nii",
+        lambda path: patched(path, 296, struct.pack("<4f", 0, 0, 0, 0)),
+        UnsuitableInputError,
+    ),
     (
         "parallel axes",
         "image.nii",
         lambda path: patched(path, 280, struct.pack("<8f", *[1, 1, 0, 0] * 2)),
         UnsuitableInputError,
     ),
-    ("affine of zeros", "image.nii", lambda path: patched(path, 280, struct.pack("<12f", *[0] * 12)), UnsuitableInputError),
-    ("affine with NaN", "image.nii", lambda path: patched(path, 280, struct.pack("<f", float("nan"))), UnsuitableInputError),
-    ("unknown type", "image.nii", lambda path: patched(path, 70, struct.pack("<h", 77)), InputError),
+    (
+        "affine of zeros",
+        "image.nii",
+        lambda path: patched(path, 280, struct.pack("<12f", *[0] * 12)),
+        UnsuitableInputError,
+    ),
+    (
+        "affine with NaN",
+        "image.nii",
+        lambda path: patched(path, 280, struct.pack("<f", float("nan"))),
+        UnsuitableInputError,
+    ),
+    (
+        "unknown type",
+        "image.nii",
+        lambda path: patched(path, 70, struct.pack("<h", 77)),
+        InputError,
+    ),
 ]
 
 
-@pytest.mark.parametrize(("name", "make", "error"), [case[1:] for case in REFUSED], ids=[f"{case[0]}, {case[1]}" for case in REFUSED])
-def test_refusals(tmp_path: Path, name: str, make: Callable[[Path], Path], error: type[MmccdError]) -> None:
+@pytest.mark.parametrize(
+    ("name", "make", "error"),
+    [case[1:] for case in REFUSED],
+    ids=[f"{case[0]}, {case[1]}" for case in REFUSED],
+)
+def test_refusals(
+    tmp_path: Path, name: str, make: Callable[[Path], Path], error: type[MmccdError]
+) -> None:
     path = make(tmp_path / name)
     with pytest.raises(error) as caught:
         read_nifti(path)

@@ -31,7 +31,18 @@ class Cohort:
         return self.folder / "results"
 
     def words(self, *more: str) -> list[str]:
-        always = ["--output", str(self.output), "--bundles", str(self.bundles), "--preset", "fast", "--device", "cpu", "--threshold", "0.7"]
+        always = [
+            "--output",
+            str(self.output),
+            "--bundles",
+            str(self.bundles),
+            "--preset",
+            "fast",
+            "--device",
+            "cpu",
+            "--threshold",
+            "0.7",
+        ]
         return ["predict", str(self.scans), *always, *more]
 
     def start(self, *more: str) -> subprocess.Popen[str]:

@@ -58,7 +58,10 @@ class TestOneInput:
         touch(*(tmp_path / "A" / f"A_{name}.nii.gz" for name in ("flair", "t1", "brain")))
         (source,), is_cohort = find_sources([str(tmp_path / "A")], "flair")
         assert not is_cohort
-        assert (source.path.name, source.brain) == ("A_flair.nii.gz", tmp_path / "A" / "A_brain.nii.gz")
+        assert (source.path.name, source.brain) == (
+            "A_flair.nii.gz",
+            tmp_path / "A" / "A_brain.nii.gz",
+        )
 
     def test_a_pattern_with_one_match(self, tmp_path: Path) -> None:
         touch(tmp_path / "a.nii")
@@ -72,7 +75,10 @@ class TestOneInput:
 class TestCohort:
     def test_several_files(self, tmp_path: Path) -> None:
         touch(tmp_path / "b.nii", tmp_path / "a.nii")
-        assert found(tmp_path / "b.nii", tmp_path / "a.nii") == ([("b", "b.nii"), ("a", "a.nii")], True)
+        assert found(tmp_path / "b.nii", tmp_path / "a.nii") == (
+            [("b", "b.nii"), ("a", "a.nii")],
+            True,
+        )
 
     def test_a_pattern(self, tmp_path: Path) -> None:
         touch(tmp_path / "x" / "b.nii", tmp_path / "y" / "a.nii.gz", tmp_path / "y" / "notes.txt")
@@ -83,7 +89,11 @@ class TestCohort:
             find_sources([str(tmp_path / "*.nii")], "flair")
 
     def test_brats_layout_and_studies(self, tmp_path: Path) -> None:
-        touch(tmp_path / "A" / "A_flair.nii.gz", tmp_path / "B" / "B-t2f.nii.gz", tmp_path / "C" / "C_t1.nii.gz")
+        touch(
+            tmp_path / "A" / "A_flair.nii.gz",
+            tmp_path / "B" / "B-t2f.nii.gz",
+            tmp_path / "C" / "C_t1.nii.gz",
+        )
         study(tmp_path / "Mustermann" / "deep")
         expected = [("A", "A_flair.nii.gz"), ("B", "B-t2f.nii.gz"), ("Mustermann", "Mustermann")]
         assert found(tmp_path) == (expected, True)
@@ -94,11 +104,18 @@ class TestCohort:
         assert found(tmp_path) == ([("a", "a"), ("b", "b")], True)
 
     def test_files_in_a_folder(self, tmp_path: Path) -> None:
-        touch(tmp_path / "a.nii.gz", tmp_path / "b.nii", tmp_path / "._b.nii", tmp_path / "notes.txt")
+        touch(
+            tmp_path / "a.nii.gz", tmp_path / "b.nii", tmp_path / "._b.nii", tmp_path / "notes.txt"
+        )
         assert found(tmp_path) == ([("a", "a.nii.gz"), ("b", "b.nii")], True)
 
     def test_only_flair_where_some_say_so(self, tmp_path: Path) -> None:
-        touch(*(tmp_path / f"{name}.nii.gz" for name in ("a_flair", "a_t1", "b-t2f", "a_flair_brainmask")))
+        touch(
+            *(
+                tmp_path / f"{name}.nii.gz"
+                for name in ("a_flair", "a_t1", "b-t2f", "a_flair_brainmask")
+            )
+        )
         assert found(tmp_path) == ([("a_flair", "a_flair.nii.gz"), ("b-t2f", "b-t2f.nii.gz")], True)
 
     def test_a_datalist(self, tmp_path: Path) -> None:
@@ -107,9 +124,10 @@ class TestCohort:
         (tmp_path / "list.json").write_text(json.dumps({"test": [entry]}))
         sources, is_cohort = find_sources([str(tmp_path / "list.json")], "flair")
         assert is_cohort
-        assert [(source.name, source.path.name, source.brain and source.brain.name) for source in sources] == [
-            ("one", "x.nii.gz", "m.nii.gz")
-        ]
+        assert [
+            (source.name, source.path.name, source.brain and source.brain.name)
+            for source in sources
+        ] == [("one", "x.nii.gz", "m.nii.gz")]
 
     def test_cases_without_flair(self, tmp_path: Path) -> None:
         touch(tmp_path / "A" / "A_t1.nii.gz")
@@ -119,17 +137,29 @@ class TestCohort:
 
 class TestNames:
     def test_each_once_with_a_name_of_its_own(self, tmp_path: Path) -> None:
-        paths = [tmp_path / part for part in ("x/head.nii", "y/head.nii.gz", "z/HEAD.nii", "x/../x/head.nii")]
+        paths = [
+            tmp_path / part
+            for part in ("x/head.nii", "y/head.nii.gz", "z/HEAD.nii", "x/../x/head.nii")
+        ]
         touch(*paths)
         names = [name for name, _ in found(*paths)[0]]
         assert names == ["head", "head-2", "HEAD-3"]
 
     def test_no_name_is_a_file_of_the_cohort(self) -> None:
-        assert [source.name for source in unique([Source(Path("cohort.nii"), "cohort")])] == ["cohort-2"]
+        assert [source.name for source in unique([Source(Path("cohort.nii"), "cohort")])] == [
+            "cohort-2"
+        ]
 
     @pytest.mark.parametrize(
         ("name", "safe"),
-        [("..", "case"), ("-rf", "rf"), ("a b/c", "a_b_c"), ("Gehirn-Ü", "Gehirn-Ü"), (".hidden", "hidden"), ("=1+1", "1_1")],
+        [
+            ("..", "case"),
+            ("-rf", "rf"),
+            ("a b/c", "a_b_c"),
+            ("Gehirn-Ü", "Gehirn-Ü"),
+            (".hidden", "hidden"),
+            ("=1+1", "1_1"),
+        ],
     )
     def test_safe(self, name: str, safe: str) -> None:
         assert safe_name(name) == safe

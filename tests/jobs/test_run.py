@@ -66,7 +66,9 @@ def test_what_makes_a_case_run_again(cohort: Cohort, capsys: pytest.CaptureFixtu
     assert cli.run(cohort.words("--seed", "1")) == 5, "another input"
     assert "other: input" in capsys.readouterr().err
     (folder / "report.json").unlink()
-    assert cli.run(cohort.words("--seed", "1")) == 0, "what is not complete is made again, without --force"
+    assert cli.run(cohort.words("--seed", "1")) == 0, (
+        "what is not complete is made again, without --force"
+    )
     assert states(cohort) == {"healthy": ("done", 0)}
     (folder / "segmentation.nii.gz").unlink()
     assert cli.run(cohort.words("--seed", "1", "--force")) == 0
@@ -118,12 +120,18 @@ def test_a_defect_does_not_stop_the_others(cohort: Cohort, monkeypatch: pytest.M
 def test_ended_from_outside(cohort: Cohort, number: signal.Signals, code: int) -> None:
     """What is complete stays, nothing half-written; the account says so."""
     for copy in range(6):
-        (cohort.scans / f"more{copy}.nii.gz").write_bytes((cohort.scans / "lesion.nii.gz").read_bytes())
+        (cohort.scans / f"more{copy}.nii.gz").write_bytes(
+            (cohort.scans / "lesion.nii.gz").read_bytes()
+        )
     process = cohort.start()
     try:
         deadline = time.monotonic() + 300
         # The second case's folder: then the first is complete, and in the account.
-        while not (cohort.output / "lesion").exists() and process.poll() is None and time.monotonic() < deadline:
+        while (
+            not (cohort.output / "lesion").exists()
+            and process.poll() is None
+            and time.monotonic() < deadline
+        ):
             time.sleep(0.02)
         process.send_signal(number)
         _, errors = process.communicate(timeout=120)
@@ -143,7 +151,12 @@ def test_ended_from_outside(cohort: Cohort, number: signal.Signals, code: int) -
 class TestAccount:
     def test_worst_code(self) -> None:
         codes = (0, 4, 3, 7)
-        made = Account([Outcome(number, str(number), "failed" if code else "done", code) for number, code in enumerate(codes)])
+        made = Account(
+            [
+                Outcome(number, str(number), "failed" if code else "done", code)
+                for number, code in enumerate(codes)
+            ]
+        )
         assert made.exit_code == 7
         assert made.as_dict()["status"] == "failed"
 
@@ -156,4 +169,7 @@ class TestAccount:
         path = tmp_path / "Mustermann"
         task = Task(3, Source(path, "Mustermann", None, True), tmp_path / "out" / "Mustermann")
         outcome = task.failed(4, f"{path}: no series\nin {task.output}")
-        assert (outcome.name, outcome.error) == ("DICOM study 3", "DICOM study 3: no series in DICOM study 3")
+        assert (outcome.name, outcome.error) == (
+            "DICOM study 3",
+            "DICOM study 3: no series in DICOM study 3",
+        )

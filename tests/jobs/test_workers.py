@@ -1,4 +1,6 @@
-"""mmccd.jobs.workers: several processes give what one gives, and survive that one of them is killed."""
+"""mmccd.jobs.workers: several processes give what one gives, and survive that one of them is
+killed.
+"""
 
 from __future__ import annotations
 
@@ -30,9 +32,17 @@ PATIENCE_S = 500
 def wait_for_work(cohort: Cohort, main: psutil.Process) -> list[psutil.Process]:
     """The worker processes, once both of them are in the midst of a case."""
     deadline = time.monotonic() + PATIENCE_S
-    while len(list(cohort.output.glob("*/.mmccd_staging"))) < 2 and main.is_running() and time.monotonic() < deadline:
+    while (
+        len(list(cohort.output.glob("*/.mmccd_staging"))) < 2
+        and main.is_running()
+        and time.monotonic() < deadline
+    ):
         time.sleep(0.02)
-    return [child for child in main.children(recursive=True) if "spawn_main" in " ".join(child.cmdline())]
+    return [
+        child
+        for child in main.children(recursive=True)
+        if "spawn_main" in " ".join(child.cmdline())
+    ]
 
 
 def test_two_workers_of_which_one_is_killed(cohort: Cohort) -> None:
@@ -49,15 +59,27 @@ def test_two_workers_of_which_one_is_killed(cohort: Cohort) -> None:
     assert process.returncode == 3, errors
     assert "2 done, 1 failed" in output
     cases = json.loads((cohort.output / "cohort.json").read_text())["cases"]
-    assert [(case["name"], case["exit_code"]) for case in cases] == [("bad", 3), ("healthy", 0), ("lesion", 0)]
-    assert all(line.startswith(("INFO mmccd", "mmccd: bad")) for line in errors.splitlines()), errors
+    assert [(case["name"], case["exit_code"]) for case in cases] == [
+        ("bad", 3),
+        ("healthy", 0),
+        ("lesion", 0),
+    ]
+    assert all(line.startswith(("INFO mmccd", "mmccd: bad")) for line in errors.splitlines()), (
+        errors
+    )
     assert not list(cohort.output.rglob(".*"))
     alone = cohort.folder / "alone"
-    words = [str(alone) if word == str(cohort.output) else word for word in cohort.words("--threads", "1")]
+    words = [
+        str(alone) if word == str(cohort.output) else word
+        for word in cohort.words("--threads", "1")
+    ]
     assert cli.run(words) == 3
     for name in ("healthy", "lesion"):
         for image in ("anomaly_map", "segmentation", "brain_mask"):
-            found, expected = (nib.load(folder / name / f"{image}.nii.gz").get_fdata() for folder in (cohort.output, alone))
+            found, expected = (
+                nib.load(folder / name / f"{image}.nii.gz").get_fdata()
+                for folder in (cohort.output, alone)
+            )
             assert np.array_equal(found, expected)
             assert expected.any()
 
@@ -125,7 +147,9 @@ def test_other_versions_and_weights_are_refused(shared_bundles: Path) -> None:
     options = Options(str(shared_bundles), preset="fast", device="cpu", threshold=0.5)
     weights = workers._weights(options)
     good = workers.Order(options, 1, {}, False, workers.mmccd.__version__, weights)
-    assert workers._pipeline(good, "a") is workers._pipeline(good, "a"), "the models are loaded once"
+    assert workers._pipeline(good, "a") is workers._pipeline(good, "a"), (
+        "the models are loaded once"
+    )
     workers._PIPELINES.clear()
     with pytest.raises(UsageError, match="expected 0.0"):
         workers._pipeline(workers.replace(good, version="0.0"), "a")
@@ -148,18 +172,25 @@ def test_each_worker_takes_its_own_gpu(name: str, worker: int, count: int, devic
     assert workers.worker_device(name, worker, count) == device
 
 
-@pytest.mark.parametrize(("address", "machine"), [("tcp://10.0.0.2:4567", "10.0.0.2"), ("tls://[::1]:99", "[::1]")])
+@pytest.mark.parametrize(
+    ("address", "machine"), [("tcp://10.0.0.2:4567", "10.0.0.2"), ("tls://[::1]:99", "[::1]")]
+)
 def test_machine(address: str, machine: str) -> None:
     assert workers._machine(address) == machine
 
 
-def test_no_scheduler_answers(cohort: Cohort, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_no_scheduler_answers(
+    cohort: Cohort, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     monkeypatch.setattr(workers, "CONNECT_S", 0.5)
     assert cli.run(cohort.words("--scheduler", "tcp://127.0.0.1:9")) == 2
     assert "no Dask scheduler answers" in capsys.readouterr().err
     assert not (cohort.output / "healthy").exists()
 
 
-@pytest.mark.parametrize("flags", [("--workers", "0"), ("--threads", "0"), ("--workers", "2", "--scheduler", "tcp://x:1")])
+@pytest.mark.parametrize(
+    "flags",
+    [("--workers", "0"), ("--threads", "0"), ("--workers", "2", "--scheduler", "tcp://x:1")],
+)
 def test_wrong_usage(cohort: Cohort, flags: tuple[str, ...]) -> None:
     assert cli.run(cohort.words(*flags)) == 2

@@ -105,7 +105,9 @@ def test_histogram_knows_the_order_alone(image: Tensor, brain: Tensor) -> None:
     """Any change of contrast that keeps the order keeps the map, slice by slice."""
     scorer = HistogramScorer()
     changed = image.exp() * torch.tensor([1.0, 2.0, 3.0, 4.0, 5.0])[:, None, None, None]
-    assert torch.equal(scorer.score(changed, brain).anomaly[brain], scorer.score(image, brain).anomaly[brain])
+    assert torch.equal(
+        scorer.score(changed, brain).anomaly[brain], scorer.score(image, brain).anomaly[brain]
+    )
 
 
 def test_reconstruction_error(image: Tensor, brain: Tensor) -> None:
@@ -116,7 +118,9 @@ def test_reconstruction_error(image: Tensor, brain: Tensor) -> None:
 
 
 def test_two_translators(image: Tensor, brain: Tensor) -> None:
-    result = TranslationCycleScorer(Function(lambda x: 3 * x), Function(lambda y: y + 1), CPU, 2).score(image, brain)
+    result = TranslationCycleScorer(
+        Function(lambda x: 3 * x), Function(lambda y: y + 1), CPU, 2
+    ).score(image, brain)
     assert torch.allclose(result.imagined[brain], 3 * image[brain])
     assert torch.allclose(result.returned[brain], 3 * image[brain] + 1)
     assert torch.allclose(result.anomaly[brain], (2 * image[brain] + 1).abs(), atol=1e-5)
@@ -151,9 +155,13 @@ class TestPartialDiffusion:
         assert times == [249, 199, 149, 99, 49]
 
     def test_noise_belongs_to_the_slice(self, image: Tensor, brain: Tensor) -> None:
-        """Batches of any size, and a volume of which some slices are skipped, see the same noise."""
+        """Batches of any size, and a volume of which some slices are skipped, see the same
+        noise.
+        """
         network = Function(lambda x, t: torch.zeros_like(x))
-        inferer = PartialDiffusionInferer(MaskedDiffusionScheduler(prediction_type="epsilon"), 250, 2, seed=7)
+        inferer = PartialDiffusionInferer(
+            MaskedDiffusionScheduler(prediction_type="epsilon"), 250, 2, seed=7
+        )
         whole = DiffusionScorer(inferer, network, CPU, 5).score(image, brain).anomaly
         parts = DiffusionScorer(inferer, network, CPU, 1).score(image, brain).anomaly
         some = brain.clone()
@@ -161,8 +169,12 @@ class TestPartialDiffusion:
         last = DiffusionScorer(inferer, network, CPU, 5).score(image, some).anomaly
         assert torch.allclose(whole[brain], parts[brain])
         assert torch.allclose(whole[some], last[some])
-        other = PartialDiffusionInferer(MaskedDiffusionScheduler(prediction_type="epsilon"), 250, 2, seed=8)
-        assert not torch.allclose(DiffusionScorer(other, network, CPU, 5).score(image, brain).anomaly[brain], whole[brain])
+        other = PartialDiffusionInferer(
+            MaskedDiffusionScheduler(prediction_type="epsilon"), 250, 2, seed=8
+        )
+        assert not torch.allclose(
+            DiffusionScorer(other, network, CPU, 5).score(image, brain).anomaly[brain], whole[brain]
+        )
 
     @pytest.mark.parametrize(("level", "steps"), [(0, 1), (1001, 10), (10, 11), (10, 0)])
     def test_refused(self, level: int, steps: int) -> None:
@@ -171,7 +183,9 @@ class TestPartialDiffusion:
 
 
 def test_masked_translation_in_the_cycle() -> None:
-    """The cycle with a translator h in the place of f: the mean of |x - g(h(x under noise))| over the strips that cover a voxel."""
+    """The cycle with a translator h in the place of f: the mean of |x - g(h(x under noise))| over
+    the strips that cover a voxel.
+    """
     torch.manual_seed(0)
     translator = MaskedTranslator(in_channels=1, **TINY).eval()
     for parameter in translator.parameters():
@@ -180,7 +194,11 @@ def test_masked_translation_in_the_cycle() -> None:
     image = torch.randn(2, 1, 32, 32)
     settings = CycleSettings(steps=1, stride=16)
     inferer = MaskedCycleInferer(MaskedDiffusionScheduler(), settings, 8, seed=3)
-    found = CycleScorer(inferer, translator, backward, CPU).score(image, torch.ones_like(image, dtype=torch.bool)).anomaly
+    found = (
+        CycleScorer(inferer, translator, backward, CPU)
+        .score(image, torch.ones_like(image, dtype=torch.bool))
+        .anomaly
+    )
     numbers, total, count = torch.arange(2), torch.zeros_like(image), torch.zeros_like(image)
     for index, mask in enumerate(settings.masks((32, 32))):
         noise = normal_noise(3, numbers, torch.full_like(numbers, index), 0, CONDITION, (32, 32))

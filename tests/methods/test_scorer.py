@@ -51,20 +51,31 @@ def assert_same(first: CycleResult, second: CycleResult) -> None:
 
 
 @pytest.mark.parametrize("devices", [1, 2, 3, 9])
-def test_several_devices_give_the_map_of_one(devices: int, image: Tensor, brain: Tensor, tiny_networks: dict[str, TranslationUNet]) -> None:
+def test_several_devices_give_the_map_of_one(
+    devices: int, image: Tensor, brain: Tensor, tiny_networks: dict[str, TranslationUNet]
+) -> None:
     expected = scorer(tiny_networks).score(image, brain)
     found = ParallelScorer(tuple(scorer(tiny_networks) for _ in range(devices))).score(image, brain)
     assert bool(expected.anomaly.nan_to_num().flatten(1).any(1)[1:6].all())
     assert_same(found, expected)
 
 
-def test_the_same_map_every_time(image: Tensor, brain: Tensor, tiny_networks: dict[str, TranslationUNet]) -> None:
-    first, second = (ParallelScorer((scorer(tiny_networks), scorer(tiny_networks))).score(image, brain) for _ in range(2))
+def test_the_same_map_every_time(
+    image: Tensor, brain: Tensor, tiny_networks: dict[str, TranslationUNet]
+) -> None:
+    first, second = (
+        ParallelScorer((scorer(tiny_networks), scorer(tiny_networks))).score(image, brain)
+        for _ in range(2)
+    )
     for field in fields(CycleResult):
-        assert torch.equal(getattr(first, field.name).nan_to_num(), getattr(second, field.name).nan_to_num())
+        assert torch.equal(
+            getattr(first, field.name).nan_to_num(), getattr(second, field.name).nan_to_num()
+        )
 
 
-def test_work_is_shared_between_threads(image: Tensor, brain: Tensor, tiny_networks: dict[str, TranslationUNet]) -> None:
+def test_work_is_shared_between_threads(
+    image: Tensor, brain: Tensor, tiny_networks: dict[str, TranslationUNet]
+) -> None:
     passes: dict[int, int] = {}
 
     class Counting(nn.Module):
@@ -75,22 +86,34 @@ def test_work_is_shared_between_threads(image: Tensor, brain: Tensor, tiny_netwo
 
     brain[1:3] = False
     brain[2] = brain[3]  # four equal slices
-    ParallelScorer((scorer(tiny_networks, Counting()), scorer(tiny_networks, Counting()))).score(image, brain)
+    ParallelScorer((scorer(tiny_networks, Counting()), scorer(tiny_networks, Counting()))).score(
+        image, brain
+    )
     assert len(passes) == 2
-    assert max(passes.values()) <= 2 * min(passes.values()), "equal but for slices that a second round skips"
+    assert max(passes.values()) <= 2 * min(passes.values()), (
+        "equal but for slices that a second round skips"
+    )
 
 
-def test_no_brain_at_all(image: Tensor, brain: Tensor, tiny_networks: dict[str, TranslationUNet]) -> None:
-    found = ParallelScorer((scorer(tiny_networks), scorer(tiny_networks))).score(image, torch.zeros_like(brain))
+def test_no_brain_at_all(
+    image: Tensor, brain: Tensor, tiny_networks: dict[str, TranslationUNet]
+) -> None:
+    found = ParallelScorer((scorer(tiny_networks), scorer(tiny_networks))).score(
+        image, torch.zeros_like(brain)
+    )
     assert bool(found.anomaly.isnan().all())
     assert not found.coverage.any()
 
 
-def test_progress_is_that_of_the_whole(image: Tensor, brain: Tensor, tiny_networks: dict[str, TranslationUNet]) -> None:
+def test_progress_is_that_of_the_whole(
+    image: Tensor, brain: Tensor, tiny_networks: dict[str, TranslationUNet]
+) -> None:
     alone: list[tuple[int, int]] = []
     shared: list[tuple[int, int]] = []
     scorer(tiny_networks).score(image, brain, lambda done, total: alone.append((done, total)))
-    ParallelScorer((scorer(tiny_networks), scorer(tiny_networks))).score(image, brain, lambda done, total: shared.append((done, total)))
+    ParallelScorer((scorer(tiny_networks), scorer(tiny_networks))).score(
+        image, brain, lambda done, total: shared.append((done, total))
+    )
     assert {total for _, total in shared} == {total for _, total in alone}
     done = [value for value, _ in shared]
     assert done == sorted(done)
@@ -100,10 +123,14 @@ def test_progress_is_that_of_the_whole(image: Tensor, brain: Tensor, tiny_networ
 
 def test_cancelled(image: Tensor, brain: Tensor, tiny_networks: dict[str, TranslationUNet]) -> None:
     with pytest.raises(CancelledError):
-        ParallelScorer((scorer(tiny_networks), scorer(tiny_networks))).score(image, brain, cancelled=lambda: True)
+        ParallelScorer((scorer(tiny_networks), scorer(tiny_networks))).score(
+            image, brain, cancelled=lambda: True
+        )
 
 
-def test_an_error_on_one_device_ends_the_others(image: Tensor, brain: Tensor, tiny_networks: dict[str, TranslationUNet]) -> None:
+def test_an_error_on_one_device_ends_the_others(
+    image: Tensor, brain: Tensor, tiny_networks: dict[str, TranslationUNet]
+) -> None:
     broken = threading.Event()
     batches: list[int] = []
 
@@ -120,8 +147,12 @@ def test_an_error_on_one_device_ends_the_others(image: Tensor, brain: Tensor, ti
             return x[:, :1]
 
     with pytest.raises(RuntimeError, match="out of memory"):
-        ParallelScorer((scorer(tiny_networks, Broken()), scorer(tiny_networks, Waiting()))).score(image, brain)
-    assert sum(batches) < 2 * scorer(tiny_networks).inferer.count(brain) / 4, "the other device stopped long before its end"
+        ParallelScorer((scorer(tiny_networks, Broken()), scorer(tiny_networks, Waiting()))).score(
+            image, brain
+        )
+    assert sum(batches) < 2 * scorer(tiny_networks).inferer.count(brain) / 4, (
+        "the other device stopped long before its end"
+    )
 
 
 def test_refuses_no_scorer() -> None:

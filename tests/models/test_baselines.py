@@ -1,4 +1,6 @@
-"""mmccd.models.baselines: shapes, settings that build the network again, and what training mode of the VAE returns."""
+"""mmccd.models.baselines: shapes, settings that build the network again, and what training mode of
+the VAE returns.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +11,13 @@ import torch
 from tests.conftest import TINY
 from torch.distributions import Normal, kl_divergence
 
-from mmccd.models.baselines import NETWORKS, AutoEncoderNetwork, DenoisingUNet, MaskedTranslator, VariationalNetwork
+from mmccd.models.baselines import (
+    NETWORKS,
+    AutoEncoderNetwork,
+    DenoisingUNet,
+    MaskedTranslator,
+    VariationalNetwork,
+)
 
 SMALL: dict[str, dict[str, Any]] = {
     "ae": {"factor": 8, "channels": [8, 4], "strides": [1, 2]},
@@ -39,7 +47,10 @@ def test_published_sizes_see_the_whole_slice(make: type[torch.nn.Module]) -> Non
     torch.manual_seed(0)
     network = make()
     network(torch.randn(2, 1, 128, 128)).square().mean().backward()
-    assert all(parameter.grad is not None and parameter.grad.isfinite().all() for parameter in network.parameters())
+    assert all(
+        parameter.grad is not None and parameter.grad.isfinite().all()
+        for parameter in network.parameters()
+    )
 
 
 class TestVariational:
@@ -48,8 +59,12 @@ class TestVariational:
         network = VariationalNetwork(**SMALL["vae"])
         image = torch.randn(3, 1, 32, 32)
         output = network(image)
-        mean, log_variance = network.inner.encode_forward(torch.nn.functional.pixel_unshuffle(image, 8))
-        expected = kl_divergence(Normal(mean, (0.5 * log_variance).exp()), Normal(0.0, 1.0)).sum(dim=1) / (32 * 32)
+        mean, log_variance = network.inner.encode_forward(
+            torch.nn.functional.pixel_unshuffle(image, 8)
+        )
+        expected = kl_divergence(Normal(mean, (0.5 * log_variance).exp()), Normal(0.0, 1.0)).sum(
+            dim=1
+        ) / (32 * 32)
         assert torch.allclose(output[:, 1].amax(dim=(1, 2)), expected, rtol=1e-4)
         assert torch.allclose(output[:, 1].amin(dim=(1, 2)), expected, rtol=1e-4)
 
@@ -68,8 +83,12 @@ def test_masked_translator_sees_the_condition_alone() -> None:
         torch.nn.init.normal_(parameter, std=0.1)
     condition = torch.randn(1, 1, 32, 32)
     with torch.no_grad():
-        first = network(torch.cat([torch.randn(1, 1, 32, 32), condition], dim=1), torch.tensor([999]))
-        second = network(torch.cat([torch.randn(1, 1, 32, 32), condition], dim=1), torch.tensor([0]))
+        first = network(
+            torch.cat([torch.randn(1, 1, 32, 32), condition], dim=1), torch.tensor([999])
+        )
+        second = network(
+            torch.cat([torch.randn(1, 1, 32, 32), condition], dim=1), torch.tensor([0])
+        )
         other = network(torch.cat([condition, condition + 1], dim=1))
     assert torch.equal(first, second)
     assert not torch.allclose(first, other)

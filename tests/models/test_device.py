@@ -10,13 +10,27 @@ from torch import Tensor, nn
 from mmccd.apps.cli.cli import parse
 from mmccd.apps.cli.commands import predict
 from mmccd.core.errors import UsageError
-from mmccd.models.device import AutocastInferer, autocast, choose_device, choose_devices, choose_precision, describe_devices, has_fast_bf16
+from mmccd.models.device import (
+    AutocastInferer,
+    autocast,
+    choose_device,
+    choose_devices,
+    choose_precision,
+    describe_devices,
+    has_fast_bf16,
+)
 
 CPU = torch.device("cpu")
 
 
 def test_auto_is_what_the_machine_has() -> None:
-    expected = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
+    expected = (
+        "cuda"
+        if torch.cuda.is_available()
+        else "mps"
+        if torch.backends.mps.is_available()
+        else "cpu"
+    )
     assert choose_device().type == expected
     assert choose_device("auto").type == expected
 
@@ -41,7 +55,9 @@ def test_number_of_a_cuda_device(monkeypatch: pytest.MonkeyPatch) -> None:
         choose_device("cuda:2")
 
 
-@pytest.mark.parametrize("name", ["", "gpu", "banana", "cuda:", "cuda:x", "cuda:99", "meta", "xla", "cpu cpu"])
+@pytest.mark.parametrize(
+    "name", ["", "gpu", "banana", "cuda:", "cuda:x", "cuda:99", "meta", "xla", "cpu cpu"]
+)
 def test_what_is_no_device_here(name: str) -> None:
     with pytest.raises(UsageError) as error:
         choose_device(name)
@@ -72,7 +88,16 @@ class TestSeveralDevices:
         assert describe_devices(devices) == ",".join(expected)
 
     @pytest.mark.parametrize(
-        "names", ["cuda:0,cuda:0", "cuda:0,cpu", "cpu,cpu", "cuda,cuda:1", "cuda:0,", "cuda:0,cuda:3", "cuda:all,cuda:0"]
+        "names",
+        [
+            "cuda:0,cuda:0",
+            "cuda:0,cpu",
+            "cpu,cpu",
+            "cuda,cuda:1",
+            "cuda:0,",
+            "cuda:0,cuda:3",
+            "cuda:all,cuda:0",
+        ],
     )
     def test_refuses(self, three: None, names: str) -> None:
         with pytest.raises(UsageError, match="--device"):
@@ -88,7 +113,11 @@ class TestSeveralDevices:
         values = parse("predict", predict, ["flair.nii.gz", "--device", "cuda:0,cuda:1"])
         assert values["device"] == "cuda:0,cuda:1"
         seen: list[str] = []
-        fire.Fire({"x": lambda device: seen.append(device)}, command=["x", f"--device={values['device']!r}"], serialize=lambda _: None)
+        fire.Fire(
+            {"x": lambda device: seen.append(device)},
+            command=["x", f"--device={values['device']!r}"],
+            serialize=lambda _: None,
+        )
         assert seen == ["cuda:0,cuda:1"]
 
 
@@ -124,7 +153,9 @@ def test_autocast() -> None:
         assert layer(torch.ones(1, 4)).dtype == torch.bfloat16
 
 
-@pytest.mark.parametrize(("precision", "inside"), [("fp32", torch.float32), ("bf16", torch.bfloat16)])
+@pytest.mark.parametrize(
+    ("precision", "inside"), [("fp32", torch.float32), ("bf16", torch.bfloat16)]
+)
 def test_inferer(precision: str, inside: torch.dtype) -> None:
     """The inner inferer works in the precision asked for; what comes out is float32."""
     seen: list[torch.dtype] = []

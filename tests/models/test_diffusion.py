@@ -1,4 +1,6 @@
-"""mmccd.models.diffusion: the schedule, the sampler against closed forms, and the training batch."""
+"""mmccd.models.diffusion: the schedule, the sampler against closed forms, and the training
+batch.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +15,11 @@ from monai.engines.utils import DiffusionPrepareBatch
 from monai.inferers import DiffusionInferer
 from torch import Tensor
 
-from mmccd.models.diffusion import MaskedDiffusionPrepareBatch, MaskedDiffusionScheduler, masked_condition
+from mmccd.models.diffusion import (
+    MaskedDiffusionPrepareBatch,
+    MaskedDiffusionScheduler,
+    masked_condition,
+)
 
 LINEAR = {"beta_start": 1e-4, "beta_end": 2e-2}
 BETAS = np.linspace(1e-4, 2e-2, 1000)
@@ -21,7 +27,9 @@ ABAR = np.cumprod(1 - BETAS)
 MEAN, SPREAD = 2.0, 0.3
 
 
-def scheduler(steps: int | None = None, spacing: str = "trailing", **settings: object) -> MaskedDiffusionScheduler:
+def scheduler(
+    steps: int | None = None, spacing: str = "trailing", **settings: object
+) -> MaskedDiffusionScheduler:
     """The published schedule, with its timesteps set where ``steps`` is given."""
     made = MaskedDiffusionScheduler(timestep_spacing=spacing, **LINEAR, **settings)  # type: ignore[arg-type]
     if steps is not None:
@@ -35,13 +43,17 @@ def trailing(steps: int) -> list[int]:
 
 
 def gaussian_denoiser(abar: float) -> tuple[float, float]:
-    """(slope, offset) of E[y_0 | y_t] for y_0 ~ N(MEAN, SPREAD^2): the regression line of y_0 on y_t."""
+    """(slope, offset) of E[y_0 | y_t] for y_0 ~ N(MEAN, SPREAD^2): the regression line of y_0 on
+    y_t.
+    """
     slope = math.sqrt(abar) * SPREAD**2 / (abar * SPREAD**2 + 1 - abar)
     return slope, MEAN - slope * math.sqrt(abar) * MEAN
 
 
 def gaussian_ddim(timesteps: list[int]) -> tuple[float, float]:
-    """(slope, offset) of the whole deterministic reverse process, composed in float64; each step is affine in y_t."""
+    """(slope, offset) of the whole deterministic reverse process, composed in float64; each step is
+    affine in y_t.
+    """
     total_slope, total_offset = 1.0, 0.0
     for now, following in zip(timesteps, [*timesteps[1:], None], strict=True):
         abar, next_abar = ABAR[now], 1.0 if following is None else ABAR[following]
@@ -49,7 +61,10 @@ def gaussian_ddim(timesteps: list[int]) -> tuple[float, float]:
         ratio = math.sqrt((1 - next_abar) / (1 - abar))
         step_slope = math.sqrt(next_abar) * slope + ratio * (1 - math.sqrt(abar) * slope)
         step_offset = (math.sqrt(next_abar) - ratio * math.sqrt(abar)) * offset
-        total_slope, total_offset = step_slope * total_slope, step_slope * total_offset + step_offset
+        total_slope, total_offset = (
+            step_slope * total_slope,
+            step_slope * total_offset + step_offset,
+        )
     return total_slope, total_offset
 
 
@@ -67,7 +82,9 @@ def test_betas_are_linear() -> None:
     np.testing.assert_allclose(made.betas.numpy(), BETAS, rtol=1e-6)
     np.testing.assert_allclose(made.alphas_cumprod.numpy(), ABAR, rtol=1e-5)
     assert made.level(-1) == 1.0
-    assert 1 - made.level(0) == pytest.approx(1e-4, rel=1e-5), "the smallest noise level keeps its digits"
+    assert 1 - made.level(0) == pytest.approx(1e-4, rel=1e-5), (
+        "the smallest noise level keeps its digits"
+    )
 
 
 @pytest.mark.parametrize(
@@ -97,7 +114,15 @@ def test_trailing_timesteps_are_distinct_and_start_at_the_last(steps: int) -> No
 
 
 @pytest.mark.parametrize(
-    ("steps", "spacing"), [(0, "trailing"), (1001, "trailing"), (-1, "trailing"), (1, "code"), (99, "code"), (1000, "code")]
+    ("steps", "spacing"),
+    [
+        (0, "trailing"),
+        (1001, "trailing"),
+        (-1, "trailing"),
+        (1, "code"),
+        (99, "code"),
+        (1000, "code"),
+    ],
 )
 def test_refuses_other_numbers_of_steps(steps: int, spacing: str) -> None:
     with pytest.raises(ValueError, match="steps"):
@@ -106,7 +131,12 @@ def test_refuses_other_numbers_of_steps(steps: int, spacing: str) -> None:
 
 @pytest.mark.parametrize(
     ("steps", "levels", "expected"),
-    [(5, 250, [249, 199, 149, 99, 49]), (1, 250, [249]), (3, 3, [2, 1, 0]), (4, 1000, [999, 749, 499, 249])],
+    [
+        (5, 250, [249, 199, 149, 99, 49]),
+        (1, 250, [249]),
+        (3, 3, [2, 1, 0]),
+        (4, 1000, [999, 749, 499, 249]),
+    ],
 )
 def test_starts_below_some_levels(steps: int, levels: int, expected: list[int]) -> None:
     """Where an image is noised in part only; the last step still lands on the noise-free image."""
@@ -120,7 +150,9 @@ def test_starts_below_some_levels(steps: int, levels: int, expected: list[int]) 
     assert torch.allclose(image, truth)
 
 
-@pytest.mark.parametrize(("levels", "spacing"), [(0, "trailing"), (1001, "trailing"), (500, "code")])
+@pytest.mark.parametrize(
+    ("levels", "spacing"), [(0, "trailing"), (1001, "trailing"), (500, "code")]
+)
 def test_refuses_other_numbers_of_levels(levels: int, spacing: str) -> None:
     chosen = MaskedDiffusionScheduler(timestep_spacing=spacing)
     with pytest.raises(ValueError, match="levels"):
@@ -171,8 +203,12 @@ def test_few_steps_have_the_right_mean(steps: int) -> None:
     noise = (noise - noise.mean()) / noise.std()
     abar = ABAR[999]
     start = math.sqrt(abar) * MEAN + math.sqrt(abar * SPREAD**2 + 1 - abar) * noise
-    assert float(run_sampler(scheduler(steps), start).mean()) == pytest.approx(MEAN, abs=1e-4), "from q(y_T)"
-    assert float(run_sampler(scheduler(steps), noise).mean()) == pytest.approx(MEAN, abs=4e-3), "from N(0, 1), as Alg. 2 starts"
+    assert float(run_sampler(scheduler(steps), start).mean()) == pytest.approx(MEAN, abs=1e-4), (
+        "from q(y_T)"
+    )
+    assert float(run_sampler(scheduler(steps), noise).mean()) == pytest.approx(MEAN, abs=4e-3), (
+        "from N(0, 1), as Alg. 2 starts"
+    )
 
 
 def test_many_steps_have_the_right_spread() -> None:
@@ -188,13 +224,18 @@ def test_eta_one_with_all_steps_is_the_posterior_of_ddpm(timestep: int) -> None:
     made = scheduler(1000, eta=1.0)
     following = ABAR[timestep - 1] if timestep else 1.0
     beta, abar = BETAS[timestep], ABAR[timestep]
-    mean = math.sqrt(following) * beta / (1 - abar) * original + math.sqrt(1 - beta) * (1 - following) / (1 - abar) * image
+    mean = (
+        math.sqrt(following) * beta / (1 - abar) * original
+        + math.sqrt(1 - beta) * (1 - following) / (1 - abar) * image
+    )
     variance = (1 - following) / (1 - abar) * beta
     without, predicted = made.step(original, timestep, image, noise=torch.zeros_like(noise))
     with_noise, _ = made.step(original, timestep, image, noise=noise)
     assert torch.equal(predicted, original)
     torch.testing.assert_close(without, mean, rtol=0, atol=2e-5)
-    torch.testing.assert_close(with_noise - without, math.sqrt(variance) * noise, rtol=1e-4, atol=2e-6)
+    torch.testing.assert_close(
+        with_noise - without, math.sqrt(variance) * noise, rtol=1e-4, atol=2e-6
+    )
 
 
 def test_ancestral_sampling_reaches_the_distribution() -> None:
@@ -207,7 +248,10 @@ def test_ancestral_sampling_reaches_the_distribution() -> None:
 def test_added_noise_is_reproducible_and_eta_can_be_overridden() -> None:
     image = torch.randn(1, 1, 4, 4, generator=torch.Generator().manual_seed(0))
     made = scheduler(10, eta=1.0)
-    first, second = (made.step(image, 999, image, generator=torch.Generator().manual_seed(1))[0] for _ in range(2))
+    first, second = (
+        made.step(image, 999, image, generator=torch.Generator().manual_seed(1))[0]
+        for _ in range(2)
+    )
     assert torch.equal(first, second)
     plain = scheduler(10).step(image, 999, image)[0]
     assert torch.equal(made.step(image, 999, image, eta=0.0)[0], plain)
@@ -225,7 +269,12 @@ def test_add_noise_is_the_marginal_and_leaves_the_schedule_alone(dtype: torch.dt
     assert noisy.dtype == dtype
     abar = torch.from_numpy(ABAR[timesteps.numpy()]).view(-1, 1, 1, 1)
     expected = abar.sqrt() * original.double() + (1 - abar).sqrt() * noise.double()
-    torch.testing.assert_close(noisy.double(), expected, rtol=0, atol=1e-6 if dtype == torch.float32 else 4 * torch.finfo(dtype).eps)
+    torch.testing.assert_close(
+        noisy.double(),
+        expected,
+        rtol=0,
+        atol=1e-6 if dtype == torch.float32 else 4 * torch.finfo(dtype).eps,
+    )
     assert made.alphas_cumprod.dtype == before.dtype
     assert torch.equal(made.alphas_cumprod, before)
 
@@ -234,15 +283,28 @@ def test_add_noise_is_the_marginal_and_leaves_the_schedule_alone(dtype: torch.dt
 def test_prediction_types_agree(timestep: int) -> None:
     generator = torch.Generator().manual_seed(0)
     original, noise = (torch.randn(1, 1, 4, 4, generator=generator).double() for _ in range(2))
-    signal, spread = math.sqrt(scheduler().level(timestep)), math.sqrt(1 - scheduler().level(timestep))
+    signal, spread = (
+        math.sqrt(scheduler().level(timestep)),
+        math.sqrt(1 - scheduler().level(timestep)),
+    )
     image = signal * original + spread * noise
-    outputs = {"sample": original, "epsilon": noise, "v_prediction": signal * noise - spread * original}
+    outputs = {
+        "sample": original,
+        "epsilon": noise,
+        "v_prediction": signal * noise - spread * original,
+    }
     for name, output in outputs.items():
         made = scheduler(1000, prediction_type=name)
         result, predicted = made.step(output, timestep, image)
         abar = ABAR[timestep - 1]
         torch.testing.assert_close(predicted, original, rtol=0, atol=1e-9, msg=name)
-        torch.testing.assert_close(result, math.sqrt(abar) * original + math.sqrt(1 - abar) * noise, rtol=0, atol=1e-5, msg=name)
+        torch.testing.assert_close(
+            result,
+            math.sqrt(abar) * original + math.sqrt(1 - abar) * noise,
+            rtol=0,
+            atol=1e-5,
+            msg=name,
+        )
 
 
 def test_with_sampling_leaves_the_first_alone() -> None:
@@ -267,7 +329,10 @@ def test_masked_condition_is_noise_under_the_mask_only() -> None:
 def batch() -> dict[str, Tensor]:
     """A source and a target that share no value."""
     generator = torch.Generator().manual_seed(0)
-    return {"image": torch.rand(12, 1, 24, 40, generator=generator), "label": 5 + torch.rand(12, 1, 24, 40, generator=generator)}
+    return {
+        "image": torch.rand(12, 1, 24, 40, generator=generator),
+        "label": 5 + torch.rand(12, 1, 24, 40, generator=generator),
+    }
 
 
 def test_prepared_batch_is_that_of_algorithm_1(batch: dict[str, Tensor]) -> None:
@@ -289,7 +354,9 @@ def test_prepared_batch_is_that_of_algorithm_1(batch: dict[str, Tensor]) -> None
         assert sorted([int(rows.sum()), int(columns.sum())]) == [0, 6]
     inside = named["condition"][changed]
     assert abs(float(inside.mean())) < 5 / math.sqrt(len(inside))
-    assert not (named["condition"] == named["noise"]).any(), "the noise under the mask is not that of y_t"
+    assert not (named["condition"] == named["noise"]).any(), (
+        "the noise under the mask is not that of y_t"
+    )
 
 
 def test_prepared_batches_draw_strip_widths(batch: dict[str, Tensor]) -> None:
@@ -326,19 +393,26 @@ def test_works_in_the_trainers_inferer(batch: dict[str, Tensor]) -> None:
 
     output = DiffusionInferer(made)(image, network, *arguments, **named)  # type: ignore[arg-type]
     noisy = made.add_noise(image, named["noise"], named["timesteps"])
-    assert torch.equal(seen["x"], torch.cat([noisy, named["condition"]], dim=1)), "f sees (y_t, x_r)"
+    assert torch.equal(seen["x"], torch.cat([noisy, named["condition"]], dim=1)), (
+        "f sees (y_t, x_r)"
+    )
     assert torch.equal(seen["timesteps"], named["timesteps"])
     assert torch.equal(output, noisy)
 
 
 def test_works_in_the_samplers_inferer() -> None:
-    start, condition = torch.randn(2, 1, 8, 8, generator=torch.Generator().manual_seed(0)), torch.full((2, 1, 8, 8), 3.0)
+    start, condition = (
+        torch.randn(2, 1, 8, 8, generator=torch.Generator().manual_seed(0)),
+        torch.full((2, 1, 8, 8), 3.0),
+    )
     made = scheduler(4)
 
     def network(x: Tensor, timesteps: Tensor, context: Tensor | None = None) -> Tensor:
         return x[:, 1:] / 2
 
-    result = DiffusionInferer(made).sample(start, network, made, conditioning=condition, mode="concat", verbose=False)  # type: ignore[arg-type]
+    result = DiffusionInferer(made).sample(
+        start, network, made, conditioning=condition, mode="concat", verbose=False
+    )  # type: ignore[arg-type]
     torch.testing.assert_close(result, condition / 2)
 
 
@@ -346,7 +420,12 @@ def test_works_in_the_samplers_inferer() -> None:
     ("config", "check"),
     [
         (
-            {"_target_": "mmccd.models.diffusion.MaskedDiffusionScheduler", "num_train_timesteps": 1000, "eta": 0.5, **LINEAR},
+            {
+                "_target_": "mmccd.models.diffusion.MaskedDiffusionScheduler",
+                "num_train_timesteps": 1000,
+                "eta": 0.5,
+                **LINEAR,
+            },
             lambda made: isinstance(made, MaskedDiffusionScheduler) and made.eta == 0.5,
         ),
         (
@@ -355,7 +434,9 @@ def test_works_in_the_samplers_inferer() -> None:
         ),
     ],
 )
-def test_can_be_made_by_a_bundle(config: dict[str, object], check: Callable[[object], bool]) -> None:
+def test_can_be_made_by_a_bundle(
+    config: dict[str, object], check: Callable[[object], bool]
+) -> None:
     assert check(ConfigParser({"part": config}).get_parsed_content("part"))
 
 

@@ -1,4 +1,6 @@
-"""Networks placed for inference give what they gave before, and the quick normalisation is the normalisation."""
+"""Networks placed for inference give what they gave before, and the quick normalisation is the
+normalisation.
+"""
 
 from pathlib import Path
 
@@ -35,14 +37,21 @@ class TestToDevice:
         network = to_device(load_pair(tiny_bundles).forward.load_network(), CPU, "bf16")
         assert network.unet.conv_in.conv.weight.dtype == torch.bfloat16
         norms = [layer for layer in network.modules() if isinstance(layer, nn.GroupNorm)]
-        assert norms and all(type(norm) is SmallMapGroupNorm and norm.weight.dtype == torch.float32 for norm in norms)
+        assert norms and all(
+            type(norm) is SmallMapGroupNorm and norm.weight.dtype == torch.float32 for norm in norms
+        )
 
     def test_bf16_gives_what_autocast_gives(self, tiny_bundles: Path) -> None:
-        """To the bit with PyTorch's normalisation; with the quick one as near as bf16 is to float32."""
+        """To the bit with PyTorch's normalisation; with the quick one as near as bf16 is to
+        float32.
+        """
         weights = load_pair(tiny_bundles).forward
         plain = weights.load_network().to(memory_format=torch.channels_last)
         folded = to_device(weights.load_network(), CPU, "bf16")
-        image, times = torch.randn(3, 2, 64, 64, generator=torch.Generator().manual_seed(0)), torch.tensor([1, 500, 999])
+        image, times = (
+            torch.randn(3, 2, 64, 64, generator=torch.Generator().manual_seed(0)),
+            torch.tensor([1, 500, 999]),
+        )
         with torch.inference_mode():
             exact = plain(image, times)
             with autocast(CPU, "bf16"):
@@ -71,20 +80,29 @@ class TestSmallMapGroupNorm:
         offset=st.floats(-20, 20),
         seed=st.integers(0, 1000),
     )
-    def test_is_group_norm_in_float32(self, batch: int, groups: int, each: int, height: int, width: int, offset: float, seed: int) -> None:
+    def test_is_group_norm_in_float32(
+        self, batch: int, groups: int, each: int, height: int, width: int, offset: float, seed: int
+    ) -> None:
         norm = filled_norm(groups, groups * each, seed)
-        image = offset + torch.randn(batch, groups * each, height, width, generator=torch.Generator().manual_seed(seed))
+        image = offset + torch.randn(
+            batch, groups * each, height, width, generator=torch.Generator().manual_seed(seed)
+        )
         expected = norm(image.double().float())
         found = SmallMapGroupNorm.like(norm)(image.to(memory_format=torch.channels_last))
-        # With few values their spread may be far below their mean, which float32 then holds with fewer digits.
+        # With few values their spread may be far below their mean, which float32 then holds with
+        # fewer digits.
         spread = image.view(batch, groups, -1).std(-1).min()
         assert torch.allclose(found, expected, atol=1e-4 + 1e-5 * float(offset**2 / spread**2))
 
     @pytest.mark.parametrize(("channels", "size"), [(96, 16), (128, 8), (64, 16), (64, 32)])
     def test_bf16_is_rounded_once(self, channels: int, size: int) -> None:
-        """As near to the exact result as PyTorch's own kernel: half a unit in the last place of bf16."""
+        """As near to the exact result as PyTorch's own kernel: half a unit in the last place of
+        bf16.
+        """
         norm = filled_norm(32, channels)
-        image = torch.randn(4, channels, size, size, generator=torch.Generator().manual_seed(1)).bfloat16()
+        image = torch.randn(
+            4, channels, size, size, generator=torch.Generator().manual_seed(1)
+        ).bfloat16()
         with torch.inference_mode():
             exact = norm(image.float())
             found = SmallMapGroupNorm.like(norm)(image.to(memory_format=torch.channels_last))
@@ -93,7 +111,9 @@ class TestSmallMapGroupNorm:
         assert (found.float() - exact).abs().le(exact.abs() * 2**-8 + 1e-5).all()
 
     def test_other_inputs_take_the_kernel(self) -> None:
-        """Large maps, channels first, other dimensions, no parameters: to the bit as PyTorch has it."""
+        """Large maps, channels first, other dimensions, no parameters: to the bit as PyTorch has
+        it.
+        """
         norm = filled_norm(4, 8)
         quick = SmallMapGroupNorm.like(norm)
         side = int(SLOW_BELOW_PIXELS**0.5)

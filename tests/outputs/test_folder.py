@@ -30,7 +30,11 @@ def write_all(folder: Path, text: str = "new", names: tuple[str, ...] = NAMES) -
 
 def content(folder: Path) -> dict[str, str]:
     """Every file below a folder, hidden ones too."""
-    return {str(path.relative_to(folder)): path.read_text() for path in sorted(folder.rglob("*")) if path.is_file()}
+    return {
+        str(path.relative_to(folder)): path.read_text()
+        for path in sorted(folder.rglob("*"))
+        if path.is_file()
+    }
 
 
 @pytest.fixture
@@ -53,14 +57,18 @@ def test_success_in_a_folder_that_is_made(tmp_path: Path, parts: list[str]) -> N
     with staged_output(folder) as staging:
         assert staging.parent == folder, "it is staged inside: the folder may be a mount point"
         write_all(staging)
-        assert [path.name for path in folder.iterdir()] == [STAGING], "nothing is visible before the end"
+        assert [path.name for path in folder.iterdir()] == [STAGING], (
+            "nothing is visible before the end"
+        )
     assert content(folder) == dict.fromkeys(NAMES, "new")
     assert not (folder / STAGING).exists()
 
 
 @pytest.mark.parametrize("parts", [["out"], ["new", "and", "deep"]])
 @pytest.mark.parametrize("error", [RunError, KeyboardInterrupt, SystemExit])
-def test_failure_leaves_nothing(tmp_path: Path, parts: list[str], error: type[BaseException]) -> None:
+def test_failure_leaves_nothing(
+    tmp_path: Path, parts: list[str], error: type[BaseException]
+) -> None:
     with pytest.raises(error), staged_output(tmp_path.joinpath(*parts)) as staging:
         write_all(staging)
         raise error
@@ -156,8 +164,12 @@ def test_the_report_comes_last(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     assert sorted(moved) == sorted(NAMES)
 
 
-@pytest.mark.parametrize("outcome", [contextlib.nullcontext(), pytest.raises(RunError)], ids=["success", "failure"])
-def test_stale_staging_is_removed(tmp_path: Path, outcome: contextlib.AbstractContextManager[object]) -> None:
+@pytest.mark.parametrize(
+    "outcome", [contextlib.nullcontext(), pytest.raises(RunError)], ids=["success", "failure"]
+)
+def test_stale_staging_is_removed(
+    tmp_path: Path, outcome: contextlib.AbstractContextManager[object]
+) -> None:
     stale = tmp_path / STAGING
     (stale / "sub").mkdir(parents=True)
     (stale / "half.nii.gz").write_text("of a run that was killed")
@@ -200,7 +212,9 @@ def test_a_folder_that_is_read_only(tmp_path: Path, parts: list[str]) -> None:
 
 @contextlib.contextmanager
 def no_large_files() -> Iterator[None]:
-    """The system refuses to write past 4 kB of any file, as a full disk would; that holds for pytest's own log too, so not around a test."""
+    """The system refuses to write past 4 kB of any file, as a full disk would; that holds for
+    pytest's own log too, so not around a test.
+    """
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (4096, before[1]))
     try:
@@ -210,14 +224,20 @@ def no_large_files() -> Iterator[None]:
 
 
 def test_a_full_disk_in_the_run(earlier: Path) -> None:
-    with no_large_files(), pytest.raises((OSError, OutputError)), staged_output(earlier, force=True) as staging:
+    with (
+        no_large_files(),
+        pytest.raises((OSError, OutputError)),
+        staged_output(earlier, force=True) as staging,
+    ):
         write_all(staging, names=(MARKER,))
         (staging / ORDINARY[0]).write_bytes(bytes(100_000))
     assert content(earlier) == OLD
 
 
 @pytest.mark.parametrize("what", ["mkdir", "iterdir"])
-def test_a_full_disk_in_the_bookkeeping(earlier: Path, monkeypatch: pytest.MonkeyPatch, what: str) -> None:
+def test_a_full_disk_in_the_bookkeeping(
+    earlier: Path, monkeypatch: pytest.MonkeyPatch, what: str
+) -> None:
     original = getattr(Path, what)
 
     def full(self: Path, *args: object, **kwargs: object) -> object:
@@ -226,7 +246,10 @@ def test_a_full_disk_in_the_bookkeeping(earlier: Path, monkeypatch: pytest.Monke
         return original(self, *args, **kwargs)
 
     monkeypatch.setattr(Path, what, full)
-    with pytest.raises(OutputError, match="No space left") as caught, staged_output(earlier, force=True) as staging:
+    with (
+        pytest.raises(OutputError, match="No space left") as caught,
+        staged_output(earlier, force=True) as staging,
+    ):
         write_all(staging)
     monkeypatch.undo()
     assert "\n" not in str(caught.value)

@@ -13,16 +13,22 @@ from mmccd.phantom.signal import TISSUES, nulling_inversion_time, signal
 
 @given(st.integers(0, 2**32))
 def test_random_scanners_are_plausible(seed: int) -> None:
-    """Fluid is dark on FLAIR and bright on T2, white matter brighter than grey on T1, at every field and timing that is drawn."""
+    """Fluid is dark on FLAIR and bright on T2, white matter brighter than grey on T1, at every
+    field and timing that is drawn.
+    """
     drawn = random_acquisition(np.random.default_rng(seed))
     assert drawn == random_acquisition(np.random.default_rng(seed))
     assert drawn.field_strength in (1.5, 3.0)
     assert SLICE_MM[0] <= drawn.slice_mm <= SLICE_MM[1]
-    white, grey, fluid = (TISSUES[name].at(drawn.field_strength) for name in ("white", "grey", "fluid"))
+    white, grey, fluid = (
+        TISSUES[name].at(drawn.field_strength) for name in ("white", "grey", "fluid")
+    )
 
     def contrast(modality: str, one: str) -> float:
         sequence, tissue = drawn.sequences[modality], {"grey": grey, "fluid": fluid}[one]
-        return signal(tissue.t1, tissue.t2, tissue.pd, sequence) / signal(white.t1, white.t2, white.pd, sequence)
+        return signal(tissue.t1, tissue.t2, tissue.pd, sequence) / signal(
+            white.t1, white.t2, white.pd, sequence
+        )
 
     assert contrast("flair", "fluid") < 0.7
     assert 0.9 < contrast("flair", "grey") < 1.5
@@ -38,7 +44,10 @@ def test_flair_nulls_fluid_about() -> None:
 
 
 def test_both_kinds_of_t1w_occur() -> None:
-    inversions = [random_acquisition(np.random.default_rng(seed)).sequences["t1"].ti > 0 for seed in range(200)]
+    inversions = [
+        random_acquisition(np.random.default_rng(seed)).sequences["t1"].ti > 0
+        for seed in range(200)
+    ]
     assert 0.3 < np.mean(inversions) < 0.5
 
 

@@ -19,7 +19,9 @@ from mmccd.phantom.signal import TISSUES
 
 
 def head_labels(flip: bool = False) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
-    """A head of 1 mm voxels: white ball, grey shell, sulcal fluid, bone, scalp; a ventricle to the left; where it is flipped, the first axis points left."""
+    """A head of 1 mm voxels: white ball, grey shell, sulcal fluid, bone, scalp; a ventricle to the
+    left; where it is flipped, the first axis points left.
+    """
     axes = np.ogrid[-70:71, -80:81, -70:71]
     distance = np.sqrt(sum(axis.astype(float) ** 2 for axis in axes))
     labels = np.zeros(distance.shape, dtype=np.float32)
@@ -67,12 +69,16 @@ def test_built_in_has_no_head() -> None:
 
 
 def test_label_map(label_file: Path) -> None:
-    """Tissues where they belong in mm, whatever way the file's axes point; partial volume at borders; shares that sum to 1."""
+    """Tissues where they belong in mm, whatever way the file's axes point; partial volume at
+    borders; shares that sum to 1.
+    """
     anatomy = load_anatomy(label_file)
     assert anatomy.name == "head_01"
 
     def at(name: str, *place: float) -> float:
-        index = np.rint((np.asarray(place) - anatomy.affine[:3, 3]) / np.diag(anatomy.affine)[:3]).astype(int)
+        index = np.rint(
+            (np.asarray(place) - anatomy.affine[:3, 3]) / np.diag(anatomy.affine)[:3]
+        ).astype(int)
         return float(anatomy.shares[name][tuple(index)])
 
     assert at("white", 0, 0, 0) == pytest.approx(1)
@@ -85,7 +91,9 @@ def test_label_map(label_file: Path) -> None:
     assert "scalp" not in anatomy.shares
     low, high = anatomy.brain_box
     assert np.allclose((low + high) / 2, 0, atol=1.5)
-    assert np.allclose(high - low, 2 * 52.5, atol=2 * 4), "tissue and what lies between it, without the fluid round it"
+    assert np.allclose(high - low, 2 * 52.5, atol=2 * 4), (
+        "tissue and what lies between it, without the fluid round it"
+    )
 
 
 def test_label_map_with_its_head(label_file: Path) -> None:
@@ -100,8 +108,12 @@ def test_label_map_with_its_head(label_file: Path) -> None:
 
 def test_not_a_label_map(tmp_path: Path) -> None:
     path = tmp_path / "flair.nii.gz"
-    write_nifti(Volume(np.full((40, 40, 40), 300, dtype=np.float32), np.eye(4), "flair"), path, "int16")
-    with pytest.raises(UnsuitableInputError, match=r"flair\.nii\.gz.*found \[300\].*expected a label map") as caught:
+    write_nifti(
+        Volume(np.full((40, 40, 40), 300, dtype=np.float32), np.eye(4), "flair"), path, "int16"
+    )
+    with pytest.raises(
+        UnsuitableInputError, match=r"flair\.nii\.gz.*found \[300\].*expected a label map"
+    ) as caught:
         load_anatomy(path)
     assert "\n" not in str(caught.value)
 
@@ -122,7 +134,9 @@ def test_no_anatomy(tmp_path: Path, name: str) -> None:
 
 
 def test_real_label_map(real_data: Path) -> None:
-    """A brain of 1 to 1.8 litres in one piece; a phantom with its head is refused as not skull-stripped, one without is taken."""
+    """A brain of 1 to 1.8 litres in one piece; a phantom with its head is refused as not
+    skull-stripped, one without is taken.
+    """
     path = sorted((real_data / "labels").glob("*.nii.gz"))[13]
     anatomy = load_anatomy(path, head=True)
     inside = (anatomy.depth > 0).numpy()

@@ -18,8 +18,14 @@ from mmccd.phantom.write import anatomy_splits
 def test_files_hold_the_same(lesion_phantom: Phantom, tmp_path: Path) -> None:
     paths = write_phantom(lesion_phantom, tmp_path / "new", "subject")
     endings = {"flair": "flair", "t1": "t1", "t2": "t2", "label": "seg", "brain": "brain"}
-    assert {key: path.name for key, path in paths.items()} == {key: f"subject_{ending}.nii.gz" for key, ending in endings.items()}
-    volumes = {**lesion_phantom.images, "label": lesion_phantom.lesion, "brain": lesion_phantom.brain}
+    assert {key: path.name for key, path in paths.items()} == {
+        key: f"subject_{ending}.nii.gz" for key, ending in endings.items()
+    }
+    volumes = {
+        **lesion_phantom.images,
+        "label": lesion_phantom.lesion,
+        "brain": lesion_phantom.brain,
+    }
     for key, path in paths.items():
         read = read_nifti(path)
         assert np.array_equal(read.data, volumes[key].data)
@@ -37,7 +43,10 @@ def test_folder_that_cannot_be_made(healthy_phantom: Phantom, tmp_path: Path) ->
 
 def test_the_design_s_split_of_sixteen_label_maps() -> None:
     """01 to 12 train, 13 and 14 validate, 15 and 16 test."""
-    assert anatomy_splits([f"{n:02d}" for n in range(1, 17)]) == ["train"] * 12 + ["val"] * 2 + ["test"] * 2
+    assert (
+        anatomy_splits([f"{n:02d}" for n in range(1, 17)])
+        == ["train"] * 12 + ["val"] * 2 + ["test"] * 2
+    )
 
 
 class Factory:
@@ -48,7 +57,9 @@ class Factory:
         self.calls: list[tuple[int, str | None, float, bool]] = []
         self.anatomies: list[Path | None] = []
 
-    def make(self, seed: int, lesions: str | None, acquisition: object, anatomy: object, head: bool) -> Phantom:
+    def make(
+        self, seed: int, lesions: str | None, acquisition: object, anatomy: object, head: bool
+    ) -> Phantom:
         self.calls.append((seed, lesions, acquisition.slice_mm, head))  # type: ignore[attr-defined]
         return self.phantoms[bool(lesions)]
 
@@ -57,7 +68,9 @@ class Factory:
 
 
 @pytest.fixture
-def factory(healthy_phantom: Phantom, lesion_phantom: Phantom, monkeypatch: pytest.MonkeyPatch) -> Factory:
+def factory(
+    healthy_phantom: Phantom, lesion_phantom: Phantom, monkeypatch: pytest.MonkeyPatch
+) -> Factory:
     result = Factory(healthy_phantom, lesion_phantom)
     monkeypatch.setattr(write_module, "make_phantom", result.make)
     monkeypatch.setattr(write_module, "load_anatomy", result.load)
@@ -74,7 +87,10 @@ def label_maps(tmp_path: Path) -> Path:
 
 
 def names(folder: Path) -> dict[str, list[str]]:
-    return {split: [case.name for case in cases] for split, cases in split_cases(folder / "datalist.json").items()}
+    return {
+        split: [case.name for case in cases]
+        for split, cases in split_cases(folder / "datalist.json").items()
+    }
 
 
 def test_built_in_subjects_are_individuals(factory: Factory, tmp_path: Path) -> None:
@@ -86,24 +102,39 @@ def test_built_in_subjects_are_individuals(factory: Factory, tmp_path: Path) -> 
         "val": ["phantom_builtin_0013"],
         "test": ["phantom_builtin_0014"],
     }
-    assert all(file.is_file() for case in find_cases(path) for file in [*case.images.values(), case.label, case.brain] if file)
+    assert all(
+        file.is_file()
+        for case in find_cases(path)
+        for file in [*case.images.values(), case.label, case.brain]
+        if file
+    )
 
 
-def test_label_maps_are_split_and_used_evenly(factory: Factory, tmp_path: Path, label_maps: Path) -> None:
+def test_label_maps_are_split_and_used_evenly(
+    factory: Factory, tmp_path: Path, label_maps: Path
+) -> None:
     write_phantoms(tmp_path / "out", 16, 0, label_maps)
-    assert factory.anatomies == [label_maps / f"head_{1 + number // 2:02d}.nii.gz" for number in range(16)]
+    assert factory.anatomies == [
+        label_maps / f"head_{1 + number // 2:02d}.nii.gz" for number in range(16)
+    ]
     found = names(tmp_path / "out")
-    assert {split: sorted({case.rsplit("_", 1)[0] for case in cases}) for split, cases in found.items()} == {
+    assert {
+        split: sorted({case.rsplit("_", 1)[0] for case in cases}) for split, cases in found.items()
+    } == {
         "train": [f"phantom_head_{n:02d}" for n in range(1, 7)],
         "val": ["phantom_head_07"],
         "test": ["phantom_head_08"],
     }
-    assert {case.patient for case in split_cases(tmp_path / "out" / "datalist.json")["val"]} == {"phantom_head_07"}
+    assert {case.patient for case in split_cases(tmp_path / "out" / "datalist.json")["val"]} == {
+        "phantom_head_07"
+    }
 
 
 def test_one_split_only_and_added_later(factory: Factory, tmp_path: Path, label_maps: Path) -> None:
     write_phantoms(tmp_path / "out", 2, 0, label_maps, split="val")
-    write_phantoms(tmp_path / "out", 3, 50, split="test", lesions="glioma", head=False, slice_mm=4.0)
+    write_phantoms(
+        tmp_path / "out", 3, 50, split="test", lesions="glioma", head=False, slice_mm=4.0
+    )
     assert names(tmp_path / "out") == {
         "train": [],
         "val": ["phantom_head_07_0000", "phantom_head_07_0001"],

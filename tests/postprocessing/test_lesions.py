@@ -28,7 +28,11 @@ def test_places_and_figures() -> None:
     assert first.volume_ml == pytest.approx(2 * 6 / 1000)
     assert first.centre_mm == (8.0, -20 + 3 * 3.5, 7.0)
     assert (first.peak, first.peak_mm) == (0.75, (8.0, -8.0, 7.0))
-    assert (second.peak, second.peak_mm, second.centre_mm) == (2.0, (-2.0, -2.0, 11.0), (-2.0, -2.0, 11.0))
+    assert (second.peak, second.peak_mm, second.centre_mm) == (
+        2.0,
+        (-2.0, -2.0, 11.0),
+        (-2.0, -2.0, 11.0),
+    )
     assert list(first.as_dict()) == ["volume_ml", "centre_mm", "peak", "peak_mm"]
 
 
@@ -38,8 +42,12 @@ def test_corners_connect() -> None:
 
 
 def test_the_largest_are_listed_and_all_are_counted() -> None:
-    segmentation = volume((0, 0, 0), (0, 4, 0), (4, 0, 0), (4, 1, 0), (7, 7, 7), (7, 7, 8), (7, 7, 9))
-    lesions, count = find_lesions(segmentation, np.zeros(segmentation.shape, dtype=np.float32), most=2)
+    segmentation = volume(
+        (0, 0, 0), (0, 4, 0), (4, 0, 0), (4, 1, 0), (7, 7, 7), (7, 7, 8), (7, 7, 9)
+    )
+    lesions, count = find_lesions(
+        segmentation, np.zeros(segmentation.shape, dtype=np.float32), most=2
+    )
     assert count == 4
     assert [round(lesion.volume_ml * 1000) for lesion in lesions] == [18, 12]
 

@@ -1,4 +1,6 @@
-"""mmccd.postprocessing.normal_range: how many healthy voxels of the same place and brightness have a smaller error."""
+"""mmccd.postprocessing.normal_range: how many healthy voxels of the same place and brightness have
+a smaller error.
+"""
 
 from __future__ import annotations
 
@@ -20,8 +22,15 @@ def healthy() -> dict[str, np.ndarray]:
     random = np.random.default_rng(0)
     returned = random.uniform(0, 1, COUNT)
     depth = random.uniform(1, 40, COUNT)
-    error = random.exponential(1, COUNT) * (0.1 + np.floor(5 * returned) / 5) * np.where(depth < 6, 2, 1)
-    return {name: values.astype(np.float32) for name, values in (("smoothed", error), ("returned", returned), ("depth", depth))}
+    error = (
+        random.exponential(1, COUNT)
+        * (0.1 + np.floor(5 * returned) / 5)
+        * np.where(depth < 6, 2, 1)
+    )
+    return {
+        name: values.astype(np.float32)
+        for name, values in (("smoothed", error), ("returned", returned), ("depth", depth))
+    }
 
 
 @pytest.fixture(scope="module")
@@ -29,10 +38,17 @@ def normal(healthy: dict[str, np.ndarray]) -> NormalRange:
     return NormalRange.fit(**healthy)
 
 
-def test_healthy_percentiles_are_uniform_in_every_kind(normal: NormalRange, healthy: dict[str, np.ndarray]) -> None:
+def test_healthy_percentiles_are_uniform_in_every_kind(
+    normal: NormalRange, healthy: dict[str, np.ndarray]
+) -> None:
     """That is what a percentile means, and without the table bright rims would all be unusual."""
     percent = normal.percentile(**healthy)
-    groups = [healthy["depth"] < 6, healthy["depth"] > 20, healthy["returned"] > 0.9, (healthy["depth"] < 6) & (healthy["returned"] < 0.15)]
+    groups = [
+        healthy["depth"] < 6,
+        healthy["depth"] > 20,
+        healthy["returned"] > 0.9,
+        (healthy["depth"] < 6) & (healthy["returned"] < 0.15),
+    ]
     for group in groups:
         for level in (10, 50, 90, 99):
             assert (percent[group] > level).mean() == pytest.approx(1 - level / 100, abs=0.04)
@@ -49,12 +65,16 @@ def test_the_same_error_is_less_unusual_where_errors_are_large(normal: NormalRan
 
 
 def test_against_counting(normal: NormalRange, healthy: dict[str, np.ndarray]) -> None:
-    """Independent count among the healthy voxels of the same kind, at stored levels and between them."""
+    """Independent count among the healthy voxels of the same kind, at stored levels and between
+    them.
+    """
     low, high = normal.returned_edges[1:3]
     same = (healthy["depth"] >= 20) & (healthy["returned"] >= low) & (healthy["returned"] < high)
     for error in (0.1, 0.5, 1.0, 2.0):
         expected = 100 * (healthy["smoothed"][same] < error).mean()
-        (found,) = normal.percentile(np.float32([error]), np.float32([(low + high) / 2]), np.float32([25.0]))
+        (found,) = normal.percentile(
+            np.float32([error]), np.float32([(low + high) / 2]), np.float32([25.0])
+        )
         assert found == pytest.approx(expected, abs=1.0)
 
 
@@ -74,9 +94,15 @@ def test_ends() -> None:
 @given(st.lists(st.floats(0, 10, width=32), min_size=2, max_size=20))
 def test_larger_errors_are_never_less_unusual(errors: list[float]) -> None:
     random = np.random.default_rng(1)
-    normal = NormalRange.fit(random.gamma(1, 1, 5000).astype(np.float32), random.random(5000, np.float32), np.full(5000, 9, np.float32))
+    normal = NormalRange.fit(
+        random.gamma(1, 1, 5000).astype(np.float32),
+        random.random(5000, np.float32),
+        np.full(5000, 9, np.float32),
+    )
     values = np.sort(np.float32(errors))
-    percent = normal.percentile(values, np.full(len(values), 0.5, np.float32), np.full(len(values), 9, np.float32))
+    percent = normal.percentile(
+        values, np.full(len(values), 0.5, np.float32), np.full(len(values), 9, np.float32)
+    )
     assert (np.diff(percent) >= 0).all()
     assert (percent >= 0).all() and (percent <= 100).all()
 

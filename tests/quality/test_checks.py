@@ -49,33 +49,48 @@ def brain(healthy_phantom: Phantom) -> BrainSlices:
 
 def ellipsoid(spacing: float = 5.0, height: float = 130.0) -> BrainSlices:
     """A brain without content."""
-    axes = [np.linspace(-1, 1, int(height / spacing)), (np.arange(128) - 63.5) * 1.875 / 85, (np.arange(128) - 63.5) * 1.875 / 65]
+    axes = [
+        np.linspace(-1, 1, int(height / spacing)),
+        (np.arange(128) - 63.5) * 1.875 / 85,
+        (np.arange(128) - 63.5) * 1.875 / 65,
+    ]
     mask = sum(grid**2 for grid in np.meshgrid(*axes, indexing="ij")) < 1
     return BrainSlices(mask.astype(np.float32), np.asarray(mask), (spacing, 1.875, 1.875))
 
 
 def cut(slices: BrainSlices, axis: int, share: float, low: bool = True) -> BrainSlices:
     """Without a share of the brain's box at one end."""
-    inside = np.flatnonzero(slices.mask.any(axis=tuple(other for other in range(3) if other != axis)))
+    inside = np.flatnonzero(
+        slices.mask.any(axis=tuple(other for other in range(3) if other != axis))
+    )
     edge = round(share * len(inside))
     keep = np.zeros(slices.mask.shape[axis], dtype=bool)
     keep[inside[edge:] if low else inside[: len(inside) - edge]] = True
-    mask = slices.mask & np.moveaxis(np.broadcast_to(keep, np.moveaxis(slices.mask, axis, -1).shape), -1, axis)
+    mask = slices.mask & np.moveaxis(
+        np.broadcast_to(keep, np.moveaxis(slices.mask, axis, -1).shape), -1, axis
+    )
     return replace(slices, mask=mask, image=np.where(mask, slices.image, 0).astype(np.float32))
 
 
 def test_a_phantom_is_as_usual(brain: BrainSlices, statistics: InputStatistics) -> None:
     """But for its slices of 12 mm."""
     found = review(brain, statistics)
-    assert [finding.text.split(",")[0] for finding in found.findings] == ["the slices are 12.0 mm apart"]
+    assert [finding.text.split(",")[0] for finding in found.findings] == [
+        "the slices are 12.0 mm apart"
+    ]
     assert found.figures["contrast_probabilities"]["flair"] > 0.5
 
 
 @pytest.mark.parametrize("name", ["t1", "t2"])
-def test_another_contrast_is_refused(healthy_phantom: Phantom, lesion_phantom: Phantom, statistics: InputStatistics, name: str) -> None:
+def test_another_contrast_is_refused(
+    healthy_phantom: Phantom, lesion_phantom: Phantom, statistics: InputStatistics, name: str
+) -> None:
     for phantom in (healthy_phantom, lesion_phantom):
         found = review(slices_of(phantom, name), statistics)
-        with pytest.raises(UnsuitableInputError, match=rf"a\.nii: the contrast looks like {name.upper()} .* expected FLAIR.*--unchecked"):
+        with pytest.raises(
+            UnsuitableInputError,
+            match=rf"a\.nii: the contrast looks like {name.upper()} .* expected FLAIR.*--unchecked",
+        ):
             found.settle("a.nii")
         assert any("expected FLAIR" in text for text in found.settle("a.nii", unchecked=True))
 
@@ -88,9 +103,14 @@ def test_contrast_does_not_depend_on_the_scale(brain: BrainSlices) -> None:
         assert found[name] == pytest.approx(value, abs=2e-3), name
 
 
-@pytest.mark.parametrize(("flair", "count", "refuses"), [(0.9, 0, False), (0.4, 1, False), (0.01, 1, True)])
+@pytest.mark.parametrize(
+    ("flair", "count", "refuses"), [(0.9, 0, False), (0.4, 1, False), (0.01, 1, True)]
+)
 def test_contrast_limits(flair: float, count: int, refuses: bool) -> None:
-    found = check_contrast({"flair": flair, "t1": 0.6 - flair / 2, "t2": 0.4 - flair / 2}, {"flair_warn": 0.5, "flair_refuse": 0.2})
+    found = check_contrast(
+        {"flair": flair, "t1": 0.6 - flair / 2, "t2": 0.4 - flair / 2},
+        {"flair_warn": 0.5, "flair_refuse": 0.2},
+    )
     assert len(found) == count
     assert any(finding.refuses for finding in found) is refuses
 
@@ -111,12 +131,18 @@ def test_half_a_brain_is_refused(statistics: InputStatistics, axis: int, low: bo
 
 
 def test_face_shares_are_areas() -> None:
-    block = BrainSlices(np.ones((10, 128, 128), np.float32), np.ones((10, 128, 128), bool), (5.0, 1.875, 1.875))
+    block = BrainSlices(
+        np.ones((10, 128, 128), np.float32), np.ones((10, 128, 128), bool), (5.0, 1.875, 1.875)
+    )
     assert set(face_shares(block).values()) == {1.0}
 
 
-@pytest.mark.parametrize(("height", "count", "refuses"), [(130.0, 0, False), (60.0, 2, False), (20.0, 2, True)])
-def test_too_few_slices(statistics: InputStatistics, height: float, count: int, refuses: bool) -> None:
+@pytest.mark.parametrize(
+    ("height", "count", "refuses"), [(130.0, 0, False), (60.0, 2, False), (20.0, 2, True)]
+)
+def test_too_few_slices(
+    statistics: InputStatistics, height: float, count: int, refuses: bool
+) -> None:
     found = check_extent(ellipsoid(5.0, height), {**statistics.limits, "brain_ml": [1000, 2300]})
     assert any(finding.refuses for finding in found) is refuses
     assert bool(found) is bool(count)
@@ -133,7 +159,10 @@ def test_who_gives_half_a_mask_may_want_it(brain: BrainSlices, statistics: Input
     half = cut(brain, 2, 0.5)
     with pytest.raises(UnsuitableInputError, match="cut off at its right"):
         review(half, statistics).settle("a.nii")
-    assert any("cut off at its right" in text for text in review(half, statistics, chosen_by_user=True).settle("a.nii"))
+    assert any(
+        "cut off at its right" in text
+        for text in review(half, statistics, chosen_by_user=True).settle("a.nii")
+    )
 
 
 def test_quality_limits(statistics: InputStatistics, brain: BrainSlices) -> None:
@@ -154,15 +183,25 @@ def test_quality_limits(statistics: InputStatistics, brain: BrainSlices) -> None
 
 def test_strong_bias_is_noticed(brain: BrainSlices, statistics: InputStatistics) -> None:
     ramp = np.geomspace(0.1, 4.0, 128, dtype=np.float32)
-    assert any("varies strongly" in text for text in review(replace(brain, image=brain.image * ramp), statistics).settle("a"))
+    assert any(
+        "varies strongly" in text
+        for text in review(replace(brain, image=brain.image * ramp), statistics).settle("a")
+    )
 
 
-def test_slices_of_different_brightness_are_noticed(brain: BrainSlices, statistics: InputStatistics) -> None:
+def test_slices_of_different_brightness_are_noticed(
+    brain: BrainSlices, statistics: InputStatistics
+) -> None:
     flicker = np.where(np.arange(len(brain.image)) % 2, 1.0, 0.75).astype(np.float32)[:, None, None]
-    assert any("from slice to slice" in text for text in review(replace(brain, image=brain.image * flicker), statistics).settle("a"))
+    assert any(
+        "from slice to slice" in text
+        for text in review(replace(brain, image=brain.image * flicker), statistics).settle("a")
+    )
 
 
-def test_noise_and_blank_content_are_unlike_anything(brain: BrainSlices, statistics: InputStatistics) -> None:
+def test_noise_and_blank_content_are_unlike_anything(
+    brain: BrainSlices, statistics: InputStatistics
+) -> None:
     random = np.random.default_rng(0)
     for content in (random.uniform(1, 2, brain.image.shape), np.ones(brain.image.shape)):
         found = review(replace(brain, image=(content * brain.mask).astype(np.float32)), statistics)
@@ -191,12 +230,16 @@ def test_upside_down_and_back_to_front() -> None:
     assert "upside-down against its header" in found.text
     (found,) = check_direction(slices, lower[:, ::-1])
     assert "front and back are exchanged" in found.text
-    assert check_direction(slices, np.zeros_like(lower)) == [], "a scan without cerebellum says nothing"
+    assert check_direction(slices, np.zeros_like(lower)) == [], (
+        "a scan without cerebellum says nothing"
+    )
 
 
 def test_the_first_refusal_is_the_error() -> None:
     found = Review((Finding("warned"), Finding("refused", True)), {})
-    with pytest.raises(UnsuitableInputError, match="^scan: refused, or accept it with --unchecked$"):
+    with pytest.raises(
+        UnsuitableInputError, match="^scan: refused, or accept it with --unchecked$"
+    ):
         found.settle("scan")
     assert found.settle("scan", unchecked=True) == ["warned", "refused"]
 

@@ -1,4 +1,6 @@
-"""mmccd.quality.intake: the order of events between a volume and the cycle, with phantoms and a stand-in for the extraction."""
+"""mmccd.quality.intake: the order of events between a volume and the cycle, with phantoms and a
+stand-in for the extraction.
+"""
 
 from __future__ import annotations
 
@@ -17,25 +19,35 @@ from mmccd.quality.intake import Intake
 
 @pytest.fixture
 def head(healthy_phantom: Phantom) -> tuple[Volume, Extraction]:
-    """The phantom with air that is not zero, so that it does not count as stripped, and its brain as if extracted."""
+    """The phantom with air that is not zero, so that it does not count as stripped, and its brain
+    as if extracted.
+    """
     flair, mask = healthy_phantom.images["flair"], healthy_phantom.brain.data > 0
     noise = np.random.default_rng(0).uniform(1, 9, flair.shape)
-    return flair.with_data(np.where(mask, flair.data, noise).astype(np.float32)), Extraction(mask, np.zeros_like(mask), 0.0)
+    return flair.with_data(np.where(mask, flair.data, noise).astype(np.float32)), Extraction(
+        mask, np.zeros_like(mask), 0.0
+    )
 
 
-def test_a_head_is_extracted_with_a_warning(head: tuple[Volume, Extraction], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_head_is_extracted_with_a_warning(
+    head: tuple[Volume, Extraction], monkeypatch: pytest.MonkeyPatch
+) -> None:
     volume, extraction = head
     monkeypatch.setattr("mmccd.quality.intake.extract_brain", lambda *_: extraction)
     found = Intake().prepare(volume)
     assert found.brain.method == EXTRACTED
     np.testing.assert_array_equal(found.brain.mask, extraction.mask)
     assert (
-        found.warnings[0] == "the brain was found by mmccd's own network; look at brain_mask: fat of neck or orbits in it looks anomalous"
+        found.warnings[0]
+        == "the brain was found by mmccd's own network; look at brain_mask: fat of neck or orbits"
+        " in it looks anomalous"
     )
     assert set(found.figures) == {"contrast_probabilities", "strangeness", "bias", "jump", "detail"}
 
 
-def test_a_given_mask_comes_first(head: tuple[Volume, Extraction], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_given_mask_comes_first(
+    head: tuple[Volume, Extraction], monkeypatch: pytest.MonkeyPatch
+) -> None:
     volume, extraction = head
     monkeypatch.setattr("mmccd.quality.intake.extract_brain", lambda *_: extraction)
     found = Intake().prepare(volume, volume.with_data(extraction.mask.astype(np.float32)))
@@ -49,12 +61,15 @@ def test_a_stripped_brain_is_kept(healthy_phantom: Phantom) -> None:
     assert not any("own network" in text for text in found.warnings)
 
 
-def test_extraction_that_takes_nearly_everything_means_stripped(healthy_phantom: Phantom, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_extraction_that_takes_nearly_everything_means_stripped(
+    healthy_phantom: Phantom, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A wide dark rim makes a stripped brain look like a head: then the extraction decides."""
     flair, mask = healthy_phantom.images["flair"], healthy_phantom.brain.data > 0
     monkeypatch.setattr("mmccd.brain.find._is_stripped", lambda *_: False)
     monkeypatch.setattr(
-        "mmccd.quality.intake.extract_brain", lambda *_: Extraction(mask & (np.arange(mask.shape[0]) > 20)[:, None, None], ~mask, 0.0)
+        "mmccd.quality.intake.extract_brain",
+        lambda *_: Extraction(mask & (np.arange(mask.shape[0]) > 20)[:, None, None], ~mask, 0.0),
     )
     found = Intake().prepare(flair)
     assert found.brain.method == STRIPPED
@@ -63,14 +78,20 @@ def test_extraction_that_takes_nearly_everything_means_stripped(healthy_phantom:
 
 def test_another_contrast_and_the_way_round(healthy_phantom: Phantom) -> None:
     t1 = replace(healthy_phantom.images["t1"], provenance={"file": "a.nii"})
-    with pytest.raises(UnsuitableInputError, match=r"^a\.nii: the contrast looks like T1.*--unchecked$"):
+    with pytest.raises(
+        UnsuitableInputError, match=r"^a\.nii: the contrast looks like T1.*--unchecked$"
+    ):
         Intake().prepare(t1)
     assert any("looks like T1" in text for text in Intake(unchecked=True).prepare(t1).warnings)
 
 
 def test_half_a_head_and_the_way_round(healthy_phantom: Phantom) -> None:
     flair = healthy_phantom.images["flair"]
-    half = flair.with_data(np.where(np.arange(flair.shape[0])[:, None, None] < flair.shape[0] / 2, flair.data, 0).astype(np.float32))
+    half = flair.with_data(
+        np.where(
+            np.arange(flair.shape[0])[:, None, None] < flair.shape[0] / 2, flair.data, 0
+        ).astype(np.float32)
+    )
     with pytest.raises(UnsuitableInputError, match="cut off at its right"):
         Intake().prepare(half)
     assert Intake(unchecked=True).prepare(half).warnings
@@ -84,7 +105,9 @@ def test_bias_correction_changes_the_image_only(healthy_phantom: Phantom) -> Non
     np.testing.assert_array_equal(found.brain.mask, Intake().prepare(flair).brain.mask)
 
 
-def test_bundles_without_brain_extraction_use_the_installed_one(tiny_bundles: Path, healthy_phantom: Phantom) -> None:
+def test_bundles_without_brain_extraction_use_the_installed_one(
+    tiny_bundles: Path, healthy_phantom: Phantom
+) -> None:
     assert not (tiny_bundles / "brain_extraction").exists()
     assert Intake(tiny_bundles).prepare(healthy_phantom.images["flair"]).brain.method == STRIPPED
 

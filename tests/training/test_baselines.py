@@ -19,7 +19,9 @@ def batch() -> dict[str, torch.Tensor]:
     generator = torch.Generator().manual_seed(0)
     brain = torch.zeros(4, 1, 64, 64)
     brain[..., 10:50, 12:52] = 1
-    return {name: torch.randn(4, 1, 64, 64, generator=generator) for name in ("image", "label")} | {"brain": brain}
+    return {name: torch.randn(4, 1, 64, 64, generator=generator) for name in ("image", "label")} | {
+        "brain": brain
+    }
 
 
 def test_reconstruction_is_of_the_image_itself(batch: dict[str, torch.Tensor]) -> None:
@@ -45,17 +47,23 @@ class TestCoarseNoise:
         assert not torch.equal(noisy, again)
 
     def test_strength(self) -> None:
-        """Interpolation lowers the standard deviation of the coarse values, to between a half and the whole."""
+        """Interpolation lowers the standard deviation of the coarse values, to between a half and
+        the whole.
+        """
         torch.manual_seed(0)
         image = torch.zeros(32, 1, 64, 64)
-        noisy, _ = CoarseNoisePrepareBatch(16, 2.0)({"image": image, "brain": torch.ones_like(image)})
+        noisy, _ = CoarseNoisePrepareBatch(16, 2.0)(
+            {"image": image, "brain": torch.ones_like(image)}
+        )
         assert 1.0 < float(noisy.std()) < 2.0
 
     def test_coarse(self) -> None:
         """Neighbouring pixels are alike, pixels a cell of the coarse grid apart are not."""
         torch.manual_seed(0)
         image = torch.zeros(64, 1, 64, 64)
-        noise, _ = CoarseNoisePrepareBatch(8, 1.0)({"image": image, "brain": torch.ones_like(image)})
+        noise, _ = CoarseNoisePrepareBatch(8, 1.0)(
+            {"image": image, "brain": torch.ones_like(image)}
+        )
 
         def correlation(distance: int) -> float:
             pair = torch.stack([noise[..., :-distance].flatten(), noise[..., distance:].flatten()])
@@ -81,4 +89,6 @@ class TestCoarseNoise:
 
 def test_variational_loss_by_hand() -> None:
     prediction = torch.stack([torch.full((2, 2), 3.0), torch.full((2, 2), 0.5)])[None]
-    assert VariationalLoss(beta=2.0)(prediction, torch.ones(1, 1, 2, 2)) == pytest.approx(4.0 + 2.0 * 0.5)
+    assert VariationalLoss(beta=2.0)(prediction, torch.ones(1, 1, 2, 2)) == pytest.approx(
+        4.0 + 2.0 * 0.5
+    )

@@ -1,4 +1,6 @@
-"""mmccd.brain: training slices from label maps, the network, its loss, and the bundle's training from the command line."""
+"""mmccd.brain: training slices from label maps, the network, its loss, and the bundle's training
+from the command line.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +23,9 @@ from mmccd.training.brain_synthesis import SyntheticSlices, load_head
 
 @pytest.fixture(scope="module")
 def labels(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Eight equal label maps: scalp, bone, fluid, white matter, and cerebellum in the lower part behind."""
+    """Eight equal label maps: scalp, bone, fluid, white matter, and cerebellum in the lower part
+    behind.
+    """
     folder = tmp_path_factory.mktemp("labels")
     axes = np.meshgrid(*[np.arange(100) - 50.0] * 3, indexing="ij")
     radius = np.sqrt(sum(axis**2 for axis in axes))
@@ -77,7 +81,11 @@ def test_the_same_seed_gives_the_same_slices(data: SyntheticSlices, labels: Path
 
 
 def test_splits(labels: Path, tmp_path: Path) -> None:
-    assert [len(SyntheticSlices(labels, split, 1).heads) for split in ("train", "val", "test")] == [6, 1, 1]
+    assert [len(SyntheticSlices(labels, split, 1).heads) for split in ("train", "val", "test")] == [
+        6,
+        1,
+        1,
+    ]
     shutil.copy(labels / "map_0.nii.gz", tmp_path)
     with pytest.raises(InputError, match="none for the split val"):
         SyntheticSlices(tmp_path, "val", 1)
@@ -106,7 +114,9 @@ def test_disagreement_is_one_minus_dice() -> None:
     assert float(error.sum()) == 0
 
 
-def test_training_export_and_inference(labels: Path, tmp_path: Path, project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_training_export_and_inference(
+    labels: Path, tmp_path: Path, project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The bundle's own commands, with a tiny network."""
     folder = tmp_path / "bundles" / BRAIN
     shutil.copytree(project / "bundles" / BRAIN / "configs", folder / "configs")

@@ -46,7 +46,18 @@ from mmccd.training.training import (
 class TestLearningRate:
     @pytest.mark.parametrize(
         ("iteration", "factor"),
-        [(0, 0.1), (4, 0.5), (9, 1.0), (10, 1.0), (50, 1.0), (60, 1.0), (80, 0.5), (99, 0.025), (100, 0.0), (150, 0.0)],
+        [
+            (0, 0.1),
+            (4, 0.5),
+            (9, 1.0),
+            (10, 1.0),
+            (50, 1.0),
+            (60, 1.0),
+            (80, 0.5),
+            (99, 0.025),
+            (100, 0.0),
+            (150, 0.0),
+        ],
     )
     def test_by_hand(self, iteration: int, factor: float) -> None:
         """Ten iterations up, the last 40 of 100 down."""
@@ -54,7 +65,10 @@ class TestLearningRate:
 
     @given(st.integers(0, 50), st.integers(1, 500), st.floats(0.05, 1.0))
     def test_shape(self, warmup: int, total: int, decay_share: float) -> None:
-        factors = [warmup_stable_decay(iteration, warmup, total, decay_share) for iteration in range(total + 1)]
+        factors = [
+            warmup_stable_decay(iteration, warmup, total, decay_share)
+            for iteration in range(total + 1)
+        ]
         assert all(0 <= factor <= 1 for factor in factors)
         assert factors[-1] == 0
         top = factors.index(max(factors))
@@ -62,7 +76,9 @@ class TestLearningRate:
         assert factors[top:] == sorted(factors[top:], reverse=True)
 
     def test_a_run_cut_short_goes_on_as_if_planned_longer(self) -> None:
-        assert [warmup_stable_decay(i, 5, 100) for i in range(50)] == [warmup_stable_decay(i, 5, 200) for i in range(50)]
+        assert [warmup_stable_decay(i, 5, 100) for i in range(50)] == [
+            warmup_stable_decay(i, 5, 200) for i in range(50)
+        ]
 
 
 def engine_of(step: Callable[[Engine, Any], Any] = lambda engine, batch: None) -> Engine:
@@ -74,7 +90,9 @@ class TestEpochSeed:
     def drawn(seed: int, epochs: int, start: int = 0) -> list[tuple[float, float]]:
         """A number of torch and one of NumPy from every epoch behind ``start``."""
         numbers = []
-        engine = engine_of(lambda engine, batch: numbers.append((torch.rand(1).item(), np.random.rand())))
+        engine = engine_of(
+            lambda engine, batch: numbers.append((torch.rand(1).item(), np.random.rand()))
+        )
         EpochSeed(seed).attach(engine)
 
         def resume(engine: Engine) -> None:
@@ -119,8 +137,12 @@ class TestEpochSeed:
 
 class TestResume:
     @staticmethod
-    def run(path: Path, epochs: int, enabled: bool = True, width: int = 3) -> tuple[nn.Module, list[int], list[int]]:
-        """Add the epoch to every weight, once an epoch; the module, and the epochs and iterations that were run."""
+    def run(
+        path: Path, epochs: int, enabled: bool = True, width: int = 3
+    ) -> tuple[nn.Module, list[int], list[int]]:
+        """Add the epoch to every weight, once an epoch; the module, and the epochs and iterations
+        that were run.
+        """
         module = nn.Linear(width, 1, bias=False)
         nn.init.zeros_(module.weight)
         seen_epochs, seen_iterations = [], []
@@ -157,7 +179,9 @@ class TestResume:
         assert torch.load(path, weights_only=True)["epoch"] == 1
 
     @pytest.mark.parametrize(
-        "content", [b"", b"text that is no checkpoint", b"PK\x03\x04 no more"], ids=["empty", "text", "start of a zip"]
+        "content",
+        [b"", b"text that is no checkpoint", b"PK\x03\x04 no more"],
+        ids=["empty", "text", "start of a zip"],
     )
     def test_damaged_checkpoint(self, tmp_path: Path, content: bytes) -> None:
         path = tmp_path / "last.pt"
@@ -170,7 +194,11 @@ class TestResume:
         path.write_bytes(path.read_bytes()[:-100])
         self.refused(path)
 
-    @pytest.mark.parametrize("content", [{"epoch": 1, "iteration": 2}, [1, 2], {"network": {}, "epoch": 1, "iteration": 2}], ids=str)
+    @pytest.mark.parametrize(
+        "content",
+        [{"epoch": 1, "iteration": 2}, [1, 2], {"network": {}, "epoch": 1, "iteration": 2}],
+        ids=str,
+    )
     def test_checkpoint_of_something_else(self, tmp_path: Path, content: Any) -> None:
         path = tmp_path / "last.pt"
         torch.save(content, path)
@@ -189,7 +217,9 @@ class TestResume:
         assert "\n" not in str(error.value)
         assert path.read_bytes() == before, "a file that cannot be read is not overwritten"
 
-    def test_killed_while_writing_keeps_the_one_before(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_killed_while_writing_keeps_the_one_before(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         path = tmp_path / "last.pt"
         save_atomically({"epoch": 1}, path)
 
@@ -204,7 +234,9 @@ class TestResume:
 
 
 def test_averaged_model() -> None:
-    """After one step with momentum 1/4 the average has gone a quarter of the way; its state is the network's own."""
+    """After one step with momentum 1/4 the average has gone a quarter of the way; its state is the
+    network's own.
+    """
     network = nn.Linear(2, 1, bias=False)
     nn.init.zeros_(network.weight)
     averaged = AveragedModel(network, momentum=0.25)
@@ -226,7 +258,9 @@ def test_averaged_model() -> None:
 class TestBestModel:
     @staticmethod
     def validate(best: BestModel, epoch: int, value: float) -> None:
-        state = SimpleNamespace(metrics={"error": value, "other": 0.0}, key_metric_name="error", epoch=epoch)
+        state = SimpleNamespace(
+            metrics={"error": value, "other": 0.0}, key_metric_name="error", epoch=epoch
+        )
         best(SimpleNamespace(state=state))  # type: ignore[arg-type]
 
     def test_lowest_value_is_kept(self, tmp_path: Path) -> None:
@@ -236,7 +270,11 @@ class TestBestModel:
             nn.init.constant_(network.weight, epoch)
             self.validate(best, epoch, value)
         content = torch.load(tmp_path / "best.pt", weights_only=True)
-        assert (content["value"], content["epoch"], content["network"]["weight"].item()) == (0.5, 2, 2.0)
+        assert (content["value"], content["epoch"], content["network"]["weight"].item()) == (
+            0.5,
+            2,
+            2.0,
+        )
 
     def test_resumed_run_goes_on_comparing(self, tmp_path: Path) -> None:
         self.validate(BestModel(tmp_path / "best.pt", nn.Linear(1, 1)), 3, 0.4)
@@ -259,7 +297,9 @@ class TestBestModel:
 
 class TestTimeBudget:
     @staticmethod
-    def epochs(monkeypatch: pytest.MonkeyPatch, minutes: float | None, minutes_per_epoch: float) -> int:
+    def epochs(
+        monkeypatch: pytest.MonkeyPatch, minutes: float | None, minutes_per_epoch: float
+    ) -> int:
         now = [0.0]
         monkeypatch.setattr(training, "time", SimpleNamespace(monotonic=lambda: now[0]))
 
@@ -270,7 +310,9 @@ class TestTimeBudget:
         TimeBudget(minutes).attach(engine)
         return int(engine.run([0, 1], max_epochs=10).epoch)
 
-    @pytest.mark.parametrize(("minutes", "per_epoch", "epochs"), [(None, 1e6, 10), (0, 0.1, 1), (5, 2, 3), (100, 1, 10)])
+    @pytest.mark.parametrize(
+        ("minutes", "per_epoch", "epochs"), [(None, 1e6, 10), (0, 0.1, 1), (5, 2, 3), (100, 1, 10)]
+    )
     def test_ends_after_the_epoch_that_used_it_up(
         self, monkeypatch: pytest.MonkeyPatch, minutes: float | None, per_epoch: float, epochs: int
     ) -> None:
@@ -295,11 +337,20 @@ class TestTrainingRecord:
     CONTENT = {"source": "flair", "target": "t2", "seed": 3}
 
     @classmethod
-    def run(cls, path: Path, monkeypatch: pytest.MonkeyPatch, epochs: int, seconds: float, start: int = 0) -> dict[str, Any]:
+    def run(
+        cls,
+        path: Path,
+        monkeypatch: pytest.MonkeyPatch,
+        epochs: int,
+        seconds: float,
+        start: int = 0,
+    ) -> dict[str, Any]:
         """The record of a run whose epochs take that long."""
         now = [100.0]
         monkeypatch.setattr(training, "time", SimpleNamespace(monotonic=lambda: now[0]))
-        evaluator = SimpleNamespace(state=SimpleNamespace(metrics={"error": np.float32(0.5)}, key_metric_name="error"))
+        evaluator = SimpleNamespace(
+            state=SimpleNamespace(metrics={"error": np.float32(0.5)}, key_metric_name="error")
+        )
 
         def step(engine: Engine, batch: int) -> None:
             now[0] += seconds
@@ -316,25 +367,45 @@ class TestTrainingRecord:
 
     def test_content(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         record = self.run(tmp_path / "training.json", monkeypatch, 2, 60)
-        assert (record["source"], record["target"], record["seed"], record["epochs"]) == ("flair", "t2", 3, 2)
+        assert (record["source"], record["target"], record["seed"], record["epochs"]) == (
+            "flair",
+            "t2",
+            3,
+            2,
+        )
         assert record["normalisation"]["flair"]["upper"] == 90.0
         assert record["normalisation"]["t2"]["upper"] == 98.0
         assert (record["key_metric"], record["last_validation"]) == ("error", {"error": 0.5})
         assert {"mmccd", "torch", "monai"} <= set(record["versions"])
         assert record["command"]
 
-    def test_minutes_of_all_runs_add_up(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_minutes_of_all_runs_add_up(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         path = tmp_path / "training.json"
         assert self.run(path, monkeypatch, 3, 120)["minutes"] == pytest.approx(6, abs=0.02)
         assert self.run(path, monkeypatch, 5, 60, start=3)["minutes"] == pytest.approx(8, abs=0.02)
-        assert self.run(path, monkeypatch, 1, 60)["minutes"] == pytest.approx(1, abs=0.02), "a run that starts anew counts anew"
+        assert self.run(path, monkeypatch, 1, 60)["minutes"] == pytest.approx(1, abs=0.02), (
+            "a run that starts anew counts anew"
+        )
 
     def test_short_epochs_count_too(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        assert self.run(tmp_path / "training.json", monkeypatch, 240, 0.25)["minutes"] == pytest.approx(1, abs=0.05)
+        assert self.run(tmp_path / "training.json", monkeypatch, 240, 0.25)[
+            "minutes"
+        ] == pytest.approx(1, abs=0.05)
 
-    def test_record_says_which_command(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_record_says_which_command(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         """Without the names of folders, which may tell who somebody is."""
-        words = ["/usr/lib/monai/bundle/__main__.py", "run", "--config_file", "configs/train.json", "--dataset_dir", "/home/someone/data"]
+        words = [
+            "/usr/lib/monai/bundle/__main__.py",
+            "run",
+            "--config_file",
+            "configs/train.json",
+            "--dataset_dir",
+            "/home/someone/data",
+        ]
         monkeypatch.setattr("sys.argv", words)
         command = self.run(tmp_path / "training.json", monkeypatch, 1, 1)["command"]
         assert "run --config_file configs/train.json" in command
@@ -356,7 +427,9 @@ class TestStripPrepareBatch:
         torch.manual_seed(99)
         third = StripPrepareBatch(seed=2)(batch_of(6), "cpu")
         for other in (again, third):
-            assert all(torch.equal(first[3][key], other[3][key]) for key in ("mask", "noise", "initial"))
+            assert all(
+                torch.equal(first[3][key], other[3][key]) for key in ("mask", "noise", "initial")
+            )
         different = StripPrepareBatch(seed=3)(batch_of(6), "cpu")
         assert not torch.equal(different[3]["noise"], first[3]["noise"])
         assert torch.equal(different[3]["mask"], first[3]["mask"])
@@ -373,8 +446,13 @@ class TestStripPrepareBatch:
         assert named["mask"].dtype == torch.bool
         known = {mask.numpy().tobytes() for mask in strip_masks((64, 64), 16, 8)}
         assert all(mask.numpy().tobytes() in known for mask in named["mask"][:, 0])
-        assert len({mask.numpy().tobytes() for mask in named["mask"]}) > 3, "different strips in one batch"
-        assert all((mask & brain).sum() > 300 for mask, brain in zip(named["mask"], truth["brain"], strict=True)), "strips cross the brain"
+        assert len({mask.numpy().tobytes() for mask in named["mask"]}) > 3, (
+            "different strips in one batch"
+        )
+        assert all(
+            (mask & brain).sum() > 300
+            for mask, brain in zip(named["mask"], truth["brain"], strict=True)
+        ), "strips cross the brain"
         assert not torch.equal(named["noise"][0], named["noise"][1])
         assert not torch.equal(named["noise"], named["initial"])
 
@@ -393,7 +471,9 @@ def test_pair_prepare_batch() -> None:
 
 class TestMaskedTranslationInferer:
     def test_covered_source_is_not_seen(self) -> None:
-        """A network that copies its condition gives the source outside the strip and the noise under it."""
+        """A network that copies its condition gives the source outside the strip and the noise
+        under it.
+        """
         data = batch_of(4)
         source, truth, _, named = StripPrepareBatch()(data, "cpu")
         for steps in (1, 5):
@@ -408,7 +488,9 @@ class TestMaskedTranslationInferer:
     def test_with_g(self) -> None:
         source, _, _, named = StripPrepareBatch()(batch_of(3), "cpu")
         backward = nn.Conv2d(1, 1, 1).train()
-        found = MaskedTranslationInferer(MaskedDiffusionScheduler(), 2, backward)(source, lambda inputs, times: inputs[:, 1:], **named)
+        found = MaskedTranslationInferer(MaskedDiffusionScheduler(), 2, backward)(
+            source, lambda inputs, times: inputs[:, 1:], **named
+        )
         assert not backward.training
         with torch.no_grad():
             assert torch.allclose(found[:, 1:], backward(found[:, :1]), atol=1e-5)
@@ -421,19 +503,33 @@ class TestMetrics:
         generator = torch.Generator().manual_seed(1)
         pred = torch.randn(5, 2, 8, 8, generator=generator)
         truth = {key: torch.randn(5, 1, 8, 8, generator=generator) for key in ("target", "source")}
-        truth |= {key: torch.rand(5, 1, 8, 8, generator=generator) > 0.5 for key in ("brain", "mask")}
+        truth |= {
+            key: torch.rand(5, 1, 8, 8, generator=generator) > 0.5 for key in ("brain", "mask")
+        }
         return {"pred": pred, "label": truth}
 
     @pytest.mark.parametrize(
         ("transform", "channel", "against", "where"),
-        [(masked_error, 0, "target", "masked"), (visible_error, 0, "target", "visible"), (cycle_error, 1, "source", "masked")],
+        [
+            (masked_error, 0, "target", "masked"),
+            (visible_error, 0, "target", "visible"),
+            (cycle_error, 1, "source", "masked"),
+        ],
     )
     def test_mean_over_the_chosen_voxels(
-        self, output: dict[str, Any], transform: Callable[[Any], tuple[Tensor, Tensor]], channel: int, against: str, where: str
+        self,
+        output: dict[str, Any],
+        transform: Callable[[Any], tuple[Tensor, Tensor]],
+        channel: int,
+        against: str,
+        where: str,
     ) -> None:
         metric = MeanError(output_transform=lambda item: item)
         for part in (slice(0, 2), slice(2, 5)):
-            batch = {"pred": output["pred"][part], "label": {key: value[part] for key, value in output["label"].items()}}
+            batch = {
+                "pred": output["pred"][part],
+                "label": {key: value[part] for key, value in output["label"].items()},
+            }
             metric.update(transform(batch))
         truth = {key: value.numpy()[:, 0] for key, value in output["label"].items()}
         region = truth["brain"] & (truth["mask"] if where == "masked" else ~truth["mask"])

@@ -15,14 +15,22 @@ from mmccd.io.nifti import read_nifti
 from mmccd.models.diffusion import MaskedDiffusionScheduler
 from mmccd.models.networks import TranslationUNet
 from mmccd.phantom import Phantom
-from mmccd.training.translate import BatchedInferer, VisibleTranslationInferer, VolumeSlicesDataset, WriteTranslation, find_weights
+from mmccd.training.translate import (
+    BatchedInferer,
+    VisibleTranslationInferer,
+    VolumeSlicesDataset,
+    WriteTranslation,
+    find_weights,
+)
 
 Networks = dict[str, TranslationUNet]
 
 
 @pytest.fixture(scope="module")
 def volumes(shared_bundles: Path, phantom_data: Path) -> VolumeSlicesDataset:
-    return VolumeSlicesDataset(phantom_data, "flair", find_weights(shared_bundles / FORWARD, "flair", "t2"))
+    return VolumeSlicesDataset(
+        phantom_data, "flair", find_weights(shared_bundles / FORWARD, "flair", "t2")
+    )
 
 
 def test_find_weights(shared_bundles: Path) -> None:
@@ -60,11 +68,15 @@ def test_batches_change_nothing(tiny_networks: Networks) -> None:
 
 def test_visible_translation(tiny_networks: Networks) -> None:
     """Every slice has its own noise, from the seed; the batch size changes nothing."""
-    slices = torch.randn(1, 1, 32, 32, generator=torch.Generator().manual_seed(0)).expand(5, 1, 32, 32)
+    slices = torch.randn(1, 1, 32, 32, generator=torch.Generator().manual_seed(0)).expand(
+        5, 1, 32, 32
+    )
     network = tiny_networks[FORWARD]
     with torch.inference_mode():
         all_at_once, in_parts, other = (
-            VisibleTranslationInferer(MaskedDiffusionScheduler(), steps=2, seed=seed, batch_size=size)(slices, network)
+            VisibleTranslationInferer(
+                MaskedDiffusionScheduler(), steps=2, seed=seed, batch_size=size
+            )(slices, network)
             for seed, size in ((0, 16), (0, 2), (1, 16))
         )
     assert all_at_once.shape == slices.shape
@@ -78,12 +90,18 @@ def test_visible_translation_with_a_perfect_network() -> None:
     slices = torch.randn(3, 1, 16, 16, generator=torch.Generator().manual_seed(0))
     for steps in (1, 4, 10):
         inferer = VisibleTranslationInferer(MaskedDiffusionScheduler(), steps=steps)
-        assert torch.allclose(inferer(slices, lambda inputs, times: inputs[:, 1:]), slices, atol=1e-5)
+        assert torch.allclose(
+            inferer(slices, lambda inputs, times: inputs[:, 1:]), slices, atol=1e-5
+        )
 
 
-def test_written_volume_lies_where_the_source_does(volumes: VolumeSlicesDataset, tmp_path: Path) -> None:
+def test_written_volume_lies_where_the_source_does(
+    volumes: VolumeSlicesDataset, tmp_path: Path
+) -> None:
     """The normalised source itself as prediction comes back as the normalised source."""
-    engine = SimpleNamespace(state=SimpleNamespace(batch=volumes[1], output={"pred": volumes[1]["image"]}))
+    engine = SimpleNamespace(
+        state=SimpleNamespace(batch=volumes[1], output={"pred": volumes[1]["image"]})
+    )
     WriteTranslation(volumes, tmp_path / "new", "t2")(engine)
     found = read_nifti(tmp_path / "new" / "lesion_t2.nii.gz")
     source = volumes.place(1).volume
@@ -95,6 +113,8 @@ def test_written_volume_lies_where_the_source_does(volumes: VolumeSlicesDataset,
 
 def test_folder_that_cannot_be_made(volumes: VolumeSlicesDataset, tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    engine = SimpleNamespace(state=SimpleNamespace(batch={"number": 0}, output={"pred": volumes[0]["image"]}))
+    engine = SimpleNamespace(
+        state=SimpleNamespace(batch={"number": 0}, output={"pred": volumes[0]["image"]})
+    )
     with pytest.raises(OutputError, match="file"):
         WriteTranslation(volumes, tmp_path / "file" / "out", "t2")(engine)

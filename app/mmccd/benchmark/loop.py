@@ -1,9 +1,12 @@
-"""The cycle against a plain loop over single masks, and the share of the machine's peak that the networks reach."""
+"""The cycle against a plain loop over single masks, and the share of the machine's peak that the
+networks reach.
+"""
 
 from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -44,7 +47,10 @@ class Networks:
     @classmethod
     def shipped(cls, pair: BundlePair, device: torch.device, precision: str) -> Networks:
         """Those of the bundles, as the pipeline places them."""
-        f, g = (to_device(weights.load_network(), device, precision) for weights in (pair.forward, pair.backward))
+        f, g = (
+            to_device(weights.load_network(), device, precision)
+            for weights in (pair.forward, pair.backward)
+        )
         return cls(f, g, pair.forward.load_scheduler(), device)
 
     @classmethod
@@ -52,7 +58,9 @@ class Networks:
         """Networks of the paper's size with random weights: the time does not depend on them."""
         torch.manual_seed(0)
         f, g = (
-            TranslationUNet(channels, **_settings(pair.root / name / PAPER_CONFIG)).eval().to(device)
+            TranslationUNet(channels, **_settings(pair.root / name / PAPER_CONFIG))
+            .eval()
+            .to(device)
             for name, channels in ((FORWARD, 2), (BACKWARD, 1))
         )
         return cls(f, g, pair.forward.load_scheduler(), device)
@@ -64,7 +72,13 @@ def _settings(path: Path) -> dict[str, Any]:
 
 
 @torch.inference_mode()
-def plain_loop(image: Tensor, forward: nn.Module, backward: nn.Module, scheduler: MaskedDiffusionScheduler, stride: int) -> Tensor:
+def plain_loop(
+    image: Tensor,
+    forward: nn.Module,
+    backward: nn.Module,
+    scheduler: MaskedDiffusionScheduler,
+    stride: int,
+) -> Tensor:
     """Alg. 2 as it is printed: one slice, one mask, one pass at a time.
 
     Args:
@@ -85,9 +99,13 @@ def plain_loop(image: Tensor, forward: nn.Module, backward: nn.Module, scheduler
         x = image[number : number + 1]
         for r, mask in enumerate(masks):
             y = normal_noise(0, index, torch.full_like(index, NO_MASK), 0, INITIAL, size)
-            condition = torch.where(mask, normal_noise(0, index, torch.full_like(index, r), 0, CONDITION, size), x)
+            condition = torch.where(
+                mask, normal_noise(0, index, torch.full_like(index, r), 0, CONDITION, size), x
+            )
             for t in scheduler.timesteps.tolist():
-                prediction = forward(torch.cat([y, condition], dim=1), torch.full_like(index, t)).float()
+                prediction = forward(
+                    torch.cat([y, condition], dim=1), torch.full_like(index, t)
+                ).float()
                 y, _ = scheduler.step(prediction, t, y)
             result[number] += mask * (backward(y).float() - x)[0].abs()
     return result / masks.sum(0)
@@ -95,13 +113,21 @@ def plain_loop(image: Tensor, forward: nn.Module, backward: nn.Module, scheduler
 
 def passes(image: Tensor, settings: CycleSettings) -> int:
     """Network passes of one round over all strips of all slices: f at each step, and g."""
-    return int(image.shape[0] * len(settings.masks((image.shape[-2], image.shape[-1]))) * (settings.steps + 1))
+    return int(
+        image.shape[0]
+        * len(settings.masks((image.shape[-2], image.shape[-1])))
+        * (settings.steps + 1)
+    )
 
 
-def measure_loops(image: Tensor, pair: BundlePair, settings: CycleSettings, device: torch.device, repeats: int) -> dict[str, Any]:
-    """Seconds of the same passes: the cycle in each precision, the plain loop, and the plain loop with the paper's network.
+def measure_loops(
+    image: Tensor, pair: BundlePair, settings: CycleSettings, device: torch.device, repeats: int
+) -> dict[str, Any]:
+    """Seconds of the same passes: the cycle in each precision, the plain loop, and the plain loop
+    with the paper's network.
 
-    All take turns ``repeats`` times, and the quickest of each counts. The paper's network runs on the first slice only.
+    All take turns ``repeats`` times, and the quickest of each counts. The paper's network runs on
+    the first slice only.
 
     Args:
         image: x, ``(slices, 1, height, width)`` on the device.
@@ -111,17 +137,26 @@ def measure_loops(image: Tensor, pair: BundlePair, settings: CycleSettings, devi
         repeats: how often.
 
     Returns:
-        ``rows`` (network, loop, precision, passes, seconds, passes a second), ``ratios``, and ``largest_difference`` between the maps of the plain loop and of
-        the cycle in fp32, relative to the maximum.
+        ``rows`` (network, loop, precision, passes, seconds, passes a second), ``ratios``, and
+        ``largest_difference`` between the maps of the plain loop and of the cycle in fp32, relative
+        to the maximum.
     """
     shipped, paper = Networks.shipped(pair, device, "fp32"), Networks.of_the_paper(pair, device)
     precisions = ("fp32", "bf16") if has_fast_bf16(device) else ("fp32",)
-    cycles = {name: _Cycle(Networks.shipped(pair, device, name), settings, name) for name in precisions}
+    cycles = {
+        name: _Cycle(Networks.shipped(pair, device, name), settings, name) for name in precisions
+    }
     plain = cycles["fp32"].inferer.scheduler
     works = {
         **{("shipped", "cycle", name): (image, cycle.run) for name, cycle in cycles.items()},
-        ("shipped", "one at a time", "fp32"): (image, lambda x: plain_loop(x, shipped.forward, shipped.backward, plain, settings.stride)),
-        ("paper", "one at a time", "fp32"): (image[:1], lambda x: plain_loop(x, paper.forward, paper.backward, plain, settings.stride)),
+        ("shipped", "one at a time", "fp32"): (
+            image,
+            lambda x: plain_loop(x, shipped.forward, shipped.backward, plain, settings.stride),
+        ),
+        ("paper", "one at a time", "fp32"): (
+            image[:1],
+            lambda x: plain_loop(x, paper.forward, paper.backward, plain, settings.stride),
+        ),
     }
     cycles["fp32"].run(image[:1])  # warm up
     seconds: dict[tuple[str, str, str], float] = {}
@@ -131,7 +166,13 @@ def measure_loops(image: Tensor, pair: BundlePair, settings: CycleSettings, devi
             taken, maps[name] = timed(lambda x=x, function=function: function(x), device)  # type: ignore[misc]
             seconds[name] = min(taken, seconds.get(name, taken))
     rows: list[dict[str, Any]] = [
-        {"network": name[0], "loop": name[1], "precision": name[2], "passes": passes(works[name][0], settings), "seconds": round(taken, 3)}
+        {
+            "network": name[0],
+            "loop": name[1],
+            "precision": name[2],
+            "passes": passes(works[name][0], settings),
+            "seconds": round(taken, 3),
+        }
         for name, taken in seconds.items()
     ]
     for row in rows:
@@ -154,9 +195,15 @@ class _Cycle:
 
 def _ratios(rows: list[dict[str, Any]]) -> dict[str, float]:
     """How much quicker a pass of the cycle is, in its best precision and in fp32."""
-    speed = {(row["network"], row["loop"], row["precision"]): row["passes"] / row["seconds"] for row in rows}
+    speed = {
+        (row["network"], row["loop"], row["precision"]): row["passes"] / row["seconds"]
+        for row in rows
+    }
     best = max(value for name, value in speed.items() if name[1] == "cycle")
-    plain, paper = speed["shipped", "one at a time", "fp32"], speed["paper", "one at a time", "fp32"]
+    plain, paper = (
+        speed["shipped", "one at a time", "fp32"],
+        speed["paper", "one at a time", "fp32"],
+    )
     return {
         "cycle_fp32_to_loop": round(speed["shipped", "cycle", "fp32"] / plain, 3),
         "cycle_to_loop": round(best / plain, 3),
@@ -165,8 +212,11 @@ def _ratios(rows: list[dict[str, Any]]) -> dict[str, float]:
 
 
 @torch.inference_mode()
-def measure_networks(pair: BundlePair, device: torch.device, repeats: int, size: int = 128) -> dict[str, Any]:
-    """GFLOP of a pass of f and g, and the share of the machine's matrix product that they reach in batches of 16.
+def measure_networks(
+    pair: BundlePair, device: torch.device, repeats: int, size: int = 128
+) -> dict[str, Any]:
+    """GFLOP of a pass of f and g, and the share of the machine's matrix product that they reach in
+    batches of 16.
 
     Args:
         pair: the bundles.
@@ -183,12 +233,17 @@ def measure_networks(pair: BundlePair, device: torch.device, repeats: int, size:
         networks = Networks.shipped(pair, device, precision)
         image = torch.randn(BATCH_SIZE, 2, size, size, device=device)
         times = torch.full((BATCH_SIZE,), 999, device=device)
-        for name, network, arguments in (("f", networks.forward, (image, times)), ("g", networks.backward, (image[:, :1],))):
+        for name, network, arguments in (
+            ("f", networks.forward, (image, times)),
+            ("g", networks.backward, (image[:, :1],)),
+        ):
             with autocast(device, precision), FlopCounterMode(display=False) as counter:
                 network(*arguments)
             gflop = counter.get_total_flops() / BATCH_SIZE / 1e9
             with autocast(device, precision):
-                seconds = min(timed(lambda run=network, given=arguments: run(*given), device)[0] for _ in range(repeats))  # type: ignore[misc]
+                seconds = min(
+                    timed(partial(network, *arguments), device)[0] for _ in range(repeats)
+                )
             reached = gflop * BATCH_SIZE / seconds
             rows.append(
                 {

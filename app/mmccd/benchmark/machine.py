@@ -46,8 +46,12 @@ def _processor() -> str:
     return platform.processor() or platform.machine()
 
 
-def matmul_gflops(device: torch.device, precision: str, size: int = 2048, repeats: int = 5) -> float:
-    """GFLOP/s of a product of square matrices: what the machine can do at best. The quickest of ``repeats``."""
+def matmul_gflops(
+    device: torch.device, precision: str, size: int = 2048, repeats: int = 5
+) -> float:
+    """GFLOP/s of a product of square matrices: what the machine can do at best. The quickest of
+    ``repeats``.
+    """
     left, right = (torch.randn(size, size, device=device).to(_DTYPES[precision]) for _ in range(2))
     seconds = min(timed(lambda: left @ right, device)[0] for _ in range(repeats + 1))
     return 2 * size**3 / seconds / 1e9
@@ -74,7 +78,9 @@ def reset_peak_memory(device: torch.device) -> None:
 
 
 def peak_memory_gib(device: torch.device) -> float:
-    """The largest memory that this process had since the last reset: on a GPU that of its tensors, else the resident set, in GiB."""
+    """The largest memory that this process had since the last reset: on a GPU that of its tensors,
+    else the resident set, in GiB.
+    """
     if device.type == "cuda":
         return torch.cuda.max_memory_allocated(device) / 2**30
     with contextlib.suppress(OSError, StopIteration):

@@ -16,20 +16,37 @@ matplotlib.use("Agg")
 
 Table = tuple[str, list[str], list[list[str]]]
 LARGEST_CHANGE = 0.2
-_AXES = (("strips", "strips"), ("steps", "sampling steps"), ("slices", "slices"), ("batch_size", "images a batch"))
+_AXES = (
+    ("strips", "strips"),
+    ("steps", "sampling steps"),
+    ("slices", "slices"),
+    ("batch_size", "images a batch"),
+)
 _STAGES = ("start", "read", "load", "brain", "cycle", "segmentation", "write", "total")
 
 
 def tables(figures: dict[str, Any]) -> list[Table]:
     """(title, header, rows) of each part."""
-    return [_machine(figures), _networks(figures), _loops(figures), _volumes(figures), _sweep(figures)]
+    return [
+        _machine(figures),
+        _networks(figures),
+        _loops(figures),
+        _volumes(figures),
+        _sweep(figures),
+    ]
 
 
 def _machine(figures: dict[str, Any]) -> Table:
     machine, peaks = figures["machine"], figures["networks"]["peak_gflops"]
     bf16 = f"{peaks['bf16']:g} GFLOP/s" if "bf16" in peaks else "emulated, not measured"
     rows = [
-        ["processor", f"{machine['processor']} ({machine['instructions']}{', AMX' if machine['amx'] else ''})"],
+        [
+            "processor",
+            (
+                f"{machine['processor']}"
+                f" ({machine['instructions']}{', AMX' if machine['amx'] else ''})"
+            ),
+        ],
         ["cores, threads", f"{machine['cores']}, {machine['threads']}"],
         ["memory", f"{machine['memory_gib']:g} GiB"],
         ["device", f"{machine['device']}{' (' + machine['gpu'] + ')' if machine['gpu'] else ''}"],
@@ -53,7 +70,11 @@ def _networks(figures: dict[str, Any]) -> Table:
         ]
         for row in figures["networks"]["rows"]
     ]
-    return "The networks, batches of 16", ["network", "precision", "GFLOP a pass", "ms a pass", "GFLOP/s", "of the matrix product"], rows
+    return (
+        "The networks, batches of 16",
+        ["network", "precision", "GFLOP a pass", "ms a pass", "GFLOP/s", "of the matrix product"],
+        rows,
+    )
 
 
 def _loops(figures: dict[str, Any]) -> Table:
@@ -70,7 +91,10 @@ def _loops(figures: dict[str, Any]) -> Table:
         ]
         for row in sorted(loops["rows"], key=lambda row: row["passes_per_s"])
     ]
-    title = f"Passes a second (largest difference of the maps of loop and cycle: {loops['largest_difference']:.0e} of the maximum)"
+    title = (
+        "Passes a second (largest difference of the maps of loop and cycle:"
+        f" {loops['largest_difference']:.0e} of the maximum)"
+    )
     return title, ["network", "loop", "precision", "passes", "passes/s", "times the slowest"], rows
 
 
@@ -85,9 +109,23 @@ def _volumes(figures: dict[str, Any]) -> Table:
         ]
         for volume in volumes
     ]
-    rows.append(["full (extrapolated, not run)", full["precision"], *[""] * 4, f"{full['hours']:g} h", "", "", "", ""])
+    rows.append(
+        [
+            "full (extrapolated, not run)",
+            full["precision"],
+            *[""] * 4,
+            f"{full['hours']:g} h",
+            "",
+            "",
+            "",
+            "",
+        ]
+    )
     shape = " x ".join(map(str, volumes[0]["shape"]))
-    title = f"A volume of {shape} voxels, {volumes[0]['slices_with_brain']} slices with brain; seconds, and GiB of memory at most"
+    title = (
+        f"A volume of {shape} voxels, {volumes[0]['slices_with_brain']} slices with brain; seconds,"
+        " and GiB of memory at most"
+    )
     return title, ["preset", "device", *_STAGES, "GiB"], rows
 
 
@@ -103,7 +141,11 @@ def _sweep(figures: dict[str, Any]) -> Table:
         ]
         for row in figures["sweep"]
     ]
-    return "One thing varied at a time", ["varied", "value", "passes", "s", "ms a pass", "GiB at most"], rows
+    return (
+        "One thing varied at a time",
+        ["varied", "value", "passes", "s", "ms a pass", "GiB at most"],
+        rows,
+    )
 
 
 def as_markdown(figures: dict[str, Any]) -> str:
@@ -121,12 +163,17 @@ def as_text(figures: dict[str, Any]) -> str:
     for title, header, rows in tables(figures):
         body = [header, *rows] if any(header) else rows
         widths = [max(len(row[column]) for row in body) for column in range(len(header))]
-        lines = ["  " + "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in body]
+        lines = [
+            "  "
+            + "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+            for row in body
+        ]
         parts.append("\n".join([title, *lines]))
     ratios = figures["loops"]["ratios"]
     parts.append(
-        f"the cycle passes {ratios['cycle_to_loop']:.1f} times as many slices a second as a plain loop over single masks, and "
-        f"{ratios['cycle_to_paper_loop']:.1f} times as many as that loop with the paper's network"
+        f"the cycle passes {ratios['cycle_to_loop']:.1f} times as many slices a second as a plain"
+        f" loop over single masks, and {ratios['cycle_to_paper_loop']:.1f} times as many as that"
+        " loop with the paper's network"
     )
     return "\n\n".join(parts)
 
@@ -141,8 +188,13 @@ def compare(new: dict[str, Any], old: dict[str, Any]) -> tuple[str, bool]:
     Returns:
         (text, whether one changed for the worse by more than 20 %).
     """
-    pairs = [(name, value, old["loops"]["ratios"].get(name)) for name, value in new["loops"]["ratios"].items()]
-    before = {(row["network"], row["precision"]): row["share_of_peak"] for row in old["networks"]["rows"]}
+    pairs = [
+        (name, value, old["loops"]["ratios"].get(name))
+        for name, value in new["loops"]["ratios"].items()
+    ]
+    before = {
+        (row["network"], row["precision"]): row["share_of_peak"] for row in old["networks"]["rows"]
+    }
     for row in new["networks"]["rows"]:
         name = (row["network"], row["precision"])
         pairs.append((f"share_of_peak {' '.join(name)}", row["share_of_peak"], before.get(name)))
@@ -155,7 +207,8 @@ def compare(new: dict[str, Any], old: dict[str, Any]) -> tuple[str, bool]:
         fell = change < -LARGEST_CHANGE
         worse = worse or fell
         lines.append(
-            f"  {title:<24} {value:8.3f}   was {earlier:8.3f}   {change:+.0%}{'   WARNING: worse by more than 20 %' if fell else ''}"
+            f"  {title:<24} {value:8.3f}   was {earlier:8.3f}  "
+            f" {change:+.0%}{'   WARNING: worse by more than 20 %' if fell else ''}"
         )
     if new["machine"]["processor"] != old["machine"]["processor"]:
         lines.append(f"  the other run was on another processor: {old['machine']['processor']}")
@@ -163,7 +216,9 @@ def compare(new: dict[str, Any], old: dict[str, Any]) -> tuple[str, bool]:
 
 
 def plot_sweep(figures: dict[str, Any], path: Path) -> None:
-    """Seconds (points and a line through the first and last one) and memory against what was varied, as PNG."""
+    """Seconds (points and a line through the first and last one) and memory against what was
+    varied, as PNG.
+    """
     figure, axes = plt.subplots(1, len(_AXES), figsize=(13, 3.4), layout="constrained")
     for panel, (varied, label) in zip(axes, _AXES, strict=True):
         rows = [row for row in figures["sweep"] if row["varied"] == varied]
@@ -173,18 +228,29 @@ def plot_sweep(figures: dict[str, Any], path: Path) -> None:
             _straight(panel, values, seconds)
         panel.set(xlabel=label, ylabel="s", ylim=(0, 1.15 * max(seconds)))
         memory = panel.twinx()
-        memory.plot(values, [row["peak_memory_gib"] for row in rows], "s--", color="tab:orange", markersize=4)
+        memory.plot(
+            values,
+            [row["peak_memory_gib"] for row in rows],
+            "s--",
+            color="tab:orange",
+            markersize=4,
+        )
         memory.set(ylim=(0, 2 * max(row["peak_memory_gib"] for row in figures["sweep"])))
         memory.tick_params(axis="y", labelcolor="tab:orange")
         if panel is axes[-1]:
             memory.set_ylabel("peak memory, GiB", color="tab:orange")
     machine = figures["machine"]
-    figure.suptitle(f"Time (blue) and peak memory (orange), {machine['processor']}, {machine['device']}, fp32", fontsize=10)
+    figure.suptitle(
+        f"Time (blue) and peak memory (orange), {machine['processor']}, {machine['device']}, fp32",
+        fontsize=10,
+    )
     make_folder(path.parent)
     try:
         figure.savefig(path, dpi=110, format="png")
     except OSError as error:
-        raise OutputError(f"{path}: cannot be written ({error.strerror or error}); choose another --plot") from error
+        raise OutputError(
+            f"{path}: cannot be written ({error.strerror or error}); choose another --plot"
+        ) from error
     finally:
         plt.close(figure)
 

@@ -59,7 +59,9 @@ class Scope:
 QUICK = Scope(slices=1, repeats=1, presets=("fast",), shape=(80, 80, 26), voxel_mm=3.0, quick=True)
 
 
-def run_benchmark(device_name: str = "auto", scope: Scope | None = None, bundles: str | None = None) -> dict[str, Any]:
+def run_benchmark(
+    device_name: str = "auto", scope: Scope | None = None, bundles: str | None = None
+) -> dict[str, Any]:
     """Measure everything.
 
     Args:
@@ -68,9 +70,12 @@ def run_benchmark(device_name: str = "auto", scope: Scope | None = None, bundles
         bundles: as ``--bundles``.
 
     Returns:
-        ``benchmark_version``, ``machine``, ``versions``, ``settings``, ``networks`` (:func:`~mmccd.benchmark.loop.measure_networks`), ``loops``
-        (:func:`~mmccd.benchmark.loop.measure_loops`), ``sweep`` (:func:`~mmccd.benchmark.sweep.measure_sweep`), ``volumes``
-        (:func:`~mmccd.benchmark.volume.measure_volume`), ``full`` (what the preset ``full`` would take, extrapolated) and ``peak_memory_gib``.
+        ``benchmark_version``, ``machine``, ``versions``, ``settings``, ``networks``
+        (:func:`~mmccd.benchmark.loop.measure_networks`), ``loops``
+        (:func:`~mmccd.benchmark.loop.measure_loops`), ``sweep``
+        (:func:`~mmccd.benchmark.sweep.measure_sweep`), ``volumes``
+        (:func:`~mmccd.benchmark.volume.measure_volume`), ``full`` (what the preset ``full`` would
+        take, extrapolated) and ``peak_memory_gib``.
 
     Raises:
         ModelError: no usable bundles.
@@ -79,7 +84,9 @@ def run_benchmark(device_name: str = "auto", scope: Scope | None = None, bundles
     scope, device = scope or Scope(), choose_device(device_name)
     pair = load_pair(find_bundles(bundles))
     machine = describe_machine(device)
-    image = phantom_slices(pair, max(scope.slices, SLICES[1] if scope.quick else SLICES[-1])).to(device)
+    image = phantom_slices(pair, max(scope.slices, SLICES[1] if scope.quick else SLICES[-1])).to(
+        device
+    )
     settings = CycleSettings(steps=1, stride=16)
     logger.info("networks and loops")
     networks = measure_networks(pair, device, 2 * scope.repeats, image.shape[-1])
@@ -112,26 +119,43 @@ def run_benchmark(device_name: str = "auto", scope: Scope | None = None, bundles
 def phantom_slices(pair: BundlePair, count: int) -> Tensor:
     """Slices from the middle of a healthy phantom, ``(count, 1, size, size)``."""
     phantom = make_phantom(seed=0).images["flair"]
-    slices = to_model_slices(phantom, find_brain(phantom).mask, pair.forward.normalisation(pair.forward.direction[0]))
+    slices = to_model_slices(
+        phantom, find_brain(phantom).mask, pair.forward.normalisation(pair.forward.direction[0])
+    )
     middle = slices.image.shape[0] // 2 - count // 2
     return slices.image[middle : middle + count]
 
 
 def _volumes(pair: BundlePair, scope: Scope, device: torch.device) -> Iterator[dict[str, Any]]:
-    devices = [str(device)] + ([ALL_CUDA] if device.type == "cuda" and torch.cuda.device_count() > 1 else [])
+    devices = [str(device)] + (
+        [ALL_CUDA] if device.type == "cuda" and torch.cuda.device_count() > 1 else []
+    )
     with tempfile.TemporaryDirectory(prefix="mmccd_benchmark_") as name:
         path = brats_size_phantom(Path(name) / "flair.nii.gz", scope.shape, scope.voxel_mm)
-        for number, (preset, where) in enumerate((preset, where) for preset in scope.presets for where in devices):
-            logger.info("a volume of %s voxels, preset %s, %s", " x ".join(map(str, scope.shape)), preset, where)
+        for number, (preset, where) in enumerate(
+            (preset, where) for preset in scope.presets for where in devices
+        ):
+            logger.info(
+                "a volume of %s voxels, preset %s, %s",
+                " x ".join(map(str, scope.shape)),
+                preset,
+                where,
+            )
             yield measure_volume(path, Path(name) / str(number), preset, where, pair.root)
 
 
-def extrapolated(pair: BundlePair, networks: dict[str, Any], volumes: list[dict[str, Any]]) -> dict[str, Any]:
-    """Hours of ``full`` for the measured volume: all strips of the slices with brain, from the time of a pass in batches; nothing was run."""
+def extrapolated(
+    pair: BundlePair, networks: dict[str, Any], volumes: list[dict[str, Any]]
+) -> dict[str, Any]:
+    """Hours of ``full`` for the measured volume: all strips of the slices with brain, from the time
+    of a pass in batches; nothing was run.
+    """
     settings = pair.preset("full").cycle
     slices = volumes[0]["slices_with_brain"]
     strips = slices * len(settings.masks((128, 128)))
-    ms = {row["network"]: row["ms_per_pass"] for row in networks["rows"] if row["precision"] == "fp32"}
+    ms = {
+        row["network"]: row["ms_per_pass"] for row in networks["rows"] if row["precision"] == "fp32"
+    }
     return {
         "extrapolated": True,
         "precision": "fp32",
@@ -152,7 +176,9 @@ def save_figures(figures: dict[str, Any], path: Path) -> None:
     try:
         path.write_text(json.dumps(figures, indent=2) + "\n")
     except OSError as error:
-        raise OutputError(f"{path}: cannot be written ({error.strerror or error}); choose another --output") from error
+        raise OutputError(
+            f"{path}: cannot be written ({error.strerror or error}); choose another --output"
+        ) from error
 
 
 def load_figures(path: Path) -> dict[str, Any]:
@@ -164,7 +190,17 @@ def load_figures(path: Path) -> dict[str, Any]:
     try:
         figures = json.loads(path.read_text())
     except (OSError, ValueError) as error:
-        raise InputError(f"{path}: cannot be read ({first_line(error)}); expected the JSON file of 'mmccd benchmark --output'") from error
-    if not isinstance(figures, dict) or figures.get("benchmark_version") != VERSION or any(key not in figures for key in KEYS):
-        raise InputError(f"{path}: holds no figures of this version; expected the JSON file of 'mmccd benchmark --output'; measure again")
+        raise InputError(
+            f"{path}: cannot be read ({first_line(error)}); expected the JSON file of 'mmccd"
+            " benchmark --output'"
+        ) from error
+    if (
+        not isinstance(figures, dict)
+        or figures.get("benchmark_version") != VERSION
+        or any(key not in figures for key in KEYS)
+    ):
+        raise InputError(
+            f"{path}: holds no figures of this version; expected the JSON file of 'mmccd benchmark"
+            " --output'; measure again"
+        )
     return figures

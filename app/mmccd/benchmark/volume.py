@@ -24,7 +24,9 @@ BRATS_SHAPE = (240, 240, 155)
 _LAPS = ("start", "read", "load", "brain", "cycle", "segmentation", "write")
 
 
-def brats_size_phantom(path: Path, shape: tuple[int, int, int] = BRATS_SHAPE, voxel_mm: float = 1.0) -> Path:
+def brats_size_phantom(
+    path: Path, shape: tuple[int, int, int] = BRATS_SHAPE, voxel_mm: float = 1.0
+) -> Path:
     """Write a skull-stripped FLAIR phantom of a given shape.
 
     Args:
@@ -35,7 +37,9 @@ def brats_size_phantom(path: Path, shape: tuple[int, int, int] = BRATS_SHAPE, vo
     Returns:
         The file.
     """
-    phantom = make_phantom(0, None, Acquisition(slice_mm=voxel_mm, pixel_mm=voxel_mm, scaling=0, tilt_degrees=0)).images["flair"]
+    phantom = make_phantom(
+        0, None, Acquisition(slice_mm=voxel_mm, pixel_mm=voxel_mm, scaling=0, tilt_degrees=0)
+    ).images["flair"]
     data, start = _fitted(np.asarray(phantom.data), shape)
     affine = phantom.affine.copy()
     affine[:3, 3] += affine[:3, :3] @ start
@@ -43,17 +47,28 @@ def brats_size_phantom(path: Path, shape: tuple[int, int, int] = BRATS_SHAPE, vo
     return path
 
 
-def _fitted(data: NDArray[np.float32], shape: tuple[int, int, int]) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
-    """The middle of an array, cut or filled with zeros, and where its first voxel lay in the old one."""
+def _fitted(
+    data: NDArray[np.float32], shape: tuple[int, int, int]
+) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+    """The middle of an array, cut or filled with zeros, and where its first voxel lay in the old
+    one.
+    """
     result = np.zeros(shape, dtype=np.float32)
     start = np.asarray([(old - new) // 2 for old, new in zip(data.shape, shape, strict=True)])
-    source = tuple(slice(max(0, s), min(old, s + new)) for s, old, new in zip(start, data.shape, shape, strict=True))
-    target = tuple(slice(part.start - s, part.stop - s) for part, s in zip(source, start, strict=True))
+    source = tuple(
+        slice(max(0, s), min(old, s + new))
+        for s, old, new in zip(start, data.shape, shape, strict=True)
+    )
+    target = tuple(
+        slice(part.start - s, part.stop - s) for part, s in zip(source, start, strict=True)
+    )
     result[target] = data[source]
     return result, start
 
 
-def measure_volume(path: Path, folder: Path, preset: str, device: str, bundles: Path) -> dict[str, Any]:
+def measure_volume(
+    path: Path, folder: Path, preset: str, device: str, bundles: Path
+) -> dict[str, Any]:
     """Predict a volume in a new process.
 
     Args:
@@ -64,8 +79,9 @@ def measure_volume(path: Path, folder: Path, preset: str, device: str, bundles: 
         bundles: folder of the bundles.
 
     Returns:
-        ``preset``, ``device``, ``precision``, ``shape``, ``slices_with_brain``, ``seconds`` by stage with ``total`` (the wall time of the process), and
-        ``peak_memory_gib`` of the process (``gpu_memory_gib`` of its tensors where it ran on one).
+        ``preset``, ``device``, ``precision``, ``shape``, ``slices_with_brain``, ``seconds`` by
+        stage with ``total`` (the wall time of the process), and ``peak_memory_gib`` of the process
+        (``gpu_memory_gib`` of its tensors where it ran on one).
 
     Raises:
         ResourceError: the process failed.
@@ -76,14 +92,20 @@ def measure_volume(path: Path, folder: Path, preset: str, device: str, bundles: 
     total = time.perf_counter() - start
     if done.returncode:
         last = (done.stderr.strip().splitlines() or ["no message"])[-1]
-        raise ResourceError(f"{path}: the run of preset {preset} ended with {done.returncode} ({last}); try --quick")
+        raise ResourceError(
+            f"{path}: the run of preset {preset} ended with {done.returncode} ({last}); try --quick"
+        )
     row: dict[str, Any] = json.loads(done.stdout.strip().splitlines()[-1])
     inner = row["seconds"]
-    row["seconds"] = {name: round({**inner, "start": total - sum(inner.values())}[name], 2) for name in _LAPS} | {"total": round(total, 2)}
+    row["seconds"] = {
+        name: round({**inner, "start": total - sum(inner.values())}[name], 2) for name in _LAPS
+    } | {"total": round(total, 2)}
     return row
 
 
-def predict_here(path: Path, folder: Path, preset: str, device: str, bundles: Path) -> dict[str, Any]:
+def predict_here(
+    path: Path, folder: Path, preset: str, device: str, bundles: Path
+) -> dict[str, Any]:
     """Read, run and write a volume in this process; seconds of each stage and the peak memory."""
     from mmccd.io.read import read_volume
     from mmccd.outputs.report.write import write_outputs
@@ -98,12 +120,17 @@ def predict_here(path: Path, folder: Path, preset: str, device: str, bundles: Pa
 
     volume = read_volume(path, "flair")
     seconds = {"read": lap()}
-    # The checks take some phantoms for another contrast, and weights that nobody calibrated take as long.
-    pipeline = AnomalyPipeline.from_bundles(bundles, None, preset, device, threshold=1.0, intake=Intake(bundles, unchecked=True))
+    # The checks take some phantoms for another contrast, and weights that nobody calibrated take as
+    # long.
+    pipeline = AnomalyPipeline.from_bundles(
+        bundles, None, preset, device, threshold=1.0, intake=Intake(bundles, unchecked=True)
+    )
     seconds["load"] = lap()
     result = pipeline.run(volume)
     lap()
-    seconds |= {name: float(result.report["timings_s"][name]) for name in ("brain", "cycle", "segmentation")}
+    seconds |= {
+        name: float(result.report["timings_s"][name]) for name in ("brain", "cycle", "segmentation")
+    }
     folder.mkdir(parents=True, exist_ok=True)
     write_outputs(result, folder)
     seconds["write"] = lap()
@@ -114,7 +141,10 @@ def predict_here(path: Path, folder: Path, preset: str, device: str, bundles: Pa
         "precision": pipeline.precision,
         "shape": list(volume.shape),
         "slices_with_brain": result.report["input"]["slices_with_brain"],
-        "strips": pipeline.preset.cycle.rounds * _strips(result.cycle.coverage, pipeline.preset.cycle.width),
+        "strips": (
+            pipeline.preset.cycle.rounds
+            * _strips(result.cycle.coverage, pipeline.preset.cycle.width)
+        ),
         "seconds": seconds,
         "peak_memory_gib": round(peak_memory_gib(torch.device("cpu")), 2),
         "gpu_memory_gib": round(peak_memory_gib(pipeline.device), 2) if on_gpu else None,
@@ -127,9 +157,17 @@ def _strips(coverage: torch.Tensor, width: int) -> int:
 
 
 def main() -> None:
-    """``python -m mmccd.benchmark.volume FILE FOLDER PRESET DEVICE BUNDLES``: the figures as one line of JSON."""
+    """``python -m mmccd.benchmark.volume FILE FOLDER PRESET DEVICE BUNDLES``: the figures as one
+    line of JSON.
+    """
     parser = argparse.ArgumentParser(description=main.__doc__)
-    for name, kind in (("path", Path), ("folder", Path), ("preset", str), ("device", str), ("bundles", Path)):
+    for name, kind in (
+        ("path", Path),
+        ("folder", Path),
+        ("preset", str),
+        ("device", str),
+        ("bundles", Path),
+    ):
         parser.add_argument(name, type=kind)
     sys.stdout.write(json.dumps(predict_here(**vars(parser.parse_args()))) + "\n")
 

@@ -14,14 +14,21 @@ from mmccd.core.errors import UnsuitableInputError
 from mmccd.core.volume import Volume
 
 MIN_SHELL_TISSUE = 0.6
-"""Share of tissue in the outer 6 mm of what is not background: at least .73 in 182 skull-stripped volumes (FLAIR, T1, T2), at most .59 in 9 heads as
-scanned, where scalp and the dark skull fill the shell."""
+"""Share of tissue in the outer 6 mm of what is not background: at least .73 in 182 skull-stripped
+volumes (FLAIR, T1, T2), at most .59 in 9 heads as scanned, where scalp and the dark skull fill the
+shell.
+"""
 MAX_BRAIN_ML, MAX_SHELL_BRIGHTNESS = 2300.0, 1.6
-"""A head whose air was set to zero can have a shell as full as a brain's, but it is larger than a brain *and* its scalp (95th percentile of the shell) is far
-brighter than its middle (median): 1.8 to 3.6 in such heads. Either alone occurs in stripped brains (wrong spacing in the header; a dark centre)."""
+"""A head whose air was set to zero can have a shell as full as a brain's, but it is larger than a
+brain *and* its scalp (95th percentile of the shell) is far brighter than its middle (median): 1.8
+to 3.6 in such heads. Either alone occurs in stripped brains (wrong spacing in the header; a dark
+centre).
+"""
 MAX_FOREGROUND_SHARE = 0.8
 MIN_BRAIN_SHARE = 0.85
-"""Share of what is not background that the extraction calls brain, from which on there was nothing to extract (docs/brain.md)."""
+"""Share of what is not background that the extraction calls brain, from which on there was nothing
+to extract (docs/brain.md).
+"""
 GIVEN, STRIPPED, EXTRACTED = "given mask", "already stripped", "extraction"
 _WORKING_SPACING_MM = 2.0
 _TISSUE_SHARE_OF_MEDIAN = 0.35
@@ -46,7 +53,9 @@ class Brain:
     extraction: Extraction | None = None
 
 
-def find_brain(volume: Volume, given: Volume | None = None, extract: Extractor | None = None) -> Brain:
+def find_brain(
+    volume: Volume, given: Volume | None = None, extract: Extractor | None = None
+) -> Brain:
     """The brain of a volume.
 
     Args:
@@ -55,8 +64,9 @@ def find_brain(volume: Volume, given: Volume | None = None, extract: Extractor |
         extract: brain extraction; where it is None a head is refused.
 
     Raises:
-        UnsuitableInputError: the mask lies on another grid or is empty; the volume is empty or constant; without a mask, the
-            volume is not skull-stripped and nothing may be extracted, or no brain is found in it.
+        UnsuitableInputError: the mask lies on another grid or is empty; the volume is empty or
+            constant; without a mask, the volume is not skull-stripped and nothing may be extracted,
+            or no brain is found in it.
     """
     _check_not_constant(volume)
     if given is not None:
@@ -66,17 +76,23 @@ def find_brain(volume: Volume, given: Volume | None = None, extract: Extractor |
         return Brain(fill_slices(foreground, volume.superior_axis), STRIPPED)
     if extract is None:
         raise UnsuitableInputError(
-            f"{volume.provenance.get('file', 'the volume')}: is not skull-stripped (expected zeros outside the brain); "
-            "strip it first (e.g. with HD-BET or SynthStrip), or give the brain's mask with --brain-mask"
+            f"{volume.provenance.get('file', 'the volume')}: is not skull-stripped (expected zeros"
+            " outside the brain); strip it first (e.g. with HD-BET or SynthStrip), or give the"
+            " brain's mask with --brain-mask"
         )
     found = extract(volume)
-    if foreground.mean() <= MAX_FOREGROUND_SHARE and (foreground & found.mask).sum() > MIN_BRAIN_SHARE * foreground.sum():
+    if (
+        foreground.mean() <= MAX_FOREGROUND_SHARE
+        and (foreground & found.mask).sum() > MIN_BRAIN_SHARE * foreground.sum()
+    ):
         return Brain(fill_slices(foreground, volume.superior_axis), STRIPPED, found)
     return Brain(found.mask, EXTRACTED, found)
 
 
 def fill_slices(mask: NDArray[np.bool_], axis: int) -> NDArray[np.bool_]:
-    """Fill the holes of each slice across ``axis``: dark fluid that was rounded to the background's value is brain."""
+    """Fill the holes of each slice across ``axis``: dark fluid that was rounded to the background's
+    value is brain.
+    """
     moved = np.moveaxis(mask, axis, 0)
     filled = np.stack([ndimage.binary_fill_holes(layer) for layer in moved])
     return np.ascontiguousarray(np.moveaxis(filled, 0, axis))
@@ -87,7 +103,8 @@ def _check_not_constant(volume: Volume) -> None:
     if finite.size == 0 or finite.min() == finite.max():
         value = "no finite voxel" if finite.size == 0 else f"the value {finite[0]:g} everywhere"
         raise UnsuitableInputError(
-            f"{volume.provenance.get('file', 'the volume')}: is empty, it holds {value}; expected an image of a head; check the export"
+            f"{volume.provenance.get('file', 'the volume')}: is empty, it holds {value}; expected"
+            " an image of a head; check the export"
         )
 
 
@@ -95,27 +112,40 @@ def _given_mask(volume: Volume, given: Volume) -> NDArray[np.bool_]:
     name = given.provenance.get("file", "the brain mask")
     if not given.same_grid(volume):
         raise UnsuitableInputError(
-            f"{name}: lies on another grid (shape {given.shape}) than the image (shape {volume.shape}); "
-            "expected a mask on the image's own grid and affine; resample it to the image"
+            f"{name}: lies on another grid (shape {given.shape}) than the image (shape"
+            f" {volume.shape}); expected a mask on the image's own grid and affine; resample it to"
+            " the image"
         )
     mask = np.asarray(given.data > 0.5)
     if not mask.any():
-        raise UnsuitableInputError(f"{name}: the brain mask is empty; expected values of 1 inside the brain; check the mask")
+        raise UnsuitableInputError(
+            f"{name}: the brain mask is empty; expected values of 1 inside the brain; check the"
+            " mask"
+        )
     return mask
 
 
 def _foreground(data: NDArray[np.float32]) -> NDArray[np.bool_]:
     corners = data[np.ix_(*[(0, -1)] * 3)]
-    background = corners.flat[0] if np.isfinite(corners).all() and (corners == corners.flat[0]).all() else 0.0
+    background = (
+        corners.flat[0]
+        if np.isfinite(corners).all() and (corners == corners.flat[0]).all()
+        else 0.0
+    )
     return np.asarray(np.isfinite(data) & (data != background))
 
 
 def _is_stripped(volume: Volume, foreground: NDArray[np.bool_]) -> bool:
-    """Whether tissue, rather than scalp and skull, lies right below the surface of what is not background."""
+    """Whether tissue, rather than scalp and skull, lies right below the surface of what is not
+    background.
+    """
     if not 0 < foreground.mean() <= MAX_FOREGROUND_SHARE:
         return False
     axis = volume.superior_axis
-    steps = [max(1, round(_WORKING_SPACING_MM / s)) if a != axis else 1 for a, s in enumerate(volume.spacing)]
+    steps = [
+        max(1, round(_WORKING_SPACING_MM / s)) if a != axis else 1
+        for a, s in enumerate(volume.spacing)
+    ]
     coarse = tuple(slice(None, None, step) for step in steps)
     mask = np.moveaxis(foreground[coarse], axis, 0)
     values = np.moveaxis(volume.data[coarse], axis, 0)

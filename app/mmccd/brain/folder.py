@@ -18,7 +18,9 @@ logger = logging.getLogger(__name__)
 _ENDINGS = (".nii.gz", ".nii")
 
 
-def extract_files(source: str | Path, output: str | Path, network: nn.Module, device: torch.device) -> list[Path]:
+def extract_files(
+    source: str | Path, output: str | Path, network: nn.Module, device: torch.device
+) -> list[Path]:
     """Write ``NAME_brain.nii.gz`` for one NIfTI file or for all that lie in a folder.
 
     Args:
@@ -33,9 +35,16 @@ def extract_files(source: str | Path, output: str | Path, network: nn.Module, de
         OutputError: a mask cannot be written.
     """
     source, output = Path(source), Path(output)
-    files = sorted(path for path in source.iterdir() if path.name.endswith(_ENDINGS)) if source.is_dir() else [source]
+    files = (
+        sorted(path for path in source.iterdir() if path.name.endswith(_ENDINGS))
+        if source.is_dir()
+        else [source]
+    )
     if not files or not files[0].is_file():
-        raise InputError(f"{source}: holds no NIfTI file; expected MR images of heads; give a file, or a folder of them")
+        raise InputError(
+            f"{source}: holds no NIfTI file; expected MR images of heads; give a file, or a folder"
+            " of them"
+        )
     make_folder(output)
     network = network.to(device).eval()
     paths = []
@@ -43,6 +52,10 @@ def extract_files(source: str | Path, output: str | Path, network: nn.Module, de
         volume = read_nifti(file)
         name = file.name.removesuffix(".gz").removesuffix(".nii")
         paths.append(output / f"{name}_brain.nii.gz")
-        write_nifti(volume.with_data(extract_brain(volume, network, device).mask.astype(np.uint8), "mask"), paths[-1], "uint8")
+        write_nifti(
+            volume.with_data(extract_brain(volume, network, device).mask.astype(np.uint8), "mask"),
+            paths[-1],
+            "uint8",
+        )
         logger.info("%s", paths[-1])
     return paths

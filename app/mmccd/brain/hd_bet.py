@@ -1,4 +1,6 @@
-"""HD-BET (Isensee et al., Human Brain Mapping 2019) in the place of our own network, where its program is installed."""
+"""HD-BET (Isensee et al., Human Brain Mapping 2019) in the place of our own network, where its
+program is installed.
+"""
 
 from __future__ import annotations
 
@@ -26,7 +28,8 @@ def check_installed() -> str:
     program = shutil.which(PROGRAM)
     if program is None:
         raise UsageError(
-            f"--extractor hd-bet: there is no program {PROGRAM} on the PATH; install HD-BET 2 (pip install hd-bet), or leave the flag out"
+            f"--extractor hd-bet: there is no program {PROGRAM} on the PATH; install HD-BET 2 (pip"
+            " install hd-bet), or leave the flag out"
         )
     return program
 
@@ -46,19 +49,28 @@ def extract_with_hd_bet(volume: Volume, device: str = "cpu") -> Extraction:
     with tempfile.TemporaryDirectory(prefix="mmccd-") as folder:
         source, result = Path(folder) / "head.nii.gz", Path(folder) / "brain.nii.gz"
         write_nifti(volume, source, "float32")
-        options = ["--save_bet_mask", "--no_bet_image", *(["--disable_tta"] if device == "cpu" else [])]
+        options = [
+            "--save_bet_mask",
+            "--no_bet_image",
+            *(["--disable_tta"] if device == "cpu" else []),
+        ]
         done = subprocess.run(
-            [program, "-i", str(source), "-o", str(result), "-device", device, *options], capture_output=True, text=True, check=False
+            [program, "-i", str(source), "-o", str(result), "-device", device, *options],
+            capture_output=True,
+            text=True,
+            check=False,
         )
         mask = result.with_name("brain_bet.nii.gz")
         if done.returncode != 0 or not mask.is_file():
             said = (done.stderr.strip().splitlines() or ["nothing"])[-1][:120]
             raise ModelError(
-                f"{PROGRAM}: ended with code {done.returncode} and said: {said}; expected a brain mask; run it by itself to see why"
+                f"{PROGRAM}: ended with code {done.returncode} and said: {said}; expected a brain"
+                " mask; run it by itself to see why"
             )
         found = np.asarray(read_nifti(mask, "mask").data > 0.5)
     if found.shape != volume.shape or not found.any():
         raise ModelError(
-            f"{PROGRAM}: gave a mask of shape {found.shape} with {int(found.sum())} voxels for a volume of shape {volume.shape}; expected the brain"
+            f"{PROGRAM}: gave a mask of shape {found.shape} with {int(found.sum())} voxels for a"
+            f" volume of shape {volume.shape}; expected the brain"
         )
     return Extraction(found, np.zeros_like(found), 0.0)

@@ -1,4 +1,6 @@
-"""The network that tells the brain from the rest of the head: MONAI's ``BasicUNet`` at half resolution."""
+"""The network that tells the brain from the rest of the head: MONAI's ``BasicUNet`` at half
+resolution.
+"""
 
 from __future__ import annotations
 
@@ -12,22 +14,27 @@ from torch import Tensor, nn
 NEIGHBOURS = 3
 """Slices that the network sees at once: the one in question between its two neighbours."""
 CLASSES = ("brain", "infratentorial")
-"""What the outputs mean: brain with its fluid; of that, cerebellum and brainstem, which tell which way is up."""
+"""What the outputs mean: brain with its fluid; of that, cerebellum and brainstem, which tell which
+way is up.
+"""
 MULTIPLE = 32
 
 
 class BrainUNet(nn.Module):
-    """Three neighbouring slices to logits of brain and of its infratentorial part in the middle one.
+    """Three neighbouring slices to logits of brain and of its infratentorial part in the middle
+    one.
 
-    The image's 2 x 2 blocks become channels before the network and blocks again behind it (Shi et al., CVPR 2016), which makes it four times
-    cheaper.
+    The image's 2 x 2 blocks become channels before the network and blocks again behind it (Shi et
+    al., CVPR 2016), which makes it four times cheaper.
 
     Args:
         features: channels of the five levels and of the last layer.
         groups: groups of the group normalisation; divides each of ``features``.
     """
 
-    def __init__(self, features: Sequence[int] = (24, 32, 64, 96, 128, 24), groups: int = 8) -> None:
+    def __init__(
+        self, features: Sequence[int] = (24, 32, 64, 96, 128, 24), groups: int = 8
+    ) -> None:
         super().__init__()
         self.settings: dict[str, Any] = {"features": list(features), "groups": groups}
         self.unet = BasicUNet(
@@ -42,7 +49,8 @@ class BrainUNet(nn.Module):
         """Logits.
 
         Args:
-            x: ``(batch, 3, height, width)``, scaled as :func:`~mmccd.brain.slices.intensity_scale` says; height and width are multiples of 32.
+            x: ``(batch, 3, height, width)``, scaled as :func:`~mmccd.brain.slices.intensity_scale`
+                says; height and width are multiples of 32.
 
         Returns:
             ``(batch, 2, height, width)``: brain, infratentorial.

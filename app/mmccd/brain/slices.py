@@ -11,7 +11,8 @@ _FOREGROUND = 0.1
 
 
 def intensity_scale(values: NDArray[np.floating]) -> float:
-    """What intensities are divided by: the 99th percentile of what is above a tenth of that percentile of everything.
+    """What intensities are divided by: the 99th percentile of what is above a tenth of that
+    percentile of everything.
 
     Args:
         values: voxels of a head or a brain with any amount of air, any shape; not negative.
@@ -25,6 +26,8 @@ def intensity_scale(values: NDArray[np.floating]) -> float:
 
 
 def triples(slices: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Each slice between its neighbours, empty ones beyond both ends: ``(slices, h, w)`` to ``(slices, 3, h, w)``."""
+    """Each slice between its neighbours, empty ones beyond both ends: ``(slices, h, w)`` to
+    ``(slices, 3, h, w)``.
+    """
     padded = np.pad(slices, ((1, 1), (0, 0), (0, 0)))
     return np.stack([padded[:-2], padded[1:-1], padded[2:]], axis=1)

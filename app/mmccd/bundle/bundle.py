@@ -59,7 +59,10 @@ class Preset:
 
     def __post_init__(self) -> None:
         if self.precision not in PRECISIONS:
-            raise ValueError(f"precision of preset {self.name} must be one of {PRECISIONS}, got {self.precision!r}")
+            raise ValueError(
+                f"precision of preset {self.name} must be one of {PRECISIONS}, got"
+                f" {self.precision!r}"
+            )
 
     def settings(self) -> dict[str, Any]:
         """What a calibration depends on."""
@@ -72,7 +75,8 @@ class Weights:
 
     Attributes:
         path: ``.pt`` file, a float16 state dict.
-        card: the JSON beside it: source, target, normalisation, network, schedule, training data, licence, command, seed, hash.
+        card: the JSON beside it: source, target, normalisation, network, schedule, training data,
+            licence, command, seed, hash.
     """
 
     path: Path
@@ -98,7 +102,10 @@ class Weights:
             return Normalisation(**self.card["normalisation"][modality])
         except (LookupError, TypeError, ValueError) as error:
             card = self.path.with_suffix(".json")
-            raise ModelError(f"{card}: has no usable normalisation of {modality} ({first_line(error)}); restore it") from error
+            raise ModelError(
+                f"{card}: has no usable normalisation of {modality} ({first_line(error)});"
+                " restore it"
+            ) from error
 
     def load_network(self) -> TranslationUNet:
         """The network in evaluation mode, float32, on the CPU.
@@ -111,17 +118,31 @@ class Weights:
     def load(self, kind: Callable[..., Network]) -> Network:
         """A network of that class, as :meth:`load_network`."""
         if not self.path.is_file():
-            raise ModelError(f"{self.path}: no such weight file, though its card is there; restore it or train the bundle")
+            raise ModelError(
+                f"{self.path}: no such weight file, though its card is there; restore it or train"
+                " the bundle"
+            )
         found = file_sha256(self.path)
         if found != self.sha256:
             raise ModelError(
-                f"{self.path}: has the hash {found[:12]}, expected {self.sha256[:12]} (its card); the file is damaged or was replaced"
+                f"{self.path}: has the hash {found[:12]}, expected {self.sha256[:12]} (its card);"
+                " the file is damaged or was replaced"
             )
         try:
             network = kind(**self.card["network"])
             network.load_state_dict(load_tensors(self.path))
-        except (RuntimeError, TypeError, ValueError, LookupError, AttributeError, ArithmeticError, InputError) as error:
-            raise ModelError(f"{self.path}: does not fit to its card ({first_line(error)}); restore both files") from error
+        except (
+            RuntimeError,
+            TypeError,
+            ValueError,
+            LookupError,
+            AttributeError,
+            ArithmeticError,
+            InputError,
+        ) as error:
+            raise ModelError(
+                f"{self.path}: does not fit to its card ({first_line(error)}); restore both files"
+            ) from error
         return network.float().eval()
 
     def load_scheduler(self) -> MaskedDiffusionScheduler:
@@ -134,7 +155,8 @@ class Weights:
             return MaskedDiffusionScheduler(**self.card["scheduler"])
         except (KeyError, TypeError, ValueError) as error:
             raise ModelError(
-                f"{self.path.with_suffix('.json')}: has no usable noise schedule ({error}); run 'mmccd export' again"
+                f"{self.path.with_suffix('.json')}: has no usable noise schedule ({error}); run"
+                " 'mmccd export' again"
             ) from error
 
 
@@ -179,14 +201,18 @@ class BundlePair:
 
     def key(self, preset: Preset, precision: str) -> CalibrationKey:
         """Key of the calibration for a preset."""
-        return CalibrationKey(self.target, preset.settings(), precision, self.forward.sha256, self.backward.sha256)
+        return CalibrationKey(
+            self.target, preset.settings(), precision, self.forward.sha256, self.backward.sha256
+        )
 
     def calibration(self, preset: Preset, precision: str) -> Calibration | None:
         """The calibration that fits to these weights and settings, or None."""
         return find_calibration(self.calibrations, self.key(preset, precision))
 
     def choose_precision(self, preset: Preset, *devices: torch.device) -> str:
-        """``auto`` is bf16 where the hardware of all devices has it and a calibration for it exists, else fp32."""
+        """``auto`` is bf16 where the hardware of all devices has it and a calibration for it
+        exists, else fp32.
+        """
         if preset.precision != "auto":
             return preset.precision
         fast = all(map(has_fast_bf16, devices)) and self.calibration(preset, "bf16") is not None
@@ -194,7 +220,8 @@ class BundlePair:
 
 
 def find_bundles(given: str | Path | None = None) -> Path:
-    """The folder that holds both bundles: ``--bundles``, else HOLOSCAN_MODEL_PATH, else what is installed with the package.
+    """The folder that holds both bundles: ``--bundles``, else HOLOSCAN_MODEL_PATH, else what is
+    installed with the package.
 
     Raises:
         ModelError: a bundle is not there.
@@ -208,12 +235,16 @@ def find_bundles(given: str | Path | None = None) -> Path:
         root = Path(str(importlib.resources.files("mmccd.bundles")))
     for name in (FORWARD, BACKWARD):
         if not (root / name / "configs").is_dir():
-            raise ModelError(f"{root / name}: no such bundle; expected a folder with {FORWARD} and {BACKWARD}; give it with --bundles")
+            raise ModelError(
+                f"{root / name}: no such bundle; expected a folder with {FORWARD} and {BACKWARD};"
+                " give it with --bundles"
+            )
     return root
 
 
 def find_part(name: str, given: str | Path | None = None) -> Path:
-    """A folder that other bundles need not have of their own: that of the given bundles or of HOLOSCAN_MODEL_PATH, else the installed one.
+    """A folder that other bundles need not have of their own: that of the given bundles or of
+    HOLOSCAN_MODEL_PATH, else the installed one.
 
     Args:
         name: path below the folder of the bundles.
@@ -241,7 +272,10 @@ def list_weights(bundle: Path) -> list[Weights]:
     Raises:
         ModelError: a card cannot be read.
     """
-    cards = [bundle / "models" / "model.json", *sorted((bundle / "models" / "research").glob("*.json"))]
+    cards = [
+        bundle / "models" / "model.json",
+        *sorted((bundle / "models" / "research").glob("*.json")),
+    ]
     return [Weights(card.with_suffix(".pt"), _read_card(card)) for card in cards if card.is_file()]
 
 
@@ -250,7 +284,8 @@ def load_pair(root: Path, target: str | None = None, source: str = SOURCE) -> Bu
 
     Args:
         root: see :func:`find_bundles`.
-        target: modality that f imagines; None: t2 where its weights are there, else t1 with a warning.
+        target: modality that f imagines; None: t2 where its weights are there, else t1 with a
+            warning.
         source: modality of the input.
 
     Raises:
@@ -262,19 +297,25 @@ def load_pair(root: Path, target: str | None = None, source: str = SOURCE) -> Bu
     if target is None:
         target = next((name for name in FALLBACK_TARGETS if name in there), FALLBACK_TARGETS[0])
         if target in there and target != FALLBACK_TARGETS[0]:
-            warnings.append(f"no weights for the default target {FALLBACK_TARGETS[0]}; {target} was taken")
+            warnings.append(
+                f"no weights for the default target {FALLBACK_TARGETS[0]}; {target} was taken"
+            )
     f = _pick(forward, source, target, root / FORWARD, there)
-    g = _pick(backward, target, source, root / BACKWARD, [weights.direction[0] for weights in backward])
+    g = _pick(
+        backward, target, source, root / BACKWARD, [weights.direction[0] for weights in backward]
+    )
     for modality in (source, target):
         if f.normalisation(modality) != g.normalisation(modality):
             raise ModelError(
-                f"{g.path}: expects {modality} normalised as {g.card['normalisation'][modality]}, f as {f.card['normalisation'][modality]}; "
-                "expected a pair that was trained alike; train one of them again"
+                f"{g.path}: expects {modality} normalised as {g.card['normalisation'][modality]}, f"
+                f" as {f.card['normalisation'][modality]}; expected a pair that was trained alike;"
+                " train one of them again"
             )
     for weights in (f, g):
         if weights.card.get("research_only"):
             warnings.append(
-                f"research weights ({weights.direction[0]} to {weights.direction[1]}): {weights.card.get('licence', 'non-commercial')}"
+                f"research weights ({weights.direction[0]} to {weights.direction[1]}):"
+                f" {weights.card.get('licence', 'non-commercial')}"
             )
     presets, calibrations = read_cycle_config(root)
     return BundlePair(root, f, g, presets, tuple(calibrations), tuple(warnings))
@@ -292,7 +333,10 @@ def read_cycle_config(root: Path) -> tuple[dict[str, Preset], list[Calibration]]
         presets = {name: _preset(name, entry) for name, entry in content["presets"].items()}
         calibrations = [Calibration.from_dict(entry) for entry in content["calibrations"]]
     except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise ModelError(f"{path}: is damaged ({type(error).__name__}: {error}); restore it from the distribution") from error
+        raise ModelError(
+            f"{path}: is damaged ({type(error).__name__}: {error}); restore it from the"
+            " distribution"
+        ) from error
     return presets, calibrations
 
 
@@ -320,22 +364,27 @@ def write_json(path: Path, content: Any) -> None:
         staged.replace(path)
     except OSError as error:
         raise OutputError(
-            f"{path}: cannot be written ({error.strerror}); copy the bundles to a writable folder and give it with --bundles"
+            f"{path}: cannot be written ({error.strerror}); copy the bundles to a writable folder"
+            " and give it with --bundles"
         ) from error
 
 
 def _numbers_on_one_line(text: str) -> str:
     """Indented JSON with every list of numbers on one line."""
-    return re.sub(r"\[\s+([-+.\deE,\s]+?)\s+\]", lambda found: f"[{' '.join(found[1].split())}]", text)
+    return re.sub(
+        r"\[\s+([-+.\deE,\s]+?)\s+\]", lambda found: f"[{' '.join(found[1].split())}]", text
+    )
 
 
 def export_weights(checkpoint: str | Path, bundle: str | Path, research: bool = False) -> Path:
     """Turn a training checkpoint into a float16 weight file with its card.
 
     Args:
-        checkpoint: ``best.pt`` or ``last.pt`` of a training run (the averaged weights are taken); ``training.json`` stands beside it.
+        checkpoint: ``best.pt`` or ``last.pt`` of a training run (the averaged weights are taken);
+            ``training.json`` stands beside it.
         bundle: the bundle's folder.
-        research: write ``models/research/SOURCE_TARGET.pt`` (weights that may not ship) instead of ``models/model.pt``.
+        research: write ``models/research/SOURCE_TARGET.pt`` (weights that may not ship) instead of
+            ``models/model.pt``.
 
     Returns:
         The weight file.
@@ -349,8 +398,15 @@ def export_weights(checkpoint: str | Path, bundle: str | Path, research: bool = 
     content = load_tensors(checkpoint)
     state = content.get("network" if "value" in content else "averaged")
     if not isinstance(state, dict) or "epoch" not in content:
-        raise InputError(f"{checkpoint}: is no training checkpoint (found {sorted(content)[:5]}); expected best.pt or last.pt")
-    name = f"research/{record['source']}_{record['target']}" if research and "source" in record else "model"
+        raise InputError(
+            f"{checkpoint}: is no training checkpoint (found {sorted(content)[:5]}); expected"
+            " best.pt or last.pt"
+        )
+    name = (
+        f"research/{record['source']}_{record['target']}"
+        if research and "source" in record
+        else "model"
+    )
     path = Path(bundle) / "models" / f"{name}.pt"
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -359,7 +415,12 @@ def export_weights(checkpoint: str | Path, bundle: str | Path, research: bool = 
         staged.replace(path)
     except OSError as error:
         raise OutputError(f"{path}: cannot be written ({error.strerror})") from error
-    card = {**record, "epoch": int(content["epoch"]), "research_only": research, "sha256": file_sha256(path)}
+    card = {
+        **record,
+        "epoch": int(content["epoch"]),
+        "research_only": research,
+        "sha256": file_sha256(path),
+    }
     if "value" in content:
         card["validation"] = {record["key_metric"]: float(content["value"])}
     write_json(path.with_suffix(".json"), card)
@@ -378,26 +439,37 @@ def _training_record(path: Path) -> dict[str, Any]:
         record = json.loads(path.read_text())
     except (OSError, ValueError) as error:
         raise InputError(f"{path}: cannot be read ({first_line(error)}); {expected}") from error
-    keys = BRAIN_KEYS if isinstance(record, dict) and record.get("task") == BRAIN_TASK else CARD_KEYS
-    missing = [key for key in (*keys, "key_metric") if not isinstance(record, dict) or key not in record]
+    keys = (
+        BRAIN_KEYS if isinstance(record, dict) and record.get("task") == BRAIN_TASK else CARD_KEYS
+    )
+    missing = [
+        key for key in (*keys, "key_metric") if not isinstance(record, dict) or key not in record
+    ]
     if missing:
         raise InputError(f"{path}: has no {', '.join(missing)}; {expected}")
     return dict(record)
 
 
-def _pick(candidates: list[Weights], source: str, target: str, bundle: Path, there: list[str]) -> Weights:
+def _pick(
+    candidates: list[Weights], source: str, target: str, bundle: Path, there: list[str]
+) -> Weights:
     for weights in candidates:
         if weights.direction == (source, target):
             return weights
     raise ModelError(
-        f"{bundle / 'models'}: no weights from {source} to {target} (found: {', '.join(sorted(set(there))) or 'none'}); "
-        "train the bundle and run 'mmccd export', or give other --bundles or --target"
+        f"{bundle / 'models'}: no weights from {source} to {target} (found:"
+        f" {', '.join(sorted(set(there))) or 'none'}); train the bundle and run 'mmccd export', or"
+        " give other --bundles or --target"
     )
 
 
 def _preset(name: str, entry: dict[str, Any]) -> Preset:
     return Preset(
-        name, CycleSettings(**entry["cycle"]), Postprocessing(**entry["postprocessing"]), int(entry["batch_size"]), str(entry["precision"])
+        name,
+        CycleSettings(**entry["cycle"]),
+        Postprocessing(**entry["postprocessing"]),
+        int(entry["batch_size"]),
+        str(entry["precision"]),
     )
 
 
@@ -405,7 +477,9 @@ def _read_card(path: Path, keys: tuple[str, ...] = CARD_KEYS) -> dict[str, Any]:
     card = _read_json(path)
     missing = [key for key in (*keys, "sha256") if key not in card]
     if missing:
-        raise ModelError(f"{path}: the card has no {', '.join(missing)}; restore it or run 'mmccd export' again")
+        raise ModelError(
+            f"{path}: the card has no {', '.join(missing)}; restore it or run 'mmccd export' again"
+        )
     return card
 
 
@@ -413,9 +487,16 @@ def _read_json(path: Path) -> dict[str, Any]:
     try:
         content = json.loads(path.read_text())
     except FileNotFoundError as error:
-        raise ModelError(f"{path}: no such file; expected a complete bundle; restore it from the distribution") from error
+        raise ModelError(
+            f"{path}: no such file; expected a complete bundle; restore it from the distribution"
+        ) from error
     except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
-        raise ModelError(f"{path}: cannot be read ({error}); restore it from the distribution") from error
+        raise ModelError(
+            f"{path}: cannot be read ({error}); restore it from the distribution"
+        ) from error
     if not isinstance(content, dict):
-        raise ModelError(f"{path}: holds a {type(content).__name__}, expected an object; restore it from the distribution")
+        raise ModelError(
+            f"{path}: holds a {type(content).__name__}, expected an object; restore it from the"
+            " distribution"
+        )
     return content

@@ -45,7 +45,8 @@ class Calibration:
         threshold: h; voxels above it are anomalous.
         origin: method, wanted and reached rate, data, number of patients and voxels, version.
         healthy_error: mean, standard deviation and quantiles of the map on the healthy data.
-        normal_range: the same for each place and brightness, on the model grid; None in calibrations that were made without.
+        normal_range: the same for each place and brightness, on the model grid; None in
+            calibrations that were made without.
     """
 
     key: CalibrationKey
@@ -56,7 +57,10 @@ class Calibration:
 
     def as_dict(self) -> dict[str, Any]:
         """Plain values for JSON."""
-        return {**asdict(self), "normal_range": self.normal_range.as_dict() if self.normal_range else None}
+        return {
+            **asdict(self),
+            "normal_range": self.normal_range.as_dict() if self.normal_range else None,
+        }
 
     def summary(self) -> dict[str, Any]:
         """The same without the table of the normal range, for reports."""
@@ -71,7 +75,9 @@ class Calibration:
         """
         normal_range = content.get("normal_range")
         return cls(
-            CalibrationKey(**{**content["key"], "settings": _completed(content["key"]["settings"])}),
+            CalibrationKey(
+                **{**content["key"], "settings": _completed(content["key"]["settings"])}
+            ),
             float(content["threshold"]),
             dict(content["origin"]),
             dict(content.get("healthy_error", {})),
@@ -80,12 +86,22 @@ class Calibration:
 
 
 def _completed(settings: dict[str, Any]) -> dict[str, Any]:
-    """Settings that came after a calibration was stored have their defaults: the cycle ran with them, and so did what follows it."""
-    kinds: dict[str, type[CycleSettings] | type[Postprocessing]] = {"cycle": CycleSettings, "postprocessing": Postprocessing}
-    return {name: kinds[name](**value).as_dict() if name in kinds else value for name, value in settings.items()}
+    """Settings that came after a calibration was stored have their defaults: the cycle ran with
+    them, and so did what follows it.
+    """
+    kinds: dict[str, type[CycleSettings] | type[Postprocessing]] = {
+        "cycle": CycleSettings,
+        "postprocessing": Postprocessing,
+    }
+    return {
+        name: kinds[name](**value).as_dict() if name in kinds else value
+        for name, value in settings.items()
+    }
 
 
-def find_calibration(calibrations: Sequence[Calibration], key: CalibrationKey) -> Calibration | None:
+def find_calibration(
+    calibrations: Sequence[Calibration], key: CalibrationKey
+) -> Calibration | None:
     """The calibration whose key is equal, or None."""
     return next((entry for entry in calibrations if entry.key == key), None)
 
@@ -109,12 +125,17 @@ def threshold_for_rate(healthy: NDArray[Any], rate: float) -> float:
     if not 0 < rate < 1:
         raise ValueError(f"the false-positive rate must be between 0 and 1, got {rate}")
     if healthy.size * rate < 1:
-        raise UnsuitableInputError(f"{healthy.size} healthy voxels are too few for a false-positive rate of {rate}; give more data")
+        raise UnsuitableInputError(
+            f"{healthy.size} healthy voxels are too few for a false-positive rate of {rate}; give"
+            " more data"
+        )
     return float(np.quantile(healthy, 1 - rate, method="inverted_cdf"))
 
 
 def describe(healthy: NDArray[Any]) -> dict[str, float]:
     """Mean, standard deviation and quantiles of the map on healthy voxels."""
     quantiles = np.quantile(healthy, QUANTILES)
-    named = {f"q{100 * level:g}": float(value) for level, value in zip(QUANTILES, quantiles, strict=True)}
+    named = {
+        f"q{100 * level:g}": float(value) for level, value in zip(QUANTILES, quantiles, strict=True)
+    }
     return {"mean": float(healthy.mean()), "std": float(healthy.std()), **named}

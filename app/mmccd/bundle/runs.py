@@ -1,4 +1,6 @@
-"""Find and load what the overlays trained: ``RUNS/METHOD/SOURCE/best.pt`` or ``RUNS/METHOD/SOURCE_TARGET/best.pt`` with its record."""
+"""Find and load what the overlays trained: ``RUNS/METHOD/SOURCE/best.pt`` or
+``RUNS/METHOD/SOURCE_TARGET/best.pt`` with its record.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +21,9 @@ from mmccd.training.training import load_trained
 
 
 class Loadable(Protocol):
-    """Trained weights, exported (:class:`mmccd.bundle.bundle.Weights`) or as a run left them (:class:`Run`)."""
+    """Trained weights, exported (:class:`mmccd.bundle.bundle.Weights`) or as a run left them
+    (:class:`Run`).
+    """
 
     @property
     def path(self) -> Path:
@@ -93,14 +97,18 @@ class Run:
             raise self._damaged("has no usable noise schedule", error) from error
 
     def _damaged(self, what: str, error: Exception) -> ModelError:
-        return ModelError(f"{self.path.with_name('training.json')}: {what} ({first_line(error)}); train the method again")
+        return ModelError(
+            f"{self.path.with_name('training.json')}: {what} ({first_line(error)}); train the"
+            " method again"
+        )
 
 
 def find_run(runs: Path, method: str, source: str, target: str | None = None) -> Run:
     """The run of a method for one source (and target).
 
     Args:
-        runs: folder of all runs, ``bundles/forward_masked_diffusion/runs`` where the overlays were left as they are.
+        runs: folder of all runs, ``bundles/forward_masked_diffusion/runs`` where the overlays were
+            left as they are.
         method: a key of :data:`~mmccd.models.baselines.NETWORKS`.
         source: modality of the input.
         target: modality of the output, where it is another one.
@@ -113,25 +121,37 @@ def find_run(runs: Path, method: str, source: str, target: str | None = None) ->
     if not path.is_file():
         flags = f"--source {source}" + (f" --target {target}" if target else "")
         raise ModelError(
-            f"{path}: no such checkpoint; train it in the forward bundle with --config_file "
-            f"\"['configs/train.json','configs/baselines/{method}.json']\" {flags}, or give the folder of the runs with --runs"
+            f"{path}: no such checkpoint; train it in the forward bundle with --config_file"
+            f" \"['configs/train.json','configs/baselines/{method}.json']\" {flags}, or give the"
+            " folder of the runs with --runs"
         )
     try:
         record = json.loads(record_path.read_text())
         found = record["method"], record["source"], record["target"]
     except (OSError, ValueError, LookupError, TypeError) as error:
-        raise ModelError(f"{record_path}: cannot be used ({first_line(error)}); expected the record of the training beside it") from error
+        raise ModelError(
+            f"{record_path}: cannot be used ({first_line(error)}); expected the record of the"
+            " training beside it"
+        ) from error
     expected = method, source, target or source
     if found != expected:
-        raise ModelError(f"{record_path}: is of {' '.join(found)}, expected {' '.join(expected)}; put the runs back in their places")
+        raise ModelError(
+            f"{record_path}: is of {' '.join(found)}, expected {' '.join(expected)}; put the runs"
+            " back in their places"
+        )
     return Run(path, record)
 
 
 def find_translator(bundles: Path, runs: Path, source: str, target: str) -> Loadable:
-    """The deterministic translator of one direction: exported weights of the backward bundle, else a run of the overlay ``translator``.
+    """The deterministic translator of one direction: exported weights of the backward bundle, else
+    a run of the overlay ``translator``.
 
     Raises:
         ModelError: neither is there.
     """
-    exported = [weights for weights in list_weights(bundles / BACKWARD) if weights.direction == (source, target)]
+    exported = [
+        weights
+        for weights in list_weights(bundles / BACKWARD)
+        if weights.direction == (source, target)
+    ]
     return exported[0] if exported else find_run(runs, "translator", source, target)

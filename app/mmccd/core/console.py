@@ -1,4 +1,6 @@
-"""What a command tells its user while it works: bars on a terminal, lines of JSON for machines, else log lines alone."""
+"""What a command tells its user while it works: bars on a terminal, lines of JSON for machines,
+else log lines alone.
+"""
 
 from __future__ import annotations
 
@@ -82,7 +84,9 @@ class BarConsole(Console):
 
 
 class JsonConsole(Console):
-    """A line of JSON for each stage and note, and for the progress of a stage at most once a second."""
+    """A line of JSON for each stage and note, and for the progress of a stage at most once a
+    second.
+    """
 
     def __init__(self) -> None:
         self._stage = ""
@@ -101,7 +105,13 @@ class JsonConsole(Console):
             return
         self._told = now
         left = (now - self._began) * (total - done) / done if done else None
-        _event("progress", stage=self._stage, done=done, total=total, seconds_left=round(left, 1) if left is not None else None)
+        _event(
+            "progress",
+            stage=self._stage,
+            done=done,
+            total=total,
+            seconds_left=round(left, 1) if left is not None else None,
+        )
 
     def note(self, text: str, **values: Any) -> None:
         """See :class:`Console`."""
@@ -123,7 +133,8 @@ _MODE = _Mode()
 
 @contextmanager
 def open_console(stage: str | None = None) -> Iterator[Console]:
-    """The console that fits: bars on a terminal, JSON where it was asked for, nothing with ``--quiet``.
+    """The console that fits: bars on a terminal, JSON where it was asked for, nothing with
+    ``--quiet``.
 
     Args:
         stage: begins at once.
@@ -150,8 +161,16 @@ class JsonFormatter(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         """See the class."""
-        stamp = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(record.created)) + f".{int(record.msecs):03d}Z"
-        content = {"time": stamp, "level": record.levelname.lower(), "logger": record.name, **getattr(record, _EVENT, {})}
+        stamp = (
+            time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(record.created))
+            + f".{int(record.msecs):03d}Z"
+        )
+        content = {
+            "time": stamp,
+            "level": record.levelname.lower(),
+            "logger": record.name,
+            **getattr(record, _EVENT, {}),
+        }
         if record.exc_info and record.exc_info[0] is not None:
             content["traceback"] = "".join(traceback.format_exception(*record.exc_info))
         return json.dumps({**content, "message": record.getMessage()})
@@ -163,7 +182,9 @@ def logging_as(level: int, quiet: bool, log_format: str) -> Iterator[None]:
     _MODE.quiet, _MODE.log_format = quiet, log_format
     logging.getLogger("mmccd").setLevel(level)
     if log_format == TEXT:
-        logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s", stream=sys.stderr)
+        logging.basicConfig(
+            level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s", stream=sys.stderr
+        )
         yield
         return
     root = logging.getLogger()
@@ -180,9 +201,20 @@ def logging_as(level: int, quiet: bool, log_format: str) -> Iterator[None]:
 
 
 def complain(text: str, exit_code: int, error: BaseException | None = None) -> None:
-    """Say what ended the command: one line, or one line of JSON; the traceback of ``error`` before it, or in it."""
+    """Say what ended the command: one line, or one line of JSON; the traceback of ``error`` before
+    it, or in it.
+    """
     if _MODE.log_format == JSON:
-        record = logger.makeRecord(logger.name, logging.ERROR, "", 0, text, (), None, extra={_EVENT: {"exit_code": exit_code}})
+        record = logger.makeRecord(
+            logger.name,
+            logging.ERROR,
+            "",
+            0,
+            text,
+            (),
+            None,
+            extra={_EVENT: {"exit_code": exit_code}},
+        )
         if error is not None:
             record.exc_info = (type(error), error, error.__traceback__)
         sys.stderr.write(JsonFormatter().format(record) + "\n")

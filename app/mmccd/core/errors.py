@@ -37,7 +37,9 @@ class OutputError(MmccdError):
 
 
 class ModelError(MmccdError):
-    """A bundle, its weights or its calibration is missing, damaged or inconsistent (exit code 6)."""
+    """A bundle, its weights or its calibration is missing, damaged or inconsistent (exit code
+    6).
+    """
 
     exit_code = 6
 
@@ -49,7 +51,9 @@ class ResourceError(MmccdError):
 
 
 class CancelledError(MmccdError):
-    """The run was ended from outside, by SIGTERM or a cancel callback (exit code 143 = 128 + SIGTERM)."""
+    """The run was ended from outside, by SIGTERM or a cancel callback (exit code 143 = 128 +
+    SIGTERM).
+    """
 
     exit_code = 143
 
@@ -65,14 +69,17 @@ def worst_exit_code(codes: list[int]) -> int:
         codes: the exit code of each input, each a member of :data:`SEVERITY`.
 
     Returns:
-        The first code of :data:`SEVERITY` that is in ``codes``; 0 for an empty list; the largest where none is (2 and 143 end a run at once).
+        The first code of :data:`SEVERITY` that is in ``codes``; 0 for an empty list; the largest
+        where none is (2 and 143 end a run at once).
     """
     return next((code for code in SEVERITY if code in codes), max(codes, default=0))
 
 
 def error_class(exit_code: int) -> type[MmccdError]:
     """The class of an exit code; :class:`MmccdError` where none has it."""
-    return next((kind for kind in MmccdError.__subclasses__() if kind.exit_code == exit_code), MmccdError)
+    return next(
+        (kind for kind in MmccdError.__subclasses__() if kind.exit_code == exit_code), MmccdError
+    )
 
 
 def first_line(error: BaseException) -> str:

@@ -14,7 +14,8 @@ class Options:
     """Settings of a pipeline; they travel to other processes.
 
     Attributes:
-        bundles: folder with other bundles; None for :func:`~mmccd.bundle.bundle.find_bundles`' choice.
+        bundles: folder with other bundles; None for :func:`~mmccd.bundle.bundle.find_bundles`'
+            choice.
         target: contrast that is imagined; None: t2 where its weights are there.
         preset: full, balanced or fast.
         device: see :func:`~mmccd.models.device.choose_device`.
@@ -41,8 +42,21 @@ class Options:
         Raises:
             UsageError: an unknown extractor, or one that is not installed.
         """
-        return Intake(Path(self.bundles) if self.bundles else None, self.extractor, self.bias_correction, self.unchecked)
+        return Intake(
+            Path(self.bundles) if self.bundles else None,
+            self.extractor,
+            self.bias_correction,
+            self.unchecked,
+        )
 
     def make_pipeline(self) -> AnomalyPipeline:
         """Load the models; raises as :class:`~mmccd.pipeline.AnomalyPipeline`."""
-        return AnomalyPipeline.from_bundles(self.bundles, self.target, self.preset, self.device, self.threshold, self.seed, self.intake())
+        return AnomalyPipeline.from_bundles(
+            self.bundles,
+            self.target,
+            self.preset,
+            self.device,
+            self.threshold,
+            self.seed,
+            self.intake(),
+        )

@@ -14,10 +14,12 @@ from mmccd.core.volume import Volume
 class CycleResult:
     """The cycle's maps on the model grid, float32 on the CPU, each ``(slices, 1, height, width)``.
 
-    All means are over the masks that cover a voxel (sum_r m_r v_r / sum_r m_r, Eq. 10); NaN where no mask that was run covers it.
+    All means are over the masks that cover a voxel (sum_r m_r v_r / sum_r m_r, Eq. 10); NaN where
+    no mask that was run covers it.
 
     Attributes:
-        anomaly: a, the mean error between x and what returns (absolute or squared, as the reading says).
+        anomaly: a, the mean error between x and what returns (absolute or squared, as the reading
+            says).
         signed: mean of x - x': positive where the input is brighter than what returns.
         imagined: mean y_0.
         returned: mean x'.
@@ -43,8 +45,9 @@ class Result:
         brain_mask: uint8.
         cycle: the maps on the model grid.
         report: what ``report.json`` holds.
-        percentile_map: share of healthy voxels of the same kind with a smaller error, in percent (:mod:`mmccd.postprocessing.normal_range`), float32, 0 outside the
-            brain; None where the settings have no calibration.
+        percentile_map: share of healthy voxels of the same kind with a smaller error, in percent
+            (:mod:`mmccd.postprocessing.normal_range`), float32, 0 outside the brain; None where the
+            settings have no calibration.
     """
 
     image: Volume

@@ -18,12 +18,15 @@ class Volume:
 
     Attributes:
         data: voxel values, shape ``(i, j, k)``.
-        affine: 4x4 matrix from voxel indices to millimetres in the NIfTI world (RAS+: x to the patient's right,
-            y to anterior, z to superior are the *positive* directions R, A, S); the position is that of the voxel's centre.
+        affine: 4x4 matrix from voxel indices to millimetres in the NIfTI world (RAS+: x to the
+            patient's right, y to anterior, z to superior are the *positive* directions R, A, S);
+            the position is that of the voxel's centre.
         modality: ``"flair"``, ``"t1"``, ``"t2"``, ``"mask"`` or ``""`` where it is not known.
-        provenance: where the image came from (file name, type, notes of the reader); never patient data.
-        headers: of an image from DICOM, the headers of its files without pixels (pydicom datasets). They hold patient data and serve one purpose, the
-            DICOM objects that go back into the same study (:mod:`mmccd.outputs.dicom`); empty for other images.
+        provenance: where the image came from (file name, type, notes of the reader); never patient
+            data.
+        headers: of an image from DICOM, the headers of its files without pixels (pydicom datasets).
+            They hold patient data and serve one purpose, the DICOM objects that go back into the
+            same study (:mod:`mmccd.outputs.dicom`); empty for other images.
     """
 
     data: NDArray[Any]
@@ -52,7 +55,9 @@ class Volume:
 
     @property
     def superior_axis(self) -> int:
-        """The voxel axis along which the model's axial slices are stacked: the one nibabel takes for superior-inferior."""
+        """The voxel axis along which the model's axial slices are stacked: the one nibabel takes
+        for superior-inferior.
+        """
         return int(np.flatnonzero(orientations.io_orientation(self.affine)[:, 0] == 2)[0])
 
     @property
@@ -67,13 +72,21 @@ class Volume:
         return replace(self, data=data, modality=self.modality if modality is None else modality)
 
     def with_axes_of(self, other: Volume) -> Volume:
-        """The same voxels at the same places, with axes permuted and reversed so that they run as those of another volume do, as nearly as that is possible."""
-        change = orientations.ornt_transform(orientations.io_orientation(self.affine), orientations.io_orientation(other.affine))
+        """The same voxels at the same places, with axes permuted and reversed so that they run as
+        those of another volume do, as nearly as that is possible.
+        """
+        change = orientations.ornt_transform(
+            orientations.io_orientation(self.affine), orientations.io_orientation(other.affine)
+        )
         data = np.ascontiguousarray(orientations.apply_orientation(self.data, change))
-        return replace(self, data=data, affine=self.affine @ orientations.inv_ornt_aff(change, self.shape))
+        return replace(
+            self, data=data, affine=self.affine @ orientations.inv_ornt_aff(change, self.shape)
+        )
 
     def same_grid(self, other: Volume) -> bool:
-        """Whether both volumes have equal shapes and every corner voxel at the same place (to 1 % of the smallest voxel spacing)."""
+        """Whether both volumes have equal shapes and every corner voxel at the same place (to 1 %
+        of the smallest voxel spacing).
+        """
         if self.shape != other.shape:
             return False
         corners = np.array(np.meshgrid(*[(0, n - 1) for n in self.shape])).reshape(3, -1)

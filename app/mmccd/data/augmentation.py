@@ -9,7 +9,8 @@ from monai.transforms import Compose, RandAffined, RandFlipd, Randomizable, Tran
 
 
 class RandomBrainIntensity(Randomizable, Transform):
-    """Scale and shift the input's intensities inside the brain; the background keeps its value and the target stays as it is.
+    """Scale and shift the input's intensities inside the brain; the background keeps its value and
+    the target stays as it is.
 
     Args:
         scale: largest relative change of the contrast.
@@ -26,7 +27,10 @@ class RandomBrainIntensity(Randomizable, Transform):
     def randomize(self, data: Any = None) -> None:
         """Draw whether to change, the factor and the shift."""
         wanted = self.R.random() < self.prob
-        factor, shift = 1 + self.R.uniform(-self.scale, self.scale), self.R.uniform(-self.shift, self.shift)
+        factor, shift = (
+            1 + self.R.uniform(-self.scale, self.scale),
+            self.R.uniform(-self.shift, self.shift),
+        )
         self._drawn = (factor, shift) if wanted else None
 
     def __call__(self, data: dict[str, Any]) -> dict[str, Any]:
@@ -39,8 +43,14 @@ class RandomBrainIntensity(Randomizable, Transform):
         return {**data, "image": image.where(~inside, image * factor + shift)}
 
 
-def augmentation(rotation_degrees: float = 10.0, scaling: float = 0.1, shift_pixels: float = 4.0, intensity: float = 0.1) -> Compose:
-    """Left-right flips, small rotations, scalings and shifts of all images alike, intensity changes of the input.
+def augmentation(
+    rotation_degrees: float = 10.0,
+    scaling: float = 0.1,
+    shift_pixels: float = 4.0,
+    intensity: float = 0.1,
+) -> Compose:
+    """Left-right flips, small rotations, scalings and shifts of all images alike, intensity changes
+    of the input.
 
     Args:
         rotation_degrees: largest rotation.
@@ -59,4 +69,10 @@ def augmentation(rotation_degrees: float = 10.0, scaling: float = 0.1, shift_pix
         mode=("bilinear", "bilinear", "nearest"),
         padding_mode="border",
     )
-    return Compose([RandFlipd(keys, prob=0.5, spatial_axis=1), affine, RandomBrainIntensity(intensity, intensity)])
+    return Compose(
+        [
+            RandFlipd(keys, prob=0.5, spatial_axis=1),
+            affine,
+            RandomBrainIntensity(intensity, intensity),
+        ]
+    )

@@ -33,9 +33,11 @@ class Case:
         name: name of its folder, or of its first file in a datalist.
         images: file of each modality (``flair``, ``t1``, ``t2``) that is there.
         label: file of the lesion mask, or None.
-        patient: whom the examination belongs to; examinations of one patient are never in two splits.
+        patient: whom the examination belongs to; examinations of one patient are never in two
+            splits.
         brain: file of the brain mask, or None: then the images have to be skull-stripped.
-        repeat: how often its slices are visited in an epoch of training (a rare kind of data may count for more).
+        repeat: how often its slices are visited in an epoch of training (a rare kind of data may
+            count for more).
     """
 
     name: str
@@ -47,11 +49,16 @@ class Case:
 
 
 def patient_of(name: str) -> str:
-    """The patient of a case name: without the time point of BraTS 2023 (``BraTS-GLI-00002-001``), the date of TCGA, or the number of a phantom.
+    """The patient of a case name: without the time point of BraTS 2023 (``BraTS-GLI-00002-001``),
+    the date of TCGA, or the number of a phantom.
 
     Phantoms of one label map are one patient; each of the built-in anatomy is its own.
     """
-    for pattern in (r"(BraTS-[A-Z]+-\d+)-\d{3}", r"(TCGA_\w{2}_\w{4})_\d{8}", r"(phantom_(?!builtin_).+)_\d+"):
+    for pattern in (
+        r"(BraTS-[A-Z]+-\d+)-\d{3}",
+        r"(TCGA_\w{2}_\w{4})_\d{8}",
+        r"(phantom_(?!builtin_).+)_\d+",
+    ):
         match = re.fullmatch(pattern, name)
         if match:
             return match.group(1)
@@ -62,9 +69,11 @@ def find_cases(root: str | Path) -> list[Case]:
     """All cases in a folder of BraTS layout, or in a datalist JSON, sorted by name.
 
     Args:
-        root: a folder that holds one folder per case (``CASE/CASE_flair.nii.gz``, ``_t1``, ``_t2``, ``_seg``, ``_brain``, or ``CASE-t2f``, ``-t1n``, ``-t2w``,
-            ``-seg``, ``-brain``; ``.nii`` or ``.nii.gz``), or a JSON file with lists ``training``, ``validation`` and ``test`` of entries
-            ``{"flair": file, ..., "label": file, "brain": file}``, paths relative to the JSON file.
+        root: a folder that holds one folder per case (``CASE/CASE_flair.nii.gz``, ``_t1``, ``_t2``,
+            ``_seg``, ``_brain``, or ``CASE-t2f``, ``-t1n``, ``-t2w``, ``-seg``, ``-brain``;
+            ``.nii`` or ``.nii.gz``), or a JSON file with lists ``training``, ``validation`` and
+            ``test`` of entries ``{"flair": file, ..., "label": file, "brain": file}``, paths
+            relative to the JSON file.
 
     Raises:
         InputError: nothing there, or nothing that looks like a case.
@@ -73,11 +82,23 @@ def find_cases(root: str | Path) -> list[Case]:
     if root.is_file():
         cases = [case for group in _read_datalist(root).values() for case in group]
     elif root.is_dir():
-        cases = [case for folder in sorted(root.iterdir()) if folder.is_dir() for case in [read_case(folder)] if case.images]
+        cases = [
+            case
+            for folder in sorted(root.iterdir())
+            if folder.is_dir()
+            for case in [read_case(folder)]
+            if case.images
+        ]
     else:
-        raise InputError(f"{root}: no such file or folder; expected a data folder in BraTS layout or a datalist JSON")
+        raise InputError(
+            f"{root}: no such file or folder; expected a data folder in BraTS layout or a datalist"
+            " JSON"
+        )
     if not cases:
-        raise InputError(f"{root}: no case found; expected folders CASE/CASE_flair.nii.gz (BraTS) or a datalist JSON")
+        raise InputError(
+            f"{root}: no case found; expected folders CASE/CASE_flair.nii.gz (BraTS) or a datalist"
+            " JSON"
+        )
     return sorted(cases, key=lambda case: case.name)
 
 
@@ -86,7 +107,8 @@ def split_cases(root: str | Path, split_file: str | Path | None = None) -> dict[
 
     Args:
         root: see :func:`find_cases`.
-        split_file: JSON ``{"train": [names], "val": [...], "test": [...]}``; where it is None the datalist's own lists, or ``split.json`` in the folder.
+        split_file: JSON ``{"train": [names], "val": [...], "test": [...]}``; where it is None the
+            datalist's own lists, or ``split.json`` in the folder.
 
     Raises:
         InputError: no split file, a damaged one, or a name in it that is not there.
@@ -98,7 +120,10 @@ def split_cases(root: str | Path, split_file: str | Path | None = None) -> dict[
     else:
         path = Path(split_file) if split_file else root / "split.json"
         by_name = {case.name: case for case in find_cases(root)}
-        groups = {split: [_named(by_name, name, path) for name in names] for split, names in _read_split(path).items()}
+        groups = {
+            split: [_named(by_name, name, path) for name in names]
+            for split, names in _read_split(path).items()
+        }
     check_patients(groups)
     return groups
 
@@ -110,21 +135,27 @@ def check_patients(groups: dict[str, list[Case]]) -> None:
         for case in cases:
             if seen.setdefault(case.patient, split) != split:
                 raise UnsuitableInputError(
-                    f"patient {case.patient} is in the splits {seen[case.patient]} and {split}; expected each patient in one split; make the split again"
+                    f"patient {case.patient} is in the splits {seen[case.patient]} and {split};"
+                    " expected each patient in one split; make the split again"
                 )
 
 
 def refuse_test_patients(chosen: Iterable[Case], test: Iterable[Case]) -> None:
-    """Raise UnsuitableInputError where a case on which a threshold is to be chosen is of a patient of the test split."""
+    """Raise UnsuitableInputError where a case on which a threshold is to be chosen is of a patient
+    of the test split.
+    """
     patients = {case.patient for case in test}
     for case in chosen:
         if case.patient in patients:
             raise UnsuitableInputError(
-                f"case {case.name}: its patient {case.patient} is in the test split; a threshold is never chosen on the test split; use validation cases"
+                f"case {case.name}: its patient {case.patient} is in the test split; a threshold is"
+                " never chosen on the test split; use validation cases"
             )
 
 
-def make_split(cases: Sequence[Case], fractions: Iterable[float] = (0.6, 0.2, 0.2), seed: int = 0) -> dict[str, list[str]]:
+def make_split(
+    cases: Sequence[Case], fractions: Iterable[float] = (0.6, 0.2, 0.2), seed: int = 0
+) -> dict[str, list[str]]:
     """Random split by patient.
 
     Args:
@@ -141,12 +172,23 @@ def make_split(cases: Sequence[Case], fractions: Iterable[float] = (0.6, 0.2, 0.
     patients = sorted({case.patient for case in cases})
     order = np.random.default_rng(seed).permutation(len(patients))
     ends = np.round(np.cumsum(shares) * len(patients)).astype(int)
-    group_of = {patients[p]: SPLITS[int(np.searchsorted(ends, rank, side="right"))] for rank, p in enumerate(order)}
-    return {split: [case.name for case in cases if group_of[case.patient] == split] for split in SPLITS}
+    group_of = {
+        patients[p]: SPLITS[int(np.searchsorted(ends, rank, side="right"))]
+        for rank, p in enumerate(order)
+    }
+    return {
+        split: [case.name for case in cases if group_of[case.patient] == split] for split in SPLITS
+    }
 
 
 def add_to_datalist(
-    data: Path, output: Path, seed: int = 0, split: str | None = None, only: str | None = None, repeat: int = 1, append: bool = False
+    data: Path,
+    output: Path,
+    seed: int = 0,
+    split: str | None = None,
+    only: str | None = None,
+    repeat: int = 1,
+    append: bool = False,
 ) -> dict[str, int]:
     """Write the cases of a folder to a datalist, or add them to it.
 
@@ -169,16 +211,28 @@ def add_to_datalist(
     """
     cases = [replace(case, repeat=repeat) for case in find_cases(data) if only in (None, case.name)]
     if not cases:
-        raise InputError(f"{data}: has no case {only}; found {', '.join(case.name for case in find_cases(data))[:80]}; choose one of these")
-    chosen = {name: [case.name for case in cases] if name == split else [] for name in SPLITS} if split else make_split(cases, seed=seed)
+        raise InputError(
+            f"{data}: has no case {only}; found"
+            f" {', '.join(case.name for case in find_cases(data))[:80]}; choose one of these"
+        )
+    chosen = (
+        {name: [case.name for case in cases] if name == split else [] for name in SPLITS}
+        if split
+        else make_split(cases, seed=seed)
+    )
     by_name = {case.name: case for case in cases}
     groups = {name: [by_name[case] for case in names] for name, names in chosen.items()}
     if append and output.is_file():
         earlier = split_cases(output)
-        groups = {name: [case for case in earlier[name] if case.name not in by_name] + groups[name] for name in SPLITS}
+        groups = {
+            name: [case for case in earlier[name] if case.name not in by_name] + groups[name]
+            for name in SPLITS
+        }
     check_patients(groups)
     everything = [case for group in groups.values() for case in group]
-    write_datalist(everything, {name: [case.name for case in group] for name, group in groups.items()}, output)
+    write_datalist(
+        everything, {name: [case.name for case in group] for name, group in groups.items()}, output
+    )
     return {name: len(group) for name, group in groups.items()}
 
 
@@ -192,17 +246,29 @@ def write_datalist(cases: Sequence[Case], split: dict[str, list[str]], path: str
     by_name = {case.name: case for case in cases}
     content: dict[str, Any] = {"description": "made by mmccd datalist"}
     for group, names in split.items():
-        content[_DATALIST_KEYS[group]] = [_datalist_entry(by_name[name], path.parent) for name in names]
+        content[_DATALIST_KEYS[group]] = [
+            _datalist_entry(by_name[name], path.parent) for name in names
+        ]
     try:
         path.write_text(json.dumps(content, indent=1) + "\n")
     except OSError as error:
-        raise OutputError(f"{path}: cannot be written ({error.strerror}); choose another --output") from error
+        raise OutputError(
+            f"{path}: cannot be written ({error.strerror}); choose another --output"
+        ) from error
 
 
 def _datalist_entry(case: Case, folder: Path) -> dict[str, Any]:
-    files = {**case.images, **{key: file for key, file in (("label", case.label), ("brain", case.brain)) if file}}
+    files = {
+        **case.images,
+        **{key: file for key, file in (("label", case.label), ("brain", case.brain)) if file},
+    }
     entry = {key: _relative(file, folder) for key, file in files.items()}
-    return {"name": case.name, "patient": case.patient, **entry, **({"repeat": case.repeat} if case.repeat > 1 else {})}
+    return {
+        "name": case.name,
+        "patient": case.patient,
+        **entry,
+        **({"repeat": case.repeat} if case.repeat > 1 else {}),
+    }
 
 
 def _relative(file: Path, folder: Path) -> str:
@@ -211,10 +277,16 @@ def _relative(file: Path, folder: Path) -> str:
 
 
 def read_case(folder: Path) -> Case:
-    """A folder as a case of BraTS layout: ``CASE/CASE_flair.nii.gz`` and so on; without images where it is none."""
+    """A folder as a case of BraTS layout: ``CASE/CASE_flair.nii.gz`` and so on; without images
+    where it is none.
+    """
     found: dict[str, Path] = {}
     for key, suffixes in SUFFIXES.items():
-        names = [f"{folder.name}{suffix}{ending}" for suffix in suffixes for ending in (".nii.gz", ".nii")]
+        names = [
+            f"{folder.name}{suffix}{ending}"
+            for suffix in suffixes
+            for ending in (".nii.gz", ".nii")
+        ]
         files = [folder / name for name in names if (folder / name).is_file()]
         if files:
             found[key] = files[0]
@@ -226,9 +298,13 @@ def _read_json(path: Path, expected: str) -> dict[str, Any]:
     try:
         content = json.loads(path.read_text())
     except FileNotFoundError as error:
-        raise InputError(f"{path}: no such file; expected {expected}; make one with 'mmccd datalist'") from error
+        raise InputError(
+            f"{path}: no such file; expected {expected}; make one with 'mmccd datalist'"
+        ) from error
     except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
-        raise InputError(f"{path}: cannot be read as JSON ({error}); expected {expected}") from error
+        raise InputError(
+            f"{path}: cannot be read as JSON ({error}); expected {expected}"
+        ) from error
     if not isinstance(content, dict):
         raise InputError(f"{path}: holds a {type(content).__name__}, expected {expected}")
     return content
@@ -240,37 +316,59 @@ def _read_split(path: Path) -> dict[str, list[str]]:
 
 
 def _list_of(path: Path, content: dict[str, Any], key: str, kind: type) -> list[Any]:
-    """The list at a key of a JSON object, empty where there is none; all of its members are of one type."""
+    """The list at a key of a JSON object, empty where there is none; all of its members are of one
+    type.
+    """
     value = content.get(key, [])
     if not isinstance(value, list) or not all(isinstance(item, kind) for item in value):
         raise InputError(
-            f"{path}: {key!r} is not a list of {'names' if kind is str else 'objects'}; found {str(value)[:60]}; make the file again"
+            f"{path}: {key!r} is not a list of {'names' if kind is str else 'objects'}; found"
+            f" {str(value)[:60]}; make the file again"
         )
     return value
 
 
 def _named(by_name: dict[str, Case], name: str, path: Path) -> Case:
     if name not in by_name:
-        raise InputError(f"{path}: names the case {name}, which is not in the data folder; make the split again")
+        raise InputError(
+            f"{path}: names the case {name}, which is not in the data folder; make the split again"
+        )
     return by_name[name]
 
 
 def _read_datalist(path: Path) -> dict[str, list[Case]]:
     content = _read_json(path, 'a datalist {"training": [{"flair": ..., "t1": ...}], ...}')
-    return {split: [_datalist_case(path, item) for item in _list_of(path, content, key, dict)] for split, key in _DATALIST_KEYS.items()}
+    return {
+        split: [_datalist_case(path, item) for item in _list_of(path, content, key, dict)]
+        for split, key in _DATALIST_KEYS.items()
+    }
 
 
 def _datalist_case(path: Path, item: dict[str, Any]) -> Case:
-    wrong = [key for key in (*_MODALITIES, "label", "brain", "name", "patient") if not isinstance(item.get(key, ""), str)]
+    wrong = [
+        key
+        for key in (*_MODALITIES, "label", "brain", "name", "patient")
+        if not isinstance(item.get(key, ""), str)
+    ]
     if wrong:
-        raise InputError(f"{path}: {wrong[0]!r} of an entry is {item[wrong[0]]!r}, expected text; make the file again")
+        raise InputError(
+            f"{path}: {wrong[0]!r} of an entry is {item[wrong[0]]!r}, expected text; make the file"
+            " again"
+        )
     repeat = item.get("repeat", 1)
     if not isinstance(repeat, int) or isinstance(repeat, bool) or repeat < 1:
-        raise InputError(f"{path}: 'repeat' of an entry is {repeat!r}, expected a whole number from 1 on; make the file again")
+        raise InputError(
+            f"{path}: 'repeat' of an entry is {repeat!r}, expected a whole number from 1 on; make"
+            " the file again"
+        )
     images = {key: path.parent / item[key] for key in _MODALITIES if key in item}
     if not images:
-        raise InputError(f"{path}: an entry has none of the keys {_MODALITIES}, found {sorted(item)}")
+        raise InputError(
+            f"{path}: an entry has none of the keys {_MODALITIES}, found {sorted(item)}"
+        )
     first = next(iter(images.values()))
-    name = item.get("name") or re.sub(r"(_flair|_t1|_t2|-t2f|-t1n|-t2w)?\.nii(\.gz)?$", "", first.name)
+    name = item.get("name") or re.sub(
+        r"(_flair|_t1|_t2|-t2f|-t1n|-t2w)?\.nii(\.gz)?$", "", first.name
+    )
     label, brain = (path.parent / item[key] if key in item else None for key in ("label", "brain"))
     return Case(name, images, label, item.get("patient", patient_of(name)), repeat, brain)

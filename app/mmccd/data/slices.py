@@ -31,8 +31,9 @@ class SliceRule:
     """Which slices of a volume are used.
 
     Attributes:
-        kind: ``"brain"``: all that hold brain; ``"range"``: indices ``first`` to ``last`` of the volume from inferior to superior, both included (the
-            paper: 70 to 89 of BraTS); ``"central"``: the central ``fraction`` of those that hold brain.
+        kind: ``"brain"``: all that hold brain; ``"range"``: indices ``first`` to ``last`` of the
+            volume from inferior to superior, both included (the paper: 70 to 89 of BraTS);
+            ``"central"``: the central ``fraction`` of those that hold brain.
         first: first index (``range``).
         last: last index (``range``).
         fraction: share of the slices (``central``), in (0, 1].
@@ -57,7 +58,9 @@ class SliceRule:
         if self.kind == "central":
             count = len(holding)
             margin = (1 - self.fraction) / 2
-            return holding[math.floor(count * margin + 1e-9) : math.ceil(count * (1 - margin) - 1e-9)]
+            return holding[
+                math.floor(count * margin + 1e-9) : math.ceil(count * (1 - margin) - 1e-9)
+            ]
         return holding
 
 
@@ -68,9 +71,11 @@ class CaseSlices:
     Attributes:
         images: normalised slices of each modality, float32.
         brain: brain mask, bool.
-        lesion: lesion mask, bool (a pixel counts from half its area on; all False where the case has no label).
+        lesion: lesion mask, bool (a pixel counts from half its area on; all False where the case
+            has no label).
         has_lesion: whether any native voxel of the slice is labelled, bool ``(slices,)``.
-        lesion_area: labelled area of each slice in model pixels, not cut to the brain, float32 ``(slices,)``.
+        lesion_area: labelled area of each slice in model pixels, not cut to the brain, float32
+            ``(slices,)``.
         transform: the way back to the native grid.
     """
 
@@ -83,7 +88,8 @@ class CaseSlices:
 
 
 def load_case(case: Case, normalisations: dict[str, Normalisation]) -> CaseSlices:
-    """Read a case, find its brain (its mask file, or the first modality's foreground), and bring all modalities to one model grid.
+    """Read a case, find its brain (its mask file, or the first modality's foreground), and bring
+    all modalities to one model grid.
 
     Args:
         case: files.
@@ -91,33 +97,47 @@ def load_case(case: Case, normalisations: dict[str, Normalisation]) -> CaseSlice
 
     Raises:
         InputError: a modality is missing or a file cannot be read.
-        UnsuitableInputError: images of one case on different grids; a volume that is not skull-stripped.
+        UnsuitableInputError: images of one case on different grids; a volume that is not
+            skull-stripped.
     """
     missing = [name for name in normalisations if name not in case.images]
     if missing:
-        raise InputError(f"case {case.name}: has no {', '.join(missing)}, found {sorted(case.images)}; choose another source or target")
+        raise InputError(
+            f"case {case.name}: has no {', '.join(missing)}, found {sorted(case.images)}; choose"
+            " another source or target"
+        )
     volumes = {name: read_nifti(case.images[name], name) for name in normalisations}
     reference = next(iter(volumes.values()))
     brain = find_case_brain(case, reference).mask
     transform = GridTransform.fit(reference, brain)
     images = {
-        name: to_model_slices(_on_grid(volume, reference, case), brain, normalisations[name], transform).image
+        name: (
+            to_model_slices(
+                _on_grid(volume, reference, case), brain, normalisations[name], transform
+            ).image
+        )
         for name, volume in volumes.items()
     }
     mask = torch.from_numpy(transform.to_model(brain, 0.0) >= 0.5)[:, None]
     coverage = transform.to_model(read_lesion(case, reference), 0.0)
     lesion = torch.from_numpy(coverage >= 0.5)[:, None] & mask
     area = torch.from_numpy(coverage.sum(axis=(1, 2)))
-    return CaseSlices(images, mask, lesion, torch.from_numpy(coverage.max(axis=(1, 2)) > 0), area, transform)
+    return CaseSlices(
+        images, mask, lesion, torch.from_numpy(coverage.max(axis=(1, 2)) > 0), area, transform
+    )
 
 
 def find_case_brain(case: Case, volume: Volume) -> Brain:
-    """The brain of one of a case's images: its mask file where it has one, else see :func:`~mmccd.brain.find_brain`."""
+    """The brain of one of a case's images: its mask file where it has one, else see
+    :func:`~mmccd.brain.find_brain`.
+    """
     return find_brain(volume, read_nifti(case.brain, "mask") if case.brain else None)
 
 
 def read_lesion(case: Case, reference: Volume) -> NDArray[np.bool_]:
-    """The case's lesion mask on the grid of one of its images, all False where it has none; raises as :func:`load_case`."""
+    """The case's lesion mask on the grid of one of its images, all False where it has none; raises
+    as :func:`load_case`.
+    """
     if case.label is None:
         return np.zeros(reference.shape, dtype=bool)
     return np.asarray(_on_grid(read_nifti(case.label, "mask"), reference, case).data > 0.5)
@@ -126,16 +146,19 @@ def read_lesion(case: Case, reference: Volume) -> NDArray[np.bool_]:
 def _on_grid(volume: Volume, reference: Volume, case: Case) -> Volume:
     if not volume.same_grid(reference):
         raise UnsuitableInputError(
-            f"case {case.name}: its {volume.modality} (shape {volume.shape}) lies on another grid than its {reference.modality} "
-            f"(shape {reference.shape}); register and resample them first"
+            f"case {case.name}: its {volume.modality} (shape {volume.shape}) lies on another grid"
+            f" than its {reference.modality} (shape {reference.shape}); register and resample them"
+            " first"
         )
     return volume
 
 
 class LoadPairs(Transform):
-    """A case to the stacked pairs of its wanted slices: ``image``, ``label`` and ``brain``, float32 ``(slices, 1, size, size)``.
+    """A case to the stacked pairs of its wanted slices: ``image``, ``label`` and ``brain``, float32
+    ``(slices, 1, size, size)``.
 
-    Works on plain dictionaries, so that MONAI's persistent cache can take their hash as the name of its file.
+    Works on plain dictionaries, so that MONAI's persistent cache can take their hash as the name of
+    its file.
     """
 
     def __call__(self, item: dict[str, Any]) -> dict[str, Tensor]:
@@ -148,7 +171,10 @@ class LoadPairs(Transform):
             brain=_path(item["brain"]),
         )
         source, target = item["source"], item["target"]
-        normalisations = {name: Normalisation.for_modality(name, item["normalisation"]) for name in (source, target)}
+        normalisations = {
+            name: Normalisation.for_modality(name, item["normalisation"])
+            for name in (source, target)
+        }
         slices = load_case(case, normalisations)
         wanted = SliceRule(**item["rule"]).select(slices.brain.flatten(1).sum(1).tolist())
         if item["healthy_only"]:
@@ -165,10 +191,12 @@ def _path(name: str | None) -> Path | None:
 
 
 class SlicePairDataset(Dataset):
-    """Slices of one split as pairs (source ``image``, target ``label``, ``brain``), each float32 ``(1, size, size)``.
+    """Slices of one split as pairs (source ``image``, target ``label``, ``brain``), each float32
+    ``(1, size, size)``.
 
-    A case's slices are listed as often as its ``repeat`` says. Volumes are read once: into memory (MONAI's ``CacheDataset``), or with ``cache_dir``
-    onto disk (``PersistentDataset``), where later runs find them.
+    A case's slices are listed as often as its ``repeat`` says. Volumes are read once: into memory
+    (MONAI's ``CacheDataset``), or with ``cache_dir`` onto disk (``PersistentDataset``), where later
+    runs find them.
 
     Args:
         dataset_dir: data folder or datalist, see :func:`~mmccd.data.cases.find_cases`.
@@ -214,16 +242,24 @@ class SlicePairDataset(Dataset):
         items = [{**_plain(case), **shared} for case in cases]
         self.volumes: Dataset
         if cache_dir is None:
-            self.volumes = CacheDataset(items, LoadPairs(), num_workers=1, progress=progress, copy_cache=False)
+            self.volumes = CacheDataset(
+                items, LoadPairs(), num_workers=1, progress=progress, copy_cache=False
+            )
         else:
             self.volumes = PersistentDataset(items, LoadPairs(), cache_dir=cache_dir)
         counts = [len(self.volumes[number]["image"]) for number in range(len(items))]
         repeats = [case.repeat for case in cases]
-        index = [(number, row) for number, count in enumerate(counts) for row in range(count) for _ in range(repeats[number])]
+        index = [
+            (number, row)
+            for number, count in enumerate(counts)
+            for row in range(count)
+            for _ in range(repeats[number])
+        ]
         if not index:
             raise UnsuitableInputError(
-                f"{dataset_dir}: no slice of the split {split!r} ({len(cases)} cases) is left; expected slices that hold brain"
-                f"{' and no lesion' if healthy_only else ''}; check the split file and the slice rule"
+                f"{dataset_dir}: no slice of the split {split!r} ({len(cases)} cases) is left;"
+                f" expected slices that hold brain{' and no lesion' if healthy_only else ''}; check"
+                " the split file and the slice rule"
             )
         super().__init__(index, transform)
 

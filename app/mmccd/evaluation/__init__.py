@@ -1,1 +1,3 @@
-"""How good a method is, on what, against what: from cases and methods to tables, intervals and figures."""
+"""How good a method is, on what, against what: from cases and methods to tables, intervals and
+figures.
+"""

@@ -1,4 +1,6 @@
-"""Paired bootstrap over patients: the same draws for every method, so that differences have intervals of their own."""
+"""Paired bootstrap over patients: the same draws for every method, so that differences have
+intervals of their own.
+"""
 
 from __future__ import annotations
 
@@ -17,10 +19,12 @@ INTERVAL = (2.5, 97.5)
 
 @dataclass(frozen=True)
 class RankCounts:
-    """Voxels of each case by the rank of their score: enough for pooled areas and Dice of any mixture of cases.
+    """Voxels of each case by the rank of their score: enough for pooled areas and Dice of any
+    mixture of cases.
 
-    Scores are put into at most :data:`BINS` bins of about equal size, so that a resample costs a matrix product instead of a sort. With more
-    distinct scores than bins AUPRC and best Dice are right to about 1e-3, with fewer they are exact.
+    Scores are put into at most :data:`BINS` bins of about equal size, so that a resample costs a
+    matrix product instead of a sort. With more distinct scores than bins AUPRC and best Dice are
+    right to about 1e-3, with fewer they are exact.
 
     Attributes:
         positives: lesion voxels, ``(bins, cases)``, the highest scores first.
@@ -39,7 +43,9 @@ class RankCounts:
         Returns:
             ``(draws,)``; NaN where a mixture has no lesion.
         """
-        return np.concatenate([_average_precision(*self._cumulative(part)) for part in _parts(weights)])
+        return np.concatenate(
+            [_average_precision(*self._cumulative(part)) for part in _parts(weights)]
+        )
 
     def best_dice(self, weights: Floats) -> Floats:
         """Best pooled Dice over all thresholds of each mixture; arguments as :meth:`auprc`."""
@@ -48,10 +54,14 @@ class RankCounts:
     def curve(self) -> tuple[Floats, Floats]:
         """(recall, precision) of all cases pooled, by falling threshold."""
         hits, alarms = self._cumulative(np.ones((1, self.positives.shape[1])))
-        return hits[:, 0] / max(hits[-1, 0], 1.0), hits[:, 0] / np.maximum(hits[:, 0] + alarms[:, 0], 1.0)
+        return hits[:, 0] / max(hits[-1, 0], 1.0), hits[:, 0] / np.maximum(
+            hits[:, 0] + alarms[:, 0], 1.0
+        )
 
     def _cumulative(self, weights: Floats) -> tuple[Floats, Floats]:
-        return np.cumsum(self.positives @ weights.T, axis=0), np.cumsum(self.negatives @ weights.T, axis=0)
+        return np.cumsum(self.positives @ weights.T, axis=0), np.cumsum(
+            self.negatives @ weights.T, axis=0
+        )
 
 
 @dataclass(frozen=True)
@@ -60,7 +70,8 @@ class Samples:
 
     Attributes:
         ranks: for pooled areas and the best possible Dice.
-        overlaps: by name of the pooled Dice, ``(cases, 3)``: voxels of both masks, of the truth, of the segmentation.
+        overlaps: by name of the pooled Dice, ``(cases, 3)``: voxels of both masks, of the truth, of
+            the segmentation.
         per_case: by name of the mean, one figure per case; NaN where it does not exist.
     """
 
@@ -70,18 +81,33 @@ class Samples:
 
     def statistics(self, weights: Floats) -> dict[str, Floats]:
         """Each figure of each mixture, by name; ``weights`` as in :meth:`RankCounts.auprc`."""
-        found = {"auprc": self.ranks.auprc(weights), "best_possible_dice": self.ranks.best_dice(weights)}
+        found = {
+            "auprc": self.ranks.auprc(weights),
+            "best_possible_dice": self.ranks.best_dice(weights),
+        }
         for name, counts in self.overlaps.items():
             both, truth, segmentation = (weights @ counts).T
-            found[name] = np.divide(2 * both, truth + segmentation, out=np.ones_like(both), where=truth + segmentation > 0)
+            found[name] = np.divide(
+                2 * both,
+                truth + segmentation,
+                out=np.ones_like(both),
+                where=truth + segmentation > 0,
+            )
         for name, values in self.per_case.items():
             there = np.isfinite(values)
             total = weights @ there
-            found[name] = np.divide(weights @ np.where(there, values, 0.0), total, out=np.full_like(total, np.nan), where=total > 0)
+            found[name] = np.divide(
+                weights @ np.where(there, values, 0.0),
+                total,
+                out=np.full_like(total, np.nan),
+                where=total > 0,
+            )
         return found
 
 
-def rank_counts(truths: Sequence[NDArray[np.bool_]], values: Sequence[NDArray[Any]], bins: int = BINS) -> RankCounts:
+def rank_counts(
+    truths: Sequence[NDArray[np.bool_]], values: Sequence[NDArray[Any]], bins: int = BINS
+) -> RankCounts:
     """Sort the voxels of all cases into bins.
 
     Args:
@@ -97,15 +123,23 @@ def rank_counts(truths: Sequence[NDArray[np.bool_]], values: Sequence[NDArray[An
     for case, (truth, score) in enumerate(zip(truths, values, strict=True)):
         position = len(distinct) - np.searchsorted(distinct, score, side="right")
         for kind in (0, 1):
-            counts[kind, :, case] = np.bincount(position[truth == bool(kind)], minlength=len(distinct))
+            counts[kind, :, case] = np.bincount(
+                position[truth == bool(kind)], minlength=len(distinct)
+            )
     return RankCounts(positives=counts[1], negatives=counts[0])
 
 
 def patient_draws(patients: Sequence[str], draws: int, seed: int = 0) -> Floats:
-    """How often each case is in each resample of patients: ``(draws, cases)``, cases of one patient alike."""
+    """How often each case is in each resample of patients: ``(draws, cases)``, cases of one patient
+    alike.
+    """
     names = sorted(set(patients))
     chosen = np.random.default_rng(seed).integers(len(names), size=(draws, len(names)))
-    times = np.stack([np.bincount(draw, minlength=len(names)) for draw in chosen]) if draws else np.zeros((0, len(names)))
+    times = (
+        np.stack([np.bincount(draw, minlength=len(names)) for draw in chosen])
+        if draws
+        else np.zeros((0, len(names)))
+    )
     return times[:, [names.index(patient) for patient in patients]].astype(float)
 
 
@@ -115,14 +149,20 @@ def intervals(samples: Samples, weights: Floats) -> dict[str, list[float]]:
 
 
 def differences(samples: Samples, reference: Samples, weights: Floats) -> dict[str, dict[str, Any]]:
-    """By how much a row is better than the reference on the same resamples: mean, 95 % interval, share of resamples where it is."""
+    """By how much a row is better than the reference on the same resamples: mean, 95 % interval,
+    share of resamples where it is.
+    """
     own, other = samples.statistics(weights), reference.statistics(weights)
     found = {}
     for name in own:
         gain = own[name] - other[name]
         gain = gain[np.isfinite(gain)]
         if len(gain):
-            found[name] = {"mean": float(gain.mean()), "interval": _interval(gain), "share_better": float((gain > 0).mean())}
+            found[name] = {
+                "mean": float(gain.mean()),
+                "interval": _interval(gain),
+                "share_better": float((gain > 0).mean()),
+            }
     return found
 
 
@@ -132,15 +172,22 @@ def _interval(values: Floats) -> list[float]:
 
 
 def _parts(weights: Floats) -> list[Floats]:
-    return [weights[start : start + _DRAWS_AT_ONCE] for start in range(0, max(len(weights), 1), _DRAWS_AT_ONCE)]
+    return [
+        weights[start : start + _DRAWS_AT_ONCE]
+        for start in range(0, max(len(weights), 1), _DRAWS_AT_ONCE)
+    ]
 
 
 def _average_precision(hits: Floats, alarms: Floats) -> Floats:
-    """Sum over bins of the precision times the gain in recall, as scikit-learn's ``average_precision_score``."""
+    """Sum over bins of the precision times the gain in recall, as scikit-learn's
+    ``average_precision_score``.
+    """
     gain = np.diff(hits, axis=0, prepend=0.0)
     total = hits[-1] if len(hits) else np.zeros(hits.shape[1])
     precision = hits / np.maximum(hits + alarms, 1e-30)
-    return np.divide((gain * precision).sum(axis=0), total, out=np.full_like(total, np.nan), where=total > 0)
+    return np.divide(
+        (gain * precision).sum(axis=0), total, out=np.full_like(total, np.nan), where=total > 0
+    )
 
 
 def _largest_dice(hits: Floats, alarms: Floats) -> Floats:

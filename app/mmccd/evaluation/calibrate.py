@@ -1,4 +1,6 @@
-"""Choose a threshold on validation cases, and learn the normal range of the error from their healthy slices."""
+"""Choose a threshold on validation cases, and learn the normal range of the error from their
+healthy slices.
+"""
 
 from __future__ import annotations
 
@@ -26,7 +28,8 @@ Values = NDArray[np.float32]
 
 @dataclass(frozen=True)
 class _CaseVoxels:
-    """What one case contributes, each 1-D: native voxels, and pixels of healthy slices on the model grid.
+    """What one case contributes, each 1-D: native voxels, and pixels of healthy slices on the model
+    grid.
 
     Attributes:
         values: smoothed native map of the brain's voxels.
@@ -72,15 +75,18 @@ def calibrate_on_cases(
     Args:
         pipeline: settings, weights and device; its own threshold is not used.
         cases: validation cases.
-        rate: wanted voxel false-positive rate on slices without a lesion, in (0, 1): the threshold that this share of healthy brain voxels exceeds.
-            None: the threshold with the best pooled Dice on the cases' lesion labels.
-        slices_per_case: only so many slices of each case (healthy ones where a rate is wanted), evenly spread; all where it is None.
+        rate: wanted voxel false-positive rate on slices without a lesion, in (0, 1): the threshold
+            that this share of healthy brain voxels exceeds. None: the threshold with the best
+            pooled Dice on the cases' lesion labels.
+        slices_per_case: only so many slices of each case (healthy ones where a rate is wanted),
+            evenly spread; all where it is None.
         origin: what to note about the data.
         progress: called with (cases done, cases in all).
         test: cases of the test split, whose patients must not be among ``cases``.
 
     Raises:
-        InputError, UnsuitableInputError: a case that cannot be used, or of a patient of the test split; no healthy slice; no lesion for the best Dice.
+        InputError, UnsuitableInputError: a case that cannot be used, or of a patient of the test
+            split; no healthy slice; no lesion for the best Dice.
     """
     refuse_test_patients(cases, test)
     parts: list[_CaseVoxels] = []
@@ -91,10 +97,17 @@ def calibrate_on_cases(
         if progress is not None:
             progress(number + 1, len(cases))
     if not any(part.slices[1] for part in parts):
-        raise UnsuitableInputError(f"no slice without a lesion in {len(cases)} cases; give cases with healthy slices")
-    values, truth, is_healthy = (np.concatenate([getattr(part, name) for part in parts]) for name in ("values", "truth", "healthy"))
+        raise UnsuitableInputError(
+            f"no slice without a lesion in {len(cases)} cases; give cases with healthy slices"
+        )
+    values, truth, is_healthy = (
+        np.concatenate([getattr(part, name) for part in parts])
+        for name in ("values", "truth", "healthy")
+    )
     normal = values[is_healthy]
-    threshold, notes = _at_rate(normal, rate) if rate is not None else _at_best_dice(values, truth, normal)
+    threshold, notes = (
+        _at_rate(normal, rate) if rate is not None else _at_best_dice(values, truth, normal)
+    )
     origin = {
         **notes,
         **(origin or {}),
@@ -112,21 +125,37 @@ def calibrate_on_cases(
 def _at_rate(healthy: Values, rate: float) -> tuple[float, dict[str, Any]]:
     threshold = threshold_for_rate(healthy, rate)
     reached = float((healthy > threshold).mean())
-    return threshold, {"method": "voxel false-positive rate on healthy slices", "wanted_rate": rate, "reached_rate": reached}
+    return threshold, {
+        "method": "voxel false-positive rate on healthy slices",
+        "wanted_rate": rate,
+        "reached_rate": reached,
+    }
 
 
-def _at_best_dice(values: Values, truth: NDArray[np.bool_], healthy: Values) -> tuple[float, dict[str, Any]]:
+def _at_best_dice(
+    values: Values, truth: NDArray[np.bool_], healthy: Values
+) -> tuple[float, dict[str, Any]]:
     if not truth.any():
-        raise UnsuitableInputError("the cases have no lesion label; expected labelled lesions for the best Dice; use --rate instead")
+        raise UnsuitableInputError(
+            "the cases have no lesion label; expected labelled lesions for the best Dice; use"
+            " --rate instead"
+        )
     dice, threshold = best_dice(truth, values)
     reached = float((healthy > threshold).mean())
-    return threshold, {"method": "best pooled Dice on labelled cases", "dice": dice, "reached_rate": reached}
+    return threshold, {
+        "method": "best pooled Dice on labelled cases",
+        "dice": dice,
+        "reached_rate": reached,
+    }
 
 
 def _voxels(pipeline: AnomalyPipeline, case: Case, choice: _Choice) -> _CaseVoxels:
     volume = read_nifti(case.images[pipeline.source], pipeline.source)
     maps = pipeline.maps(volume, find_case_brain(case, volume), choice.run)
-    counted, healthy = (maps.slices.transform.slices_to_native(chosen) for chosen in (choice.counted, choice.healthy))
+    counted, healthy = (
+        maps.slices.transform.slices_to_native(chosen)
+        for chosen in (choice.counted, choice.healthy)
+    )
     inside = maps.brain & counted
     return _CaseVoxels(
         maps.smoothed[inside],
@@ -140,19 +169,29 @@ def _voxels(pipeline: AnomalyPipeline, case: Case, choice: _Choice) -> _CaseVoxe
 def _model_pixels(maps: Maps, healthy: NDArray[np.bool_]) -> Values:
     brain = maps.slices.brain[:, 0].numpy()
     chosen = brain & healthy[:, None, None]
-    layers = (maps.model_smoothed, np.nan_to_num(maps.cycle.returned[:, 0].numpy()), depth_mm(brain))
+    layers = (
+        maps.model_smoothed,
+        np.nan_to_num(maps.cycle.returned[:, 0].numpy()),
+        depth_mm(brain),
+    )
     return np.stack([layer[chosen] for layer in layers])
 
 
-def _choose_slices(pipeline: AnomalyPipeline, case: Case, limit: int | None, healthy_only: bool) -> _Choice:
-    """Which model slices of a case count, thinned out to ``limit``, and which are run beside them because smoothing reaches them."""
+def _choose_slices(
+    pipeline: AnomalyPipeline, case: Case, limit: int | None, healthy_only: bool
+) -> _Choice:
+    """Which model slices of a case count, thinned out to ``limit``, and which are run beside them
+    because smoothing reaches them.
+    """
     if pipeline.source not in case.images:
         raise InputError(f"case {case.name}: has no {pipeline.source}; found {sorted(case.images)}")
     slices = load_case(case, {pipeline.source: pipeline.normalisation})
     ill = slices.has_lesion.numpy()
     pixels = slices.brain.flatten(1).sum(1).numpy()
     excluded = ill & healthy_only
-    usable = np.array([index for index in SliceRule().select(pixels.tolist()) if not excluded[index]], dtype=int)
+    usable = np.array(
+        [index for index in SliceRule().select(pixels.tolist()) if not excluded[index]], dtype=int
+    )
     kept = usable
     if limit is not None and len(usable) > limit:
         kept = usable[np.unique(np.linspace(0, len(usable) - 1, limit).round().astype(int))]

@@ -1,4 +1,6 @@
-"""The methods that can be compared, by name: each a scorer with the normalisation it wants and the key of everything its maps depend on."""
+"""The methods that can be compared, by name: each a scorer with the normalisation it wants and the
+key of everything its maps depend on.
+"""
 
 from __future__ import annotations
 
@@ -52,7 +54,14 @@ SETTINGS: dict[str, dict[str, type]] = {
         "other_side": float,
         "precision": str,
     },
-    "masked_translation": {"stride": int, "width": int, "rounds": int, "suspicious_sd": float, "sign": str, "other_side": float},
+    "masked_translation": {
+        "stride": int,
+        "width": int,
+        "rounds": int,
+        "suspicious_sd": float,
+        "sign": str,
+        "other_side": float,
+    },
     "ddpm": {"level": int, "steps": int},
 }
 """What can be changed in a method's name (``mmccd:steps=1:stride=16``)."""
@@ -92,8 +101,10 @@ class Method:
         normalisation: of the images that the scorer sees.
         key: everything that the maps depend on, for JSON.
         build: makes the scorer (loads the networks).
-        polarities: whether large or small scores count as anomalous: ``(BRIGHT,)``, or both where validation data choose.
-        sides: which side of the signed error counts in ``slice_sd``, where the score's sign is gone: likewise.
+        polarities: whether large or small scores count as anomalous: ``(BRIGHT,)``, or both where
+            validation data choose.
+        sides: which side of the signed error counts in ``slice_sd``, where the score's sign is
+            gone: likewise.
     """
 
     name: str
@@ -105,12 +116,16 @@ class Method:
     sides: tuple[int, ...] = (BRIGHT,)
 
     def choices(self, units: str) -> tuple[int, ...]:
-        """What validation data choose from, in units of :class:`~mmccd.postprocessing.postprocessing.Postprocessing`."""
+        """What validation data choose from, in units of
+        :class:`~mmccd.postprocessing.postprocessing.Postprocessing`.
+        """
         return self.sides if units == "slice_sd" else self.polarities
 
 
 def resolve_target(bundles: Path, source: str, target: str | None) -> str | None:
-    """The target that was asked for, else that of the pair of weights that is there; None where there is no pair."""
+    """The target that was asked for, else that of the pair of weights that is there; None where
+    there is no pair.
+    """
     if target is not None:
         return target
     try:
@@ -133,15 +148,21 @@ def expand_grid(name: str, grid: str) -> list[str]:
     for word in grid.split():
         key, equals, values = word.partition("=")
         if not equals or not all(values.split(",")):
-            raise UsageError(f"--grid {grid!r}: cannot read {word!r}; expected settings with their values, e.g. 'steps=1,2,4 stride=16,8'")
+            raise UsageError(
+                f"--grid {grid!r}: cannot read {word!r}; expected settings with their values, e.g."
+                " 'steps=1,2,4 stride=16,8'"
+            )
         axes.append([f"{key}={value}" for value in values.split(",")])
     if not axes:
-        raise UsageError("--grid is empty; expected settings with their values, e.g. 'steps=1,2,4 stride=16,8'")
+        raise UsageError(
+            "--grid is empty; expected settings with their values, e.g. 'steps=1,2,4 stride=16,8'"
+        )
     return [":".join([name, *chosen]) for chosen in product(*axes)]
 
 
 def make_methods(names: Iterable[str], setup: Setup) -> list[Method]:
-    """Methods by their names; the weights of each are looked for at once, its networks are loaded when it is used.
+    """Methods by their names; the weights of each are looked for at once, its networks are loaded
+    when it is used.
 
     Args:
         names: keys of :data:`TITLES`, each with settings where wanted: ``mmccd:steps=1:stride=16``.
@@ -171,7 +192,10 @@ def read_name(text: str) -> tuple[str, dict[str, Any]]:
     for word in words:
         key, _, value = word.partition("=")
         if key not in known:
-            raise UsageError(f"--methods: {name} has no setting {key!r}; expected one of {', '.join(known) or 'none'}")
+            raise UsageError(
+                f"--methods: {name} has no setting {key!r}; expected one of"
+                f" {', '.join(known) or 'none'}"
+            )
         try:
             settings[key] = known[key](value)
         except ValueError as error:
@@ -181,7 +205,9 @@ def read_name(text: str) -> tuple[str, dict[str, Any]]:
 
 def _make(text: str, setup: Setup) -> Method:
     name, settings = read_name(text)
-    title = TITLES[name] + (f" ({', '.join(f'{key} {value}' for key, value in settings.items())})" if settings else "")
+    title = TITLES[name] + (
+        f" ({', '.join(f'{key} {value}' for key, value in settings.items())})" if settings else ""
+    )
     makers: dict[str, Callable[..., Method]] = {
         "intensity": _threshold,
         "histogram": _threshold,
@@ -203,13 +229,17 @@ def _make(text: str, setup: Setup) -> Method:
 
 
 def _sides(sign: str, source: str) -> tuple[int, ...]:
-    """Lesions are bright on FLAIR; on other contrasts the sign of the cycle says, or validation data do."""
+    """Lesions are bright on FLAIR; on other contrasts the sign of the cycle says, or validation
+    data do.
+    """
     named = {"brighter": (BRIGHT,), "darker": (DARK,)}
     return named.get(sign, (BRIGHT,) if source == "flair" else (BRIGHT, DARK))
 
 
 def _threshold(name: str, settings: dict[str, Any], setup: Setup) -> Method:
-    """Plain intensity between the 2nd and the 90th percentile of the brain; on T1 and T2 a lesion may be dark."""
+    """Plain intensity between the 2nd and the 90th percentile of the brain; on T1 and T2 a lesion
+    may be dark.
+    """
     scorer = IntensityScorer() if name == "intensity" else HistogramScorer()
     polarities = (BRIGHT,) if setup.source == "flair" else (BRIGHT, DARK)
     return Method(name, name, Normalisation("range", 2.0, 90.0), {}, lambda: scorer, polarities)
@@ -218,15 +248,30 @@ def _threshold(name: str, settings: dict[str, Any], setup: Setup) -> Method:
 def _reconstruction(name: str, settings: dict[str, Any], setup: Setup) -> Method:
     run, device = find_run(setup.runs, name, setup.source), choose_device(setup.device)
     return Method(
-        name, name, run.normalisation(setup.source), {"weights": [run.sha256]}, lambda: ReconstructionScorer(_placed(run, device), device)
+        name,
+        name,
+        run.normalisation(setup.source),
+        {"weights": [run.sha256]},
+        lambda: ReconstructionScorer(_placed(run, device), device),
     )
 
 
 def _diffusion(name: str, settings: dict[str, Any], setup: Setup) -> Method:
     run, device = find_run(setup.runs, name, setup.source), choose_device(setup.device)
     inferer = PartialDiffusionInferer(run.load_scheduler(), seed=setup.seed, **settings)
-    key = {"weights": [run.sha256], "level": inferer.level, "steps": inferer.steps, "seed": setup.seed}
-    return Method(name, name, run.normalisation(setup.source), key, lambda: DiffusionScorer(inferer, _placed(run, device), device))
+    key = {
+        "weights": [run.sha256],
+        "level": inferer.level,
+        "steps": inferer.steps,
+        "seed": setup.seed,
+    }
+    return Method(
+        name,
+        name,
+        run.normalisation(setup.source),
+        key,
+        lambda: DiffusionScorer(inferer, _placed(run, device), device),
+    )
 
 
 def _cyclic(name: str, settings: dict[str, Any], setup: Setup) -> Method:
@@ -244,7 +289,9 @@ def _cyclic(name: str, settings: dict[str, Any], setup: Setup) -> Method:
 
 
 def _masked(name: str, settings: dict[str, Any], setup: Setup) -> Method:
-    """The masked cycle with a translator in the place of f: one step, because there is no diffusion."""
+    """The masked cycle with a translator in the place of f: one step, because there is no
+    diffusion.
+    """
     device, target = choose_device(setup.device), _target(name, setup)
     run = find_run(setup.runs, name, setup.source, target)
     backward = find_translator(setup.bundles, setup.runs, target, setup.source)
@@ -256,7 +303,12 @@ def _masked(name: str, settings: dict[str, Any], setup: Setup) -> Method:
         name,
         name,
         run.normalisation(setup.source),
-        {"target": target, "weights": [run.sha256, backward.sha256], "cycle": cycle.as_dict(), "seed": setup.seed},
+        {
+            "target": target,
+            "weights": [run.sha256, backward.sha256],
+            "cycle": cycle.as_dict(),
+            "seed": setup.seed,
+        },
         lambda: CycleScorer(inferer, _placed(run, device), _placed(backward, device), device),
     )
 
@@ -265,7 +317,11 @@ def _cycle(name: str, settings: dict[str, Any], setup: Setup) -> Method:
     pair = load_pair(setup.bundles, setup.target, setup.source)
     preset = pair.preset(setup.preset)
     cycle = {name: value for name, value in settings.items() if name != "precision"}
-    preset = replace(preset, cycle=replace(preset.cycle, **cycle), precision=settings.get("precision", preset.precision))
+    preset = replace(
+        preset,
+        cycle=replace(preset.cycle, **cycle),
+        precision=settings.get("precision", preset.precision),
+    )
     preset.cycle.masks((128, 128))  # a stride that leaves voxels uncovered is told before any work
     chosen = pair.with_preset(preset)
     precision = chosen.choose_precision(preset, choose_device(setup.device))
@@ -281,13 +337,19 @@ def _cycle(name: str, settings: dict[str, Any], setup: Setup) -> Method:
         name,
         pair.forward.normalisation(setup.source),
         key,
-        lambda: AnomalyPipeline(chosen, setup.preset, setup.device, seed=setup.seed, require_threshold=False).scorer,
+        lambda: (
+            AnomalyPipeline(
+                chosen, setup.preset, setup.device, seed=setup.seed, require_threshold=False
+            ).scorer
+        ),
     )
 
 
 def _target(name: str, setup: Setup) -> str:
     if setup.target is None:
-        raise UsageError(f"--target is missing; {name} needs to know which contrast is between (t1, t2 or flair)")
+        raise UsageError(
+            f"--target is missing; {name} needs to know which contrast is between (t1, t2 or flair)"
+        )
     return setup.target
 
 
@@ -295,8 +357,8 @@ def _check_pair(forward: Loadable, backward: Loadable, source: str, target: str)
     for modality in (source, target):
         if forward.normalisation(modality) != backward.normalisation(modality):
             raise ModelError(
-                f"{backward.path}: expects {modality} normalised in another way than {forward.path} does; "
-                "expected a pair that was trained alike; train one of them again"
+                f"{backward.path}: expects {modality} normalised in another way than {forward.path}"
+                " does; expected a pair that was trained alike; train one of them again"
             )
 
 

@@ -13,7 +13,13 @@ import torch
 from monai.metrics import compute_average_surface_distance
 from numpy.typing import NDArray
 from scipy import ndimage
-from sklearn.metrics import average_precision_score, jaccard_score, precision_score, recall_score, roc_auc_score
+from sklearn.metrics import (
+    average_precision_score,
+    jaccard_score,
+    precision_score,
+    recall_score,
+    roc_auc_score,
+)
 
 
 def auprc(truth: NDArray[Any], score: NDArray[Any]) -> float:
@@ -46,7 +52,8 @@ def dice(truth: NDArray[Any], segmentation: NDArray[Any]) -> float:
 def best_dice(truth: NDArray[Any], score: NDArray[Any]) -> tuple[float, float]:
     """The best Dice over all thresholds, and the threshold (``score > threshold`` is positive).
 
-    Only a description of the data it is computed on: a threshold that is to be reported comes from other data.
+    Only a description of the data it is computed on: a threshold that is to be reported comes from
+    other data.
     """
     flat_truth, flat_score = _checked(truth, score)
     if not flat_truth.any():
@@ -77,7 +84,9 @@ def recall(truth: NDArray[Any], segmentation: NDArray[Any]) -> float:
     return float(recall_score(*_flat_masks(truth, segmentation), zero_division=np.nan))
 
 
-def surface_distance(truth: NDArray[Any], segmentation: NDArray[Any], spacing: Sequence[float]) -> float:
+def surface_distance(
+    truth: NDArray[Any], segmentation: NDArray[Any], spacing: Sequence[float]
+) -> float:
     """Average symmetric surface distance (ASSD) in mm.
 
     Args:
@@ -95,7 +104,11 @@ def surface_distance(truth: NDArray[Any], segmentation: NDArray[Any], spacing: S
     with warnings.catch_warnings():
         # MONAI 1.6 warns about an argument that it sets itself.
         warnings.simplefilter("ignore", FutureWarning)
-        return float(compute_average_surface_distance(*masks, include_background=True, symmetric=True, spacing=list(spacing)))
+        return float(
+            compute_average_surface_distance(
+                *masks, include_background=True, symmetric=True, spacing=list(spacing)
+            )
+        )
 
 
 @dataclass(frozen=True)
@@ -115,13 +128,16 @@ class LesionCounts:
     right: int
 
 
-def lesion_counts(truth: NDArray[Any], segmentation: NDArray[Any], share: float = 0.1) -> LesionCounts:
+def lesion_counts(
+    truth: NDArray[Any], segmentation: NDArray[Any], share: float = 0.1
+) -> LesionCounts:
     """Count lesion by lesion (26-neighbourhood; 8 in 2-D).
 
     Args:
         truth: 0/1 or bool.
         segmentation: the same shape.
-        share: a lesion is found, and a component is right, where at least this share of its voxels is in the other mask.
+        share: a lesion is found, and a component is right, where at least this share of its voxels
+            is in the other mask.
     """
     first, second = _masks(truth, segmentation)
     lesions, found = _overlapping(first, second, share)
@@ -129,7 +145,9 @@ def lesion_counts(truth: NDArray[Any], segmentation: NDArray[Any], share: float 
     return LesionCounts(lesions, found, components, right)
 
 
-def _overlapping(mask: NDArray[np.bool_], other: NDArray[np.bool_], share: float) -> tuple[int, int]:
+def _overlapping(
+    mask: NDArray[np.bool_], other: NDArray[np.bool_], share: float
+) -> tuple[int, int]:
     """Components of a mask, and how many of them lie in the other one to a share."""
     labels, count = ndimage.label(mask, structure=np.ones((3,) * mask.ndim))
     if not count:
@@ -138,7 +156,9 @@ def _overlapping(mask: NDArray[np.bool_], other: NDArray[np.bool_], share: float
     return count, int((overlap >= share).sum())
 
 
-def _masks(truth: NDArray[Any], segmentation: NDArray[Any]) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+def _masks(
+    truth: NDArray[Any], segmentation: NDArray[Any]
+) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
     """Both as bool, of equal shapes."""
     first, second = np.asarray(truth, dtype=bool), np.asarray(segmentation, dtype=bool)
     if first.shape != second.shape:
@@ -146,12 +166,16 @@ def _masks(truth: NDArray[Any], segmentation: NDArray[Any]) -> tuple[NDArray[np.
     return first, second
 
 
-def _flat_masks(truth: NDArray[Any], segmentation: NDArray[Any]) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+def _flat_masks(
+    truth: NDArray[Any], segmentation: NDArray[Any]
+) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
     first, second = _masks(truth, segmentation)
     return first.ravel(), second.ravel()
 
 
-def _checked(truth: NDArray[Any], score: NDArray[Any]) -> tuple[NDArray[np.bool_], NDArray[np.float64]]:
+def _checked(
+    truth: NDArray[Any], score: NDArray[Any]
+) -> tuple[NDArray[np.bool_], NDArray[np.float64]]:
     first, second = np.asarray(truth), np.asarray(score)
     if first.shape != second.shape:
         raise ValueError(f"expected equal shapes, got {first.shape} and {second.shape}")

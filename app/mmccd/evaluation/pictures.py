@@ -1,4 +1,6 @@
-"""Figures of a protocol: maps of all methods (the paper's Fig. 3), the way through the cycle (Fig. 4), precision-recall curves."""
+"""Figures of a protocol: maps of all methods (the paper's Fig. 3), the way through the cycle (Fig.
+4), precision-recall curves.
+"""
 
 from __future__ import annotations
 
@@ -42,7 +44,9 @@ class Shot:
 
 def choose_shown(count: int) -> list[int]:
     """Which of ``count`` patients are shown: at most six, evenly spread."""
-    return sorted({int(index) for index in np.linspace(0, count - 1, min(count, MAX_PATIENTS)).round()})
+    return sorted(
+        {int(index) for index in np.linspace(0, count - 1, min(count, MAX_PATIENTS)).round()}
+    )
 
 
 def write_maps(path: Path, columns: Mapping[str, Sequence[Shot]]) -> None:
@@ -67,8 +71,11 @@ def write_maps(path: Path, columns: Mapping[str, Sequence[Shot]]) -> None:
     _save(figure, path)
 
 
-def write_cycle(path: Path, shots: Sequence[Shot], target: str, real: Sequence[Floats | None]) -> None:
-    """Input x, imagined y, real y where it is there, returned x', map, truth; a row for each patient.
+def write_cycle(
+    path: Path, shots: Sequence[Shot], target: str, real: Sequence[Floats | None]
+) -> None:
+    """Input x, imagined y, real y where it is there, returned x', map, truth; a row for each
+    patient.
 
     Args:
         path: PNG to write.
@@ -91,7 +98,9 @@ def write_cycle(path: Path, shots: Sequence[Shot], target: str, real: Sequence[F
     _save(figure, path)
 
 
-def write_curves(path: Path, curves: dict[str, tuple[RankCounts, float]], prevalence: float) -> None:
+def write_curves(
+    path: Path, curves: dict[str, tuple[RankCounts, float]], prevalence: float
+) -> None:
     """Pooled precision-recall curves.
 
     Args:
@@ -105,7 +114,13 @@ def write_curves(path: Path, curves: dict[str, tuple[RankCounts, float]], preval
     for title, (ranks, area) in curves.items():
         recall, precision = ranks.curve()
         axis.step(recall, precision, where="post", linewidth=1.2, label=f"{title} ({area:.3f})")
-    axis.axhline(prevalence, color="grey", linewidth=0.8, linestyle=":", label=f"prevalence ({prevalence:.3f})")
+    axis.axhline(
+        prevalence,
+        color="grey",
+        linewidth=0.8,
+        linestyle=":",
+        label=f"prevalence ({prevalence:.3f})",
+    )
     axis.set(xlabel="recall", ylabel="precision", xlim=(0, 1), ylim=(0, 1.02))
     axis.legend(fontsize=7, loc="lower left", title="AUPRC in brackets", title_fontsize=7)
     figure.tight_layout()
@@ -118,7 +133,12 @@ def _canvas(rows: int, columns: int) -> tuple[Figure, list[list[Axes]]]:
     for axis in grid.flat:
         axis.set_axis_off()
     figure.subplots_adjust(
-        left=0.01, right=0.99, top=1 - 0.4 / (1.5 * rows + 0.5), bottom=0.2 / (1.5 * rows + 0.5), wspace=0.03, hspace=0.03
+        left=0.01,
+        right=0.99,
+        top=1 - 0.4 / (1.5 * rows + 0.5),
+        bottom=0.2 / (1.5 * rows + 0.5),
+        wspace=0.03,
+        hspace=0.03,
     )
     figure.text(0.5, 0.01, NOTICE, color="#ff9d5c", fontsize=6, ha="center")
     return figure, grid.tolist()
@@ -151,8 +171,12 @@ def _layer(axis: Axes, layer: Floats | None, subject: Subject) -> None:
 
 
 def _limits(shots: Sequence[Shot]) -> tuple[float, float]:
-    """From the median to the 99.5th percentile of all shown brains, so that what is usual is dark under every method."""
-    values = np.concatenate([shot.anomaly[shot.subject.brain[shot.subject.picture]] for shot in shots])
+    """From the median to the 99.5th percentile of all shown brains, so that what is usual is dark
+    under every method.
+    """
+    values = np.concatenate(
+        [shot.anomaly[shot.subject.brain[shot.subject.picture]] for shot in shots]
+    )
     low, high = np.percentile(values, [50, 99.5])
     return float(low), float(high) if high > low else float(low) + 1.0
 
@@ -167,4 +191,7 @@ def _save(figure: Figure, path: Path) -> None:
     try:
         figure.savefig(path, dpi=130, facecolor=figure.get_facecolor())
     except OSError as error:
-        raise OutputError(f"{path}: cannot be written ({error.strerror or error}); choose another --output or free some space") from error
+        raise OutputError(
+            f"{path}: cannot be written ({error.strerror or error}); choose another --output or"
+            " free some space"
+        ) from error

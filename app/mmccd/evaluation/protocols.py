@@ -1,7 +1,7 @@
 """The three protocols: which slices, and which figures.
 
-``slice``: one slice per patient, within the brain. ``paper``: one slice per patient, as Liang et al. (2023) and their public code report. ``strict``: whole
-volumes, within the brain.
+``slice``: one slice per patient, within the brain. ``paper``: one slice per patient, as Liang et
+al. (2023) and their public code report. ``strict``: whole volumes, within the brain.
 """
 
 from __future__ import annotations
@@ -17,7 +17,17 @@ from numpy.typing import NDArray
 from mmccd.core.errors import UsageError
 from mmccd.data.slices import SliceRule
 from mmccd.evaluation.bootstrap import Samples, rank_counts
-from mmccd.evaluation.metrics import auprc, auroc, best_dice, dice, jaccard, lesion_counts, precision, recall, surface_distance
+from mmccd.evaluation.metrics import (
+    auprc,
+    auroc,
+    best_dice,
+    dice,
+    jaccard,
+    lesion_counts,
+    precision,
+    recall,
+    surface_distance,
+)
 from mmccd.evaluation.selection import best_dice_threshold, healthy_threshold, pool
 from mmccd.evaluation.variants import LOWEST, Scored
 
@@ -66,7 +76,8 @@ def make_protocol(name: str, slices: str = "central") -> Protocol:
 
     Args:
         name: ``slice``, ``paper`` or ``strict``.
-        slices: for ``paper``: ``central`` (the middle third of the slices with brain) or a range such as ``70-89``.
+        slices: for ``paper``: ``central`` (the middle third of the slices with brain) or a range
+            such as ``70-89``.
 
     Raises:
         UsageError: unknown name or range.
@@ -85,35 +96,52 @@ def _read_slices(text: str) -> SliceRule:
         return CENTRAL
     first, dash, last = text.partition("-")
     if not (dash and first.isdigit() and last.isdigit() and int(first) <= int(last)):
-        raise UsageError(f"--slices {text}: cannot be read; expected central, or a range such as 70-89")
+        raise UsageError(
+            f"--slices {text}: cannot be read; expected central, or a range such as 70-89"
+        )
     return SliceRule("range", int(first), int(last))
 
 
 def judge_slice(validation: Sequence[Scored], reported: Sequence[Scored], rate: float) -> Row:
-    """Areas and Dice within the brain of one slice per patient; the threshold has the best pooled Dice on validation."""
+    """Areas and Dice within the brain of one slice per patient; the threshold has the best pooled
+    Dice on validation.
+    """
     return _within_brain(reported, {"validation": best_dice_threshold(validation)})
 
 
 def judge_strict(validation: Sequence[Scored], reported: Sequence[Scored], rate: float) -> Row:
-    """The same over whole volumes, also at a threshold from lesion-free validation slices alone, with false positives and lesion counts."""
-    thresholds = {"validation": best_dice_threshold(validation), "healthy": healthy_threshold(validation, rate)}
+    """The same over whole volumes, also at a threshold from lesion-free validation slices alone,
+    with false positives and lesion counts.
+    """
+    thresholds = {
+        "validation": best_dice_threshold(validation),
+        "healthy": healthy_threshold(validation, rate),
+    }
     row = _within_brain(reported, thresholds)
     for name, threshold in thresholds.items():
-        row.figures[f"false_positive_rate_at_{name}_threshold"] = _false_positive_rate(reported, threshold)
+        row.figures[f"false_positive_rate_at_{name}_threshold"] = _false_positive_rate(
+            reported, threshold
+        )
         row.figures.update(_lesion_wise(reported, threshold, name))
     return row
 
 
 def judge_paper(validation: Sequence[Scored], reported: Sequence[Scored], rate: float) -> Row:
-    """Means over patients of Dice, Jaccard, precision, recall and ASSD, and the AUROC that counts the background.
+    """Means over patients of Dice, Jaccard, precision, recall and ASSD, and the AUROC that counts
+    the background.
 
-    ``best_of_100``: maps scaled to [0, 1] over all reported cases, and of 100 levels the one with the best mean Dice *on these very cases*, as
-    the paper's public code chooses it: an upper bound, not a prediction. ``validation``: the threshold of the best pooled Dice on validation cases.
+    ``best_of_100``: maps scaled to [0, 1] over all reported cases, and of 100 levels the one with
+    the best mean Dice *on these very cases*, as the paper's public code chooses it: an upper bound,
+    not a prediction. ``validation``: the threshold of the best pooled Dice on validation cases.
     """
-    thresholds = {"best_of_100": _best_of_levels(reported), "validation": best_dice_threshold(validation)}
+    thresholds = {
+        "best_of_100": _best_of_levels(reported),
+        "validation": best_dice_threshold(validation),
+    }
     row = _within_brain(reported, thresholds)
     row.figures["auroc_with_background"] = auroc(
-        np.concatenate([one.subject.lesion.ravel() for one in reported]), np.concatenate([one.score.ravel() for one in reported])
+        np.concatenate([one.subject.lesion.ravel() for one in reported]),
+        np.concatenate([one.score.ravel() for one in reported]),
     )
     for name, threshold in thresholds.items():
         for case, one in zip(row.cases, reported, strict=True):
@@ -136,7 +164,13 @@ def _within_brain(reported: Sequence[Scored], thresholds: dict[str, float]) -> R
         **_mean_and_sd("auprc_mean", [case["auprc"] for case in cases]),
         **_mean_and_sd("best_possible_dice_mean", [case["best_possible_dice"] for case in cases]),
     }
-    overlaps, per_case = {}, {name: _column(cases, name.removesuffix("_mean")) for name in ("auprc_mean", "best_possible_dice_mean")}
+    overlaps, per_case = (
+        {},
+        {
+            name: _column(cases, name.removesuffix("_mean"))
+            for name in ("auprc_mean", "best_possible_dice_mean")
+        },
+    )
     for name, threshold in thresholds.items():
         key = f"dice_at_{name}_threshold"
         overlaps[key] = np.array([_overlap(one, threshold) for one in reported], dtype=float)
@@ -160,7 +194,10 @@ def _case_figures(one: Scored, thresholds: dict[str, float]) -> dict[str, Any]:
         "lesion_ml": float(subject.lesion.sum() * subject.voxel_ml),
         "auprc": auprc(one.truth, one.values),
         "best_possible_dice": best_dice(one.truth, one.values)[0] if ill else math.nan,
-        **{f"dice_at_{name}_threshold": dice(subject.lesion, one.segment(threshold)) for name, threshold in thresholds.items()},
+        **{
+            f"dice_at_{name}_threshold": dice(subject.lesion, one.segment(threshold))
+            for name, threshold in thresholds.items()
+        },
     }
 
 
@@ -175,7 +212,9 @@ def _overlap_figures(one: Scored, threshold: float, name: str) -> dict[str, floa
         f"jaccard_at_{name}_threshold": jaccard(lesion, segmentation),
         f"precision_at_{name}_threshold": precision(lesion, segmentation),
         f"recall_at_{name}_threshold": recall(lesion, segmentation),
-        f"assd_mm_at_{name}_threshold": surface_distance(lesion[0], segmentation[0], one.subject.spacing[1:]),
+        f"assd_mm_at_{name}_threshold": surface_distance(
+            lesion[0], segmentation[0], one.subject.spacing[1:]
+        ),
     }
 
 
@@ -184,12 +223,17 @@ def _best_of_levels(reported: Sequence[Scored]) -> float:
     _, values = pool(reported)
     inside = values[values > LOWEST]
     levels = np.linspace(inside.min(), inside.max(), LEVELS)
-    means = [np.mean([dice(one.subject.lesion, one.segment(float(level))) for one in reported]) for level in levels]
+    means = [
+        np.mean([dice(one.subject.lesion, one.segment(float(level))) for one in reported])
+        for level in levels
+    ]
     return float(levels[int(np.argmax(means))])
 
 
 def _false_positive_rate(reported: Sequence[Scored], threshold: float) -> float:
-    """Share of the brain's voxels above the threshold in slices without any lesion; NaN where there is no such slice."""
+    """Share of the brain's voxels above the threshold in slices without any lesion; NaN where there
+    is no such slice.
+    """
     wrong = voxels = 0
     for one in reported:
         healthy = one.subject.healthy
@@ -201,7 +245,10 @@ def _false_positive_rate(reported: Sequence[Scored], threshold: float) -> float:
 def _lesion_wise(reported: Sequence[Scored], threshold: float, name: str) -> dict[str, float]:
     counts = [lesion_counts(one.subject.lesion, one.segment(threshold)) for one in reported]
     lesions, found = sum(count.lesions for count in counts), sum(count.found for count in counts)
-    components, right = sum(count.components for count in counts), sum(count.right for count in counts)
+    components, right = (
+        sum(count.components for count in counts),
+        sum(count.right for count in counts),
+    )
     return {
         f"lesions_found_at_{name}_threshold": found / lesions if lesions else math.nan,
         f"components_right_at_{name}_threshold": right / components if components else math.nan,
@@ -209,7 +256,9 @@ def _lesion_wise(reported: Sequence[Scored], threshold: float, name: str) -> dic
 
 
 def _mean_and_sd(name: str, values: Sequence[float]) -> dict[str, float]:
-    """Mean and standard deviation over the cases that have the figure, ``NAME`` and ``NAME`` with ``_sd`` for ``_mean``."""
+    """Mean and standard deviation over the cases that have the figure, ``NAME`` and ``NAME`` with
+    ``_sd`` for ``_mean``.
+    """
     there = np.array([value for value in values if math.isfinite(value)])
     mean, sd = (float(there.mean()), float(there.std())) if there.size else (math.nan, math.nan)
     return {name: mean, f"{name.removesuffix('_mean')}_sd": sd}

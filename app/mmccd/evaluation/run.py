@@ -1,4 +1,6 @@
-"""``mmccd evaluate``: score the cases under every method, judge them by each protocol, write tables and figures."""
+"""``mmccd evaluate``: score the cases under every method, judge them by each protocol, write tables
+and figures.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +23,14 @@ from mmccd.evaluation.protocols import Protocol, Row
 from mmccd.evaluation.scoring import Maps, MapStore
 from mmccd.evaluation.selection import choose_polarity
 from mmccd.evaluation.subjects import Subject, load_with_neighbours, with_image
-from mmccd.evaluation.tables import TableRow, difference_markdown, grid_markdown, markdown, per_case_csv, row_json
+from mmccd.evaluation.tables import (
+    TableRow,
+    difference_markdown,
+    grid_markdown,
+    markdown,
+    per_case_csv,
+    row_json,
+)
 from mmccd.evaluation.variants import Scored, Variant, apply_variant
 from mmccd.methods.mmccd.cycle import Progress
 from mmccd.methods.scorer import Scorer
@@ -38,7 +47,8 @@ class Plan:
     Attributes:
         data: data folder or datalist.
         split_file: cases of each split, see :func:`~mmccd.data.cases.split_cases`.
-        subset: the split that is reported, ``"test"`` or ``"val"``; thresholds are always chosen on ``"val"``.
+        subset: the split that is reported, ``"test"`` or ``"val"``; thresholds are always chosen on
+            ``"val"``.
         setup: what all methods share.
         methods: the rows.
         variants: post-processing of each row.
@@ -69,7 +79,8 @@ class Group:
     Attributes:
         validation: where thresholds are chosen.
         reported: what the figures are about.
-        contexts: by name, the same cases with the neighbouring slices that smoothing across slices needs.
+        contexts: by name, the same cases with the neighbouring slices that smoothing across slices
+            needs.
         left_out: names of the cases without a usable slice.
     """
 
@@ -82,7 +93,8 @@ class Group:
 def evaluate(plan: Plan, output: Path, progress: Progress | None = None) -> dict[str, str]:
     """Run a plan and write ``OUTPUT/PROTOCOL/`` for each of its protocols.
 
-    Maps are kept under ``OUTPUT/maps``: a run that was ended goes on where it stopped, and another protocol takes what is there.
+    Maps are kept under ``OUTPUT/maps``: a run that was ended goes on where it stopped, and another
+    protocol takes what is there.
 
     Args:
         plan: what to do.
@@ -98,8 +110,9 @@ def evaluate(plan: Plan, output: Path, progress: Progress | None = None) -> dict
     cases = split_cases(plan.data, plan.split_file)
     if not cases["val"] or not cases[plan.subset]:
         raise UnsuitableInputError(
-            f"{plan.split_file or plan.data}: has {len(cases['val'])} validation and {len(cases[plan.subset])} {plan.subset} cases; "
-            "expected both: thresholds are chosen on validation cases"
+            f"{plan.split_file or plan.data}: has {len(cases['val'])} validation and"
+            f" {len(cases[plan.subset])} {plan.subset} cases; expected both: thresholds are chosen"
+            " on validation cases"
         )
     make_folder(output)
     tables = {}
@@ -126,7 +139,10 @@ def _group(plan: Plan, protocol: Protocol, cases: dict[str, list[Case]]) -> Grou
         found[split] = []
         for case in cases[split]:
             if plan.setup.source not in case.images:
-                raise InputError(f"case {case.name}: has no {plan.setup.source}, found {sorted(case.images)}; choose another --source")
+                raise InputError(
+                    f"case {case.name}: has no {plan.setup.source}, found {sorted(case.images)};"
+                    " choose another --source"
+                )
             chosen = protocol.rule, protocol.largest_only, protocol.lesion_needed
             loaded = load_with_neighbours(case, split, plan.setup.source, *chosen, reach)
             if loaded is None:
@@ -136,15 +152,23 @@ def _group(plan: Plan, protocol: Protocol, cases: dict[str, list[Case]]) -> Grou
                 contexts[case.name] = loaded[1]
         if not found[split]:
             raise UnsuitableInputError(
-                f"{plan.data}: no {split} case has a slice with {'a lesion' if protocol.lesion_needed else 'brain'} that protocol {protocol.name} "
-                "looks at; check labels, split file and --slices"
+                f"{plan.data}: no {split} case has a slice with"
+                f" {'a lesion' if protocol.lesion_needed else 'brain'} that protocol"
+                f" {protocol.name} looks at; check labels, split file and --slices"
             )
     if left_out:
-        logger.warning("protocol %s leaves out %d cases without a usable slice: %s", protocol.name, len(left_out), ", ".join(left_out))
+        logger.warning(
+            "protocol %s leaves out %d cases without a usable slice: %s",
+            protocol.name,
+            len(left_out),
+            ", ".join(left_out),
+        )
     return Group(found["val"], found[plan.subset], contexts, left_out)
 
 
-def _run_protocol(plan: Plan, protocol: Protocol, group: Group, output: Path, report: Progress) -> str:
+def _run_protocol(
+    plan: Plan, protocol: Protocol, group: Group, output: Path, report: Progress
+) -> str:
     store = MapStore(output / "maps")
     weights = patient_draws([subject.case.patient for subject in group.reported], plan.draws)
     rows: list[TableRow] = []
@@ -157,17 +181,34 @@ def _run_protocol(plan: Plan, protocol: Protocol, group: Group, output: Path, re
         for variant in plan.variants:
             polarity, row, shown = _judge(plan, protocol, group, method, maps, variant)
             reference.setdefault(variant.name, row)
-            gain = differences(row.samples, reference[variant.name].samples, weights) if number else {}
-            seconds = float(np.mean([maps[subject.name].seconds.mean() for subject in group.reported]))
-            rows.append(TableRow(method, variant, polarity, row, intervals(row.samples, weights), gain, seconds))
+            gain = (
+                differences(row.samples, reference[variant.name].samples, weights) if number else {}
+            )
+            seconds = float(
+                np.mean([maps[subject.name].seconds.mean() for subject in group.reported])
+            )
+            rows.append(
+                TableRow(
+                    method, variant, polarity, row, intervals(row.samples, weights), gain, seconds
+                )
+            )
             if variant is plan.variants[0]:
                 shots[rows[-1].title] = shown
         logger.info("protocol %s: %s done", protocol.name, method.name)
     return _write(plan, protocol, group, rows, shots, output / protocol.name)
 
 
-def _score_all(store: MapStore, method: Method, subjects: Sequence[Subject], before: int, total: int, report: Progress) -> dict[str, Maps]:
-    """Maps of all subjects by their names; the scorer is made once, and only where something is missing on disk."""
+def _score_all(
+    store: MapStore,
+    method: Method,
+    subjects: Sequence[Subject],
+    before: int,
+    total: int,
+    report: Progress,
+) -> dict[str, Maps]:
+    """Maps of all subjects by their names; the scorer is made once, and only where something is
+    missing on disk.
+    """
 
     @cache
     def scorer() -> Scorer:
@@ -181,19 +222,37 @@ def _score_all(store: MapStore, method: Method, subjects: Sequence[Subject], bef
 
 
 def _judge(
-    plan: Plan, protocol: Protocol, group: Group, method: Method, maps: dict[str, Maps], variant: Variant
+    plan: Plan,
+    protocol: Protocol,
+    group: Group,
+    method: Method,
+    maps: dict[str, Maps],
+    variant: Variant,
 ) -> tuple[int, Row, list[Shot]]:
     """Choose on validation, then judge what is reported; with the shots for the figures."""
 
     def scored(subjects: Sequence[Subject], polarity: int) -> list[Scored]:
         contexts = [group.contexts[subject.name] for subject in subjects]
-        whole = apply_variant([maps[subject.name] for subject in subjects], contexts, variant, polarity)
+        whole = apply_variant(
+            [maps[subject.name] for subject in subjects], contexts, variant, polarity
+        )
         return [one.take(subject) for one, subject in zip(whole, subjects, strict=True)]
 
-    polarity = choose_polarity(method.choices(variant.postprocessing.units), lambda sign: scored(group.validation, sign))
-    row = protocol.judge(scored(group.validation, polarity), scored(group.reported, polarity), plan.rate)
+    polarity = choose_polarity(
+        method.choices(variant.postprocessing.units), lambda sign: scored(group.validation, sign)
+    )
+    row = protocol.judge(
+        scored(group.validation, polarity), scored(group.reported, polarity), plan.rate
+    )
     shown = [group.reported[index] for index in choose_shown(len(group.reported))]
-    return polarity, row, [_shot(subject, group.contexts[subject.name], maps[subject.name], variant, polarity) for subject in shown]
+    return (
+        polarity,
+        row,
+        [
+            _shot(subject, group.contexts[subject.name], maps[subject.name], variant, polarity)
+            for subject in shown
+        ],
+    )
 
 
 def _shot(subject: Subject, context: Subject, maps: Maps, variant: Variant, polarity: int) -> Shot:
@@ -202,13 +261,32 @@ def _shot(subject: Subject, context: Subject, maps: Maps, variant: Variant, pola
     score = maps.signed if variant.postprocessing.units == "slice_sd" else maps.anomaly
     first = max(at - variant.postprocessing.reach(slice_mm), 0)
     near = slice(first, at + variant.postprocessing.reach(slice_mm) + 1)
-    smoothed = polarity * variant.postprocessing.smooth(score[near], context.brain[near], slice_mm)[at - first]
-    return Shot(subject, smoothed, maps.imagined[at].astype(np.float32), maps.returned[at].astype(np.float32))
+    smoothed = (
+        polarity
+        * variant.postprocessing.smooth(score[near], context.brain[near], slice_mm)[at - first]
+    )
+    return Shot(
+        subject,
+        smoothed,
+        maps.imagined[at].astype(np.float32),
+        maps.returned[at].astype(np.float32),
+    )
 
 
-def _write(plan: Plan, protocol: Protocol, group: Group, rows: Sequence[TableRow], shots: dict[str, list[Shot]], folder: Path) -> str:
+def _write(
+    plan: Plan,
+    protocol: Protocol,
+    group: Group,
+    rows: Sequence[TableRow],
+    shots: dict[str, list[Shot]],
+    folder: Path,
+) -> str:
     make_folder(folder)
-    text = grid_markdown(rows) if plan.is_grid else "\n".join([markdown(protocol.name, rows), difference_markdown(rows)])
+    text = (
+        grid_markdown(rows)
+        if plan.is_grid
+        else "\n".join([markdown(protocol.name, rows), difference_markdown(rows)])
+    )
     content = {**_about(plan, protocol, group), "rows": [row_json(row) for row in rows]}
     _write_text(folder / "table.md", text)
     _write_text(folder / "cases.csv", per_case_csv(rows))
@@ -218,15 +296,26 @@ def _write(plan: Plan, protocol: Protocol, group: Group, rows: Sequence[TableRow
     for variant in plan.variants:
         chosen = [row for row in rows if row.variant == variant]
         curves = {row.title: (row.row.samples.ranks, row.row.figures["auprc"]) for row in chosen}
-        write_curves(folder / f"precision_recall_{variant.name}.png", curves, chosen[0].row.figures["prevalence"])
+        write_curves(
+            folder / f"precision_recall_{variant.name}.png",
+            curves,
+            chosen[0].row.figures["prevalence"],
+        )
     _write_text(folder / "metrics.json", json.dumps(content, indent=2, allow_nan=False) + "\n")
     return text
 
 
-def _write_cycle(plan: Plan, rows: Sequence[TableRow], shots: dict[str, list[Shot]], folder: Path) -> None:
-    """The way through the cycle for the first method that goes through another contrast: MMCCD where it is there."""
+def _write_cycle(
+    plan: Plan, rows: Sequence[TableRow], shots: dict[str, list[Shot]], folder: Path
+) -> None:
+    """The way through the cycle for the first method that goes through another contrast: MMCCD
+    where it is there.
+    """
     candidates = {row.title: row.method for row in rows if row.method.key.get("target")}
-    title = next((title for title, method in candidates.items() if method.key["method"] == "mmccd"), next(iter(candidates), None))
+    title = next(
+        (title for title, method in candidates.items() if method.key["method"] == "mmccd"),
+        next(iter(candidates), None),
+    )
     if title is None:
         return
     target = str(candidates[title].key["target"])
@@ -242,7 +331,11 @@ def _about(plan: Plan, protocol: Protocol, group: Group) -> dict[str, Any]:
         "reported_split": plan.subset,
         "thresholds_from": "val",
         "in_sample": plan.subset == "val",
-        "cases": {"validation": len(group.validation), "reported": len(group.reported), "left_out": group.left_out},
+        "cases": {
+            "validation": len(group.validation),
+            "reported": len(group.reported),
+            "left_out": group.left_out,
+        },
         "slices": {
             subject.name: list(subject.slices) if protocol.largest_only else len(subject.slices)
             for subject in (*group.validation, *(group.reported if plan.subset != "val" else ()))
@@ -263,4 +356,7 @@ def _write_text(path: Path, text: str) -> None:
     try:
         path.write_text(text)
     except OSError as error:
-        raise OutputError(f"{path}: cannot be written ({error.strerror or error}); choose another --output or free some space") from error
+        raise OutputError(
+            f"{path}: cannot be written ({error.strerror or error}); choose another --output or"
+            " free some space"
+        ) from error

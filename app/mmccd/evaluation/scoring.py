@@ -1,4 +1,6 @@
-"""Maps of one method on one subject, kept on disk so that a run that was ended goes on where it stopped."""
+"""Maps of one method on one subject, kept on disk so that a run that was ended goes on where it
+stopped.
+"""
 
 from __future__ import annotations
 
@@ -28,13 +30,15 @@ FIELDS = ("slices", "anomaly", "signed", "imagined", "returned", "seconds")
 
 @dataclass(frozen=True)
 class Maps:
-    """What a scorer says about some slices of one case: arrays ``(slices, size, size)``, 0 outside the brain.
+    """What a scorer says about some slices of one case: arrays ``(slices, size, size)``, 0 outside
+    the brain.
 
     Attributes:
         slices: index of each slice in the volume.
         anomaly: the anomaly map.
         signed: mean of x - x'; the score itself where nothing returns.
-        imagined: mean imagined target (or the reconstruction), float16, NaN where the method has none.
+        imagined: mean imagined target (or the reconstruction), float16, NaN where the method has
+            none.
         returned: mean x', likewise.
         seconds: time of each slice, ``(slices,)``.
     """
@@ -55,8 +59,8 @@ class Maps:
 class MapStore:
     """Anomaly maps on disk, one file for each method and case.
 
-    A file counts only with the method's own key (weights, settings, seed, normalisation) and the size and time of the image and of its brain
-    mask; slices that it lacks are computed and added.
+    A file counts only with the method's own key (weights, settings, seed, normalisation) and the
+    size and time of the image and of its brain mask; slices that it lacks are computed and added.
 
     Args:
         folder: where the files lie; made if it is not there.
@@ -91,7 +95,11 @@ class MapStore:
 def _key(method: Method, subject: Subject) -> str:
     case = subject.case
     files = {"image": case.images[method.key["source"]], "brain": case.brain}
-    content = {"format": FORMAT, **method.key, "files": {name: _state(file) for name, file in files.items() if file}}
+    content = {
+        "format": FORMAT,
+        **method.key,
+        "files": {name: _state(file) for name, file in files.items() if file},
+    }
     return json.dumps(content, sort_keys=True)
 
 
@@ -101,7 +109,9 @@ def _state(file: Path) -> list[str | int]:
 
 
 def _compute(method: Method, subject: Subject, wanted: Sequence[int], scorer: Scorer) -> Maps:
-    """Score some slices of a case; the others are emptied, so that each keeps its index and with it its noise."""
+    """Score some slices of a case; the others are emptied, so that each keeps its index and with it
+    its noise.
+    """
     image, brain = normalised_volume(subject.case, method.key["source"], method.normalisation)
     chosen = torch.zeros(len(image), dtype=torch.bool)
     chosen[list(wanted)] = True
@@ -110,19 +120,33 @@ def _compute(method: Method, subject: Subject, wanted: Sequence[int], scorer: Sc
     seconds = (time.perf_counter() - begin) / len(wanted)
     inside = brain[wanted, 0].numpy()
     anomaly, signed = (
-        np.where(inside, np.nan_to_num(layer[wanted, 0].numpy()), 0.0).astype(np.float32) for layer in (result.anomaly, result.signed)
+        np.where(inside, np.nan_to_num(layer[wanted, 0].numpy()), 0.0).astype(np.float32)
+        for layer in (result.anomaly, result.signed)
     )
-    imagined, returned = (layer[wanted, 0].numpy().astype(np.float16) for layer in (result.imagined, result.returned))
-    return Maps(np.asarray(wanted, dtype=np.int64), anomaly, signed, imagined, returned, np.full(len(wanted), seconds))
+    imagined, returned = (
+        layer[wanted, 0].numpy().astype(np.float16) for layer in (result.imagined, result.returned)
+    )
+    return Maps(
+        np.asarray(wanted, dtype=np.int64),
+        anomaly,
+        signed,
+        imagined,
+        returned,
+        np.full(len(wanted), seconds),
+    )
 
 
 def _joined(first: Maps, second: Maps) -> Maps:
-    fields: dict[str, Any] = {name: np.concatenate([getattr(first, name), getattr(second, name)]) for name in FIELDS}
+    fields: dict[str, Any] = {
+        name: np.concatenate([getattr(first, name), getattr(second, name)]) for name in FIELDS
+    }
     return Maps(**fields)
 
 
 def _read(path: Path, key: str) -> Maps | None:
-    """What is stored under this key; None where there is nothing, something else, or a damaged file."""
+    """What is stored under this key; None where there is nothing, something else, or a damaged
+    file.
+    """
     try:
         with np.load(path, allow_pickle=False) as stored:
             if str(stored["key"]) != key:
@@ -142,4 +166,7 @@ def _write(path: Path, key: str, maps: Maps) -> None:
     except OSError as error:
         with contextlib.suppress(OSError):
             staged.unlink()
-        raise OutputError(f"{path}: cannot be written ({error.strerror or error}); choose another --output or free some space") from error
+        raise OutputError(
+            f"{path}: cannot be written ({error.strerror or error}); choose another --output or"
+            " free some space"
+        ) from error

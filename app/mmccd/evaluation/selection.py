@@ -1,4 +1,6 @@
-"""What is chosen on validation data: thresholds, and whether bright or dark is anomalous. Test cases are refused."""
+"""What is chosen on validation data: thresholds, and whether bright or dark is anomalous. Test
+cases are refused.
+"""
 
 from __future__ import annotations
 
@@ -15,11 +17,15 @@ from mmccd.evaluation.variants import Scored
 def refuse_test(scored: Sequence[Scored]) -> None:
     """Raise UnsuitableInputError where there is nothing to choose on, or a test case among it."""
     if not scored:
-        raise UnsuitableInputError("no validation case with a usable slice; expected some, to choose thresholds on; check the split file")
+        raise UnsuitableInputError(
+            "no validation case with a usable slice; expected some, to choose thresholds on; check"
+            " the split file"
+        )
     for one in scored:
         if one.subject.split != "val":
             raise UnsuitableInputError(
-                f"case {one.subject.name}: is of the split {one.subject.split!r}; thresholds are chosen on validation cases only"
+                f"case {one.subject.name}: is of the split {one.subject.split!r}; thresholds are"
+                " chosen on validation cases only"
             )
 
 
@@ -33,19 +39,23 @@ def best_dice_threshold(scored: Sequence[Scored]) -> float:
     truth, values = pool(scored)
     if not truth.any():
         raise UnsuitableInputError(
-            "the validation cases have no lesion in these slices; expected labelled lesions to choose a threshold on"
+            "the validation cases have no lesion in these slices; expected labelled lesions to"
+            " choose a threshold on"
         )
     return best_dice(truth, values)[1]
 
 
 def healthy_threshold(scored: Sequence[Scored], rate: float) -> float:
-    """The smallest threshold that at most the share ``rate`` of the voxels of lesion-free slices exceeds.
+    """The smallest threshold that at most the share ``rate`` of the voxels of lesion-free slices
+    exceeds.
 
     Raises:
         UnsuitableInputError: a case that is not of the validation split; too few healthy voxels.
     """
     refuse_test(scored)
-    healthy = [one.score[one.subject.healthy][one.subject.brain[one.subject.healthy]] for one in scored]
+    healthy = [
+        one.score[one.subject.healthy][one.subject.brain[one.subject.healthy]] for one in scored
+    ]
     return threshold_for_rate(np.concatenate(healthy), rate)
 
 
@@ -72,4 +82,6 @@ def choose_polarity(polarities: Sequence[int], scored_as: Callable[[int], Sequen
 
 def pool(scored: Sequence[Scored]) -> tuple[np.ndarray, np.ndarray]:
     """Truth and scores of all voxels of all cases, 1-D."""
-    return np.concatenate([one.truth for one in scored]), np.concatenate([one.values for one in scored])
+    return np.concatenate([one.truth for one in scored]), np.concatenate(
+        [one.values for one in scored]
+    )

@@ -30,7 +30,8 @@ class Subject:
         brain: brain mask.
         lesion: lesion mask within the brain.
         healthy: which slices have no labelled voxel at all, ``(slices,)``.
-        picture: position (in ``slices``) of the slice that figures show: the one with the largest lesion.
+        picture: position (in ``slices``) of the slice that figures show: the one with the largest
+            lesion.
         spacing: distance of neighbouring voxels along slices, rows and columns in mm.
     """
 
@@ -63,14 +64,23 @@ class Subject:
         if tuple(wanted) == self.slices:
             return self
         rows = self.rows(wanted)
-        arrays = {name: getattr(self, name)[rows] for name in ("image", "brain", "lesion", "healthy")}
+        arrays = {
+            name: getattr(self, name)[rows] for name in ("image", "brain", "lesion", "healthy")
+        }
         return replace(self, slices=tuple(wanted), picture=rows.index(self.picture), **arrays)
 
 
 def load_subject(
-    case: Case, split: str, source: str, rule: SliceRule, largest_only: bool = False, lesion_needed: bool = False
+    case: Case,
+    split: str,
+    source: str,
+    rule: SliceRule,
+    largest_only: bool = False,
+    lesion_needed: bool = False,
 ) -> Subject | None:
-    """Read a case and choose its slices, without their neighbours; see :func:`load_with_neighbours`."""
+    """Read a case and choose its slices, without their neighbours; see
+    :func:`load_with_neighbours`.
+    """
     found = load_with_neighbours(case, split, source, rule, largest_only, lesion_needed)
     return found[0] if found else None
 
@@ -84,19 +94,22 @@ def load_with_neighbours(
     lesion_needed: bool = False,
     reach: Callable[[float], int] = lambda slice_mm: 0,
 ) -> tuple[Subject, Subject] | None:
-    """Read a case once and choose its slices, and those around them that hold brain, for smoothing across slices.
+    """Read a case once and choose its slices, and those around them that hold brain, for smoothing
+    across slices.
 
     Args:
         case: its files.
         split: ``"val"`` or ``"test"``.
         source: modality that is scored.
         rule: which slices.
-        largest_only: of those, only the slice with the largest lesion; the first one where none of them has any.
+        largest_only: of those, only the slice with the largest lesion; the first one where none of
+            them has any.
         lesion_needed: whether a case whose slices have no lesion is left out.
         reach: distance of neighbouring slices in mm to how many slices away a neighbour may be.
 
     Returns:
-        The chosen slices, and the same with their neighbours (one object where there are none); None where no slice is left.
+        The chosen slices, and the same with their neighbours (one object where there are none);
+        None where no slice is left.
 
     Raises:
         InputError, UnsuitableInputError: see :func:`~mmccd.data.slices.load_case`.
@@ -112,7 +125,11 @@ def load_with_neighbours(
         wanted = [largest]
     slice_mm, grid = slices.transform.spacing[2], slices.transform.grid
     away = reach(slice_mm)
-    near = [index for index in SliceRule().select(pixels) if min(abs(index - own) for own in wanted) <= away]
+    near = [
+        index
+        for index in SliceRule().select(pixels)
+        if min(abs(index - own) for own in wanted) <= away
+    ]
     context = Subject(
         case=case,
         split=split,
@@ -128,7 +145,8 @@ def load_with_neighbours(
 
 
 def with_image(subject: Subject, modality: str) -> NDArray[np.float32] | None:
-    """Another modality's slice of the figure, ``(size, size)``; None where the case does not have it.
+    """Another modality's slice of the figure, ``(size, size)``; None where the case does not have
+    it.
 
     The brain is found in that modality, too; both lie on one grid within a pixel.
     """
@@ -138,7 +156,11 @@ def with_image(subject: Subject, modality: str) -> NDArray[np.float32] | None:
     return np.asarray(images[subject.slices[subject.picture], 0])
 
 
-def normalised_volume(case: Case, source: str, normalisation: Normalisation) -> tuple[torch.Tensor, torch.Tensor]:
-    """What a scorer sees of a case: all slices ``(slices, 1, size, size)`` as float32, and the brain as bool."""
+def normalised_volume(
+    case: Case, source: str, normalisation: Normalisation
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """What a scorer sees of a case: all slices ``(slices, 1, size, size)`` as float32, and the
+    brain as bool.
+    """
     slices = load_case(replace(case, label=None), {source: normalisation})
     return slices.images[source], slices.brain

@@ -1,4 +1,6 @@
-"""Tables and files of a protocol's rows: Markdown in the paper's format, CSV per case, JSON with everything."""
+"""Tables and files of a protocol's rows: Markdown in the paper's format, CSV per case, JSON with
+everything.
+"""
 
 from __future__ import annotations
 
@@ -24,7 +26,8 @@ class TableRow:
         polarity: 1 where bright is anomalous, -1 where dark is (chosen on validation data).
         row: figures, thresholds, cases.
         intervals: 95 % interval of each figure that is resampled.
-        differences: gain over the reference row with the same post-processing, empty for the reference itself.
+        differences: gain over the reference row with the same post-processing, empty for the
+            reference itself.
         seconds_per_slice: time of the scorer.
     """
 
@@ -39,7 +42,11 @@ class TableRow:
     @property
     def title(self) -> str:
         """The method's title, with the side that was chosen where there was a choice."""
-        side = f", {'bright' if self.polarity > 0 else 'dark'}" if len(self.method.choices(self.variant.postprocessing.units)) > 1 else ""
+        side = (
+            f", {'bright' if self.polarity > 0 else 'dark'}"
+            if len(self.method.choices(self.variant.postprocessing.units)) > 1
+            else ""
+        )
         return self.method.title + side
 
 
@@ -59,7 +66,10 @@ COLUMNS: dict[str, tuple[tuple[str, str], ...]] = {
         ("Dice at validation threshold (pooled)", "dice_at_validation_threshold"),
         ("Dice at healthy-only threshold (pooled)", "dice_at_healthy_threshold"),
         ("best possible Dice (pooled)", "best_possible_dice"),
-        ("healthy voxels above validation threshold", "false_positive_rate_at_validation_threshold"),
+        (
+            "healthy voxels above validation threshold",
+            "false_positive_rate_at_validation_threshold",
+        ),
         ("healthy voxels above healthy-only threshold", "false_positive_rate_at_healthy_threshold"),
         ("lesions found", "lesions_found_at_validation_threshold"),
         ("components right", "components_right_at_validation_threshold"),
@@ -89,21 +99,32 @@ def markdown(protocol: str, rows: Sequence[TableRow]) -> str:
     for name, text in (
         (
             "best_of_100",
-            "Threshold: best of 100 levels on the reported cases themselves, after min-max scaling (as the paper's public code)",
+            (
+                "Threshold: best of 100 levels on the reported cases themselves, after min-max"
+                " scaling (as the paper's public code)"
+            ),
         ),
         ("validation", "Threshold: best pooled Dice on the validation cases"),
     ):
-        parts += [f"{text}.\n", _table([(title, key.format(name)) for title, key in PAPER_COLUMNS], rows)]
+        parts += [
+            f"{text}.\n",
+            _table([(title, key.format(name)) for title, key in PAPER_COLUMNS], rows),
+        ]
     return "\n".join(parts)
 
 
 def difference_markdown(rows: Sequence[TableRow]) -> str:
-    """By how much each row is above the first method with the same post-processing; empty where there is one method only."""
+    """By how much each row is above the first method with the same post-processing; empty where
+    there is one method only.
+    """
     others = [row for row in rows if row.differences]
     if not others:
         return ""
     lines = [
-        f"Difference to {rows[0].title} with the same post-processing: mean over resamples of patients [95 % interval], share of resamples above.",
+        (
+            f"Difference to {rows[0].title} with the same post-processing: mean over resamples of"
+            " patients [95 % interval], share of resamples above."
+        ),
         "",
         "| Method | post-processing | " + " | ".join(title for title, _ in DIFFERENCES) + " |",
         "|---" * (len(DIFFERENCES) + 2) + "|",
@@ -122,7 +143,9 @@ def _difference_cell(found: dict[str, Any] | None) -> str:
 
 
 def grid_markdown(rows: Sequence[TableRow], figure: str = "auprc") -> str:
-    """Rows of a grid over two settings as a table of one figure, with the seconds of a slice; a plain list where there are more or fewer settings."""
+    """Rows of a grid over two settings as a table of one figure, with the seconds of a slice; a
+    plain list where there are more or fewer settings.
+    """
     settings = [read_name(row.method.name)[1] for row in rows]
     keys = list(settings[0])
     if len(keys) != 2:
@@ -130,10 +153,17 @@ def grid_markdown(rows: Sequence[TableRow], figure: str = "auprc") -> str:
     down, across = keys
     lines = []
     for variant in dict.fromkeys(row.variant.name for row in rows):
-        found = {(one[down], one[across]): row for one, row in zip(settings, rows, strict=True) if row.variant.name == variant}
+        found = {
+            (one[down], one[across]): row
+            for one, row in zip(settings, rows, strict=True)
+            if row.variant.name == variant
+        }
         firsts, seconds = (sorted({pair[side] for pair in found}) for side in (0, 1))
         lines += [f"{figure}, post-processing {variant} (s per slice in brackets)", ""]
-        lines += [f"| {down} \\ {across} | " + " | ".join(str(value) for value in seconds) + " |", "|---" * (len(seconds) + 1) + "|"]
+        lines += [
+            f"| {down} \\ {across} | " + " | ".join(str(value) for value in seconds) + " |",
+            "|---" * (len(seconds) + 1) + "|",
+        ]
         for first in firsts:
             cells = [_grid_cell(found[first, second], figure) for second in seconds]
             lines.append(f"| {first} | " + " | ".join(cells) + " |")
@@ -143,11 +173,17 @@ def grid_markdown(rows: Sequence[TableRow], figure: str = "auprc") -> str:
 
 def per_case_csv(rows: Sequence[TableRow]) -> str:
     """One line per method, post-processing and case."""
-    lines = [{"method": one.method.name, "postprocessing": one.variant.name, **case} for one in rows for case in one.row.cases]
+    lines = [
+        {"method": one.method.name, "postprocessing": one.variant.name, **case}
+        for one in rows
+        for case in one.row.cases
+    ]
     text = io.StringIO()
     writer = csv.DictWriter(text, fieldnames=list(lines[0]), lineterminator="\n")
     writer.writeheader()
-    writer.writerows({key: "" if _is_nan(value) else value for key, value in line.items()} for line in lines)
+    writer.writerows(
+        {key: "" if _is_nan(value) else value for key, value in line.items()} for line in lines
+    )
     return text.getvalue()
 
 
@@ -168,15 +204,26 @@ def row_json(one: TableRow) -> dict[str, Any]:
 
 
 def _table(columns: Sequence[tuple[str, str]], rows: Sequence[TableRow]) -> str:
-    lines = ["| Method | post-processing | " + " | ".join(title for title, _ in columns) + " |", "|---" * (len(columns) + 2) + "|"]
+    lines = [
+        "| Method | post-processing | " + " | ".join(title for title, _ in columns) + " |",
+        "|---" * (len(columns) + 2) + "|",
+    ]
     for row in rows:
-        lines.append(f"| {row.title} | {row.variant.name} | " + " | ".join(_cell(row, key) for _, key in columns) + " |")
+        lines.append(
+            f"| {row.title} | {row.variant.name} | "
+            + " | ".join(_cell(row, key) for _, key in columns)
+            + " |"
+        )
     return "\n".join(lines) + "\n"
 
 
 def _cell(row: TableRow, key: str) -> str:
     text = _number(row.row.figures[key])
-    sd = row.row.figures.get(f"{key.removesuffix('_mean')}_sd", math.nan) if key.endswith("_mean") else math.nan
+    sd = (
+        row.row.figures.get(f"{key.removesuffix('_mean')}_sd", math.nan)
+        if key.endswith("_mean")
+        else math.nan
+    )
     if math.isfinite(sd):
         text += f" ± {_number(sd)}"
     limits = row.intervals.get(key)

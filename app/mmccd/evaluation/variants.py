@@ -1,4 +1,6 @@
-"""Post-processing of a row: units, smoothing, erosion, small components, each on or off; and the map that comes out of it."""
+"""Post-processing of a row: units, smoothing, erosion, small components, each on or off; and the
+map that comes out of it.
+"""
 
 from __future__ import annotations
 
@@ -29,7 +31,8 @@ class Variant:
     Attributes:
         name: as it was asked for.
         postprocessing: smoothing of the map, small components of the segmentation.
-        erosion_pixels: rim of the brain in which nothing counts as anomalous; the truth there stays, as in the paper's public code.
+        erosion_pixels: rim of the brain in which nothing counts as anomalous; the truth there
+            stays, as in the paper's public code.
     """
 
     name: str
@@ -38,11 +41,16 @@ class Variant:
 
     def as_dict(self) -> dict[str, Any]:
         """Plain values for JSON."""
-        return {"name": self.name, **self.postprocessing.as_dict(), "erosion_pixels": self.erosion_pixels}
+        return {
+            "name": self.name,
+            **self.postprocessing.as_dict(),
+            "erosion_pixels": self.erosion_pixels,
+        }
 
 
 def read_variant(text: str, median_size: int) -> Variant:
-    """``none``, or words joined by ``+``, with sizes where wanted (``median=5+erosion``): ``slice_sd``, ``median``, ``across``, ``erosion``, ``components``.
+    """``none``, or words joined by ``+``, with sizes where wanted (``median=5+erosion``):
+    ``slice_sd``, ``median``, ``across``, ``erosion``, ``components``.
 
     Args:
         text: the words.
@@ -56,21 +64,34 @@ def read_variant(text: str, median_size: int) -> Variant:
     units = "slice_sd" if words.count("slice_sd") == 1 else "error"
     if units == "slice_sd":
         words.remove("slice_sd")
-    defaults = {"median": float(median_size), "across": ACROSS_MM, "erosion": float(EROSION_PIXELS), "components": MIN_COMPONENT_ML}
+    defaults = {
+        "median": float(median_size),
+        "across": ACROSS_MM,
+        "erosion": float(EROSION_PIXELS),
+        "components": MIN_COMPONENT_ML,
+    }
     for word in words:
         key, equals, value = word.partition("=")
         if key not in defaults or key in sizes:
             raise UsageError(
-                f"--postprocessing {text}: cannot read {word!r}; expected none, or some of slice_sd, {', '.join(defaults)} joined by +"
+                f"--postprocessing {text}: cannot read {word!r}; expected none, or some of"
+                f" slice_sd, {', '.join(defaults)} joined by +"
             )
         try:
             sizes[key] = float(value) if equals else defaults[key]
             if sizes[key] < 0 or (key in ("median", "erosion") and sizes[key] != int(sizes[key])):
                 raise ValueError("expected whole pixels, mm for across, mL for components")
         except ValueError as error:
-            raise UsageError(f"--postprocessing {text}: {word!r} has no usable size ({error})") from error
+            raise UsageError(
+                f"--postprocessing {text}: {word!r} has no usable size ({error})"
+            ) from error
     try:
-        postprocessing = Postprocessing(int(sizes.get("median", 1)), sizes.get("components", 0.0), units, sizes.get("across", 0.0))
+        postprocessing = Postprocessing(
+            int(sizes.get("median", 1)),
+            sizes.get("components", 0.0),
+            units,
+            sizes.get("across", 0.0),
+        )
     except ValueError as error:
         raise UsageError(f"--postprocessing {text}: {error}") from error
     return Variant(text, postprocessing, int(sizes.get("erosion", 0)))
@@ -107,19 +128,30 @@ class Scored:
     def segment(self, threshold: float) -> Bools:
         """Segmentation at a threshold, without small components."""
         inside = self.score > LOWEST
-        return self.variant.postprocessing.segment(self.score, inside, threshold, self.subject.voxel_ml) > 0
+        return (
+            self.variant.postprocessing.segment(
+                self.score, inside, threshold, self.subject.voxel_ml
+            )
+            > 0
+        )
 
 
-def apply_variant(maps: Sequence[Maps], subjects: Sequence[Subject], variant: Variant, polarity: int) -> list[Scored]:
-    """Bring each map to its units, turn it round where dark counts (``polarity`` -1), smooth it, and take the brain's rim out.
+def apply_variant(
+    maps: Sequence[Maps], subjects: Sequence[Subject], variant: Variant, polarity: int
+) -> list[Scored]:
+    """Bring each map to its units, turn it round where dark counts (``polarity`` -1), smooth it,
+    and take the brain's rim out.
 
-    In ``slice_sd`` the signed error (or score) of every method is taken, not its absolute value: what is brighter than the rest of the slice.
+    In ``slice_sd`` the signed error (or score) of every method is taken, not its absolute value:
+    what is brighter than the rest of the slice.
     """
     scored = []
     for one, subject in zip(maps, subjects, strict=True):
         kept = erode_slices(subject.brain, variant.erosion_pixels)
         in_sd = variant.postprocessing.units == "slice_sd"
-        turned = in_slice_sd(polarity * one.signed, subject.brain) if in_sd else polarity * one.anomaly
+        turned = (
+            in_slice_sd(polarity * one.signed, subject.brain) if in_sd else polarity * one.anomaly
+        )
         smoothed = variant.postprocessing.smooth(turned, subject.brain, subject.spacing[0])
         score = np.where(kept, smoothed, LOWEST).astype(np.float32)
         scored.append(Scored(subject, score, variant))

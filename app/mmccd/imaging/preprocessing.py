@@ -37,8 +37,9 @@ class Normalisation:
     """Intensity normalisation: a property of the weights, not of the cycle.
 
     Attributes:
-        kind: ``"paper"``: (v - mean) / std, both over the brain voxels between the two percentiles; ``"code"``: 6 v / P90 - 3, as the
-            paper's public code; ``"range"``: (v - P_lower) / (P_upper - P_lower), what plain intensity is scored with. None clips.
+        kind: ``"paper"``: (v - mean) / std, both over the brain voxels between the two percentiles;
+            ``"code"``: 6 v / P90 - 3, as the paper's public code; ``"range"``: (v - P_lower) /
+            (P_upper - P_lower), what plain intensity is scored with. None clips.
         lower: lower percentile (not for ``code``).
         upper: upper percentile (not for ``code``).
         background: value of everything outside the brain, in normalised units.
@@ -51,14 +52,23 @@ class Normalisation:
 
     def __post_init__(self) -> None:
         if self.kind not in ("paper", "code", "range"):
-            raise ValueError(f"normalisation kind must be 'paper', 'code' or 'range', got {self.kind!r}")
+            raise ValueError(
+                f"normalisation kind must be 'paper', 'code' or 'range', got {self.kind!r}"
+            )
         if not 0 <= self.lower < self.upper <= 100:
-            raise ValueError(f"percentiles must satisfy 0 <= lower < upper <= 100, got {self.lower} and {self.upper}")
+            raise ValueError(
+                f"percentiles must satisfy 0 <= lower < upper <= 100, got {self.lower} and"
+                f" {self.upper}"
+            )
 
     @classmethod
     def for_modality(cls, modality: str, kind: str = "paper") -> Normalisation:
-        """The published settings: 2-90 % for FLAIR, 2-98 % for T1 and T2; background 0 (paper) or -3 (code, where v = 0)."""
-        return cls(kind, 2.0, 90.0 if modality == "flair" else 98.0, -3.0 if kind == "code" else 0.0)
+        """The published settings: 2-90 % for FLAIR, 2-98 % for T1 and T2; background 0 (paper) or
+        -3 (code, where v = 0).
+        """
+        return cls(
+            kind, 2.0, 90.0 if modality == "flair" else 98.0, -3.0 if kind == "code" else 0.0
+        )
 
     def fit(self, values: NDArray[Any]) -> tuple[float, float]:
         """Scale and shift such that ``scale * v + shift`` is normalised.
@@ -73,20 +83,25 @@ class Normalisation:
             reference = float(np.percentile(values, CODE_PERCENTILE))
             if reference <= 0:
                 raise UnsuitableInputError(
-                    f"the 90th percentile of the brain's intensities is {reference:g}; expected a positive value; check the input"
+                    f"the 90th percentile of the brain's intensities is {reference:g}; expected a"
+                    " positive value; check the input"
                 )
             return 6.0 / reference, -3.0
         low, high = (float(value) for value in np.percentile(values, [self.lower, self.upper]))
         if self.kind == "range":
             if not high > low:
                 raise UnsuitableInputError(
-                    f"the brain's intensities are constant ({low:g}); expected an image with contrast; check the input"
+                    f"the brain's intensities are constant ({low:g}); expected an image with"
+                    " contrast; check the input"
                 )
             return 1.0 / (high - low), -low / (high - low)
         inner = values[(values >= low) & (values <= high)].astype(np.float64)
         mean, std = float(inner.mean()), float(inner.std())
         if not std > 1e-6 * max(abs(mean), 1e-30):
-            raise UnsuitableInputError(f"the brain's intensities are constant ({mean:g}); expected an image with contrast; check the input")
+            raise UnsuitableInputError(
+                f"the brain's intensities are constant ({mean:g}); expected an image with contrast;"
+                " check the input"
+            )
         return 1.0 / std, -mean / std
 
     def as_dict(self) -> dict[str, Any]:
@@ -96,16 +111,18 @@ class Normalisation:
 
 @dataclass(frozen=True)
 class GridTransform:
-    """Native voxels to model slices and back: axes permuted and flipped, in-plane resampling, slices left where they are.
+    """Native voxels to model slices and back: axes permuted and flipped, in-plane resampling,
+    slices left where they are.
 
-    Model slices are axial: rows run from anterior to posterior, columns from the patient's right to left (an axial slice as a
-    radiologist sees it), slices from inferior to superior.
+    Model slices are axial: rows run from anterior to posterior, columns from the patient's right to
+    left (an axial slice as a radiologist sees it), slices from inferior to superior.
 
     Attributes:
         native_shape: shape of the native volume.
         to_lps: orientation transform (nibabel's) from native axes to L, P, S.
         spacing: spacing of the L, P, S axes in mm.
-        centre: position of the model grid's centre along the L and P axes, in voxels (0 = centre of the first voxel).
+        centre: position of the model grid's centre along the L and P axes, in voxels (0 = centre of
+            the first voxel).
         grid: the model grid.
     """
 
@@ -116,10 +133,13 @@ class GridTransform:
     grid: Grid
 
     @classmethod
-    def fit(cls, volume: Volume, brain: NDArray[np.bool_], grid: Grid | None = None) -> GridTransform:
+    def fit(
+        cls, volume: Volume, brain: NDArray[np.bool_], grid: Grid | None = None
+    ) -> GridTransform:
         """Put the centre of the brain's bounding box into the middle of the model grid.
 
-        Where there is room, the centre is moved to the nearest voxel edge, so that pixels of half the model's size are averaged two by two, exactly.
+        Where there is room, the centre is moved to the nearest voxel edge, so that pixels of half
+        the model's size are averaged two by two, exactly.
 
         Args:
             volume: the native volume (only its grid counts).
@@ -130,20 +150,28 @@ class GridTransform:
             UnsuitableInputError: empty mask, or a brain larger than the field of view.
         """
         grid = grid or Grid()
-        to_lps = orientations.ornt_transform(orientations.io_orientation(volume.affine), orientations.axcodes2ornt(MODEL_ORIENTATION))
+        to_lps = orientations.ornt_transform(
+            orientations.io_orientation(volume.affine), orientations.axcodes2ornt(MODEL_ORIENTATION)
+        )
         inverse_order = np.argsort(to_lps[:, 0])
         x, y, z = (volume.spacing[int(axis)] for axis in inverse_order)
         mask = orientations.apply_orientation(brain, to_lps)
         if not mask.any():
-            raise UnsuitableInputError("the brain mask is empty; expected a mask of the brain; check it or give another --brain-mask")
+            raise UnsuitableInputError(
+                "the brain mask is empty; expected a mask of the brain; check it or give another"
+                " --brain-mask"
+            )
         centre = []
         for axis, spacing in ((0, x), (1, y)):
-            inside = np.flatnonzero(mask.any(axis=tuple(other for other in range(3) if other != axis)))
+            inside = np.flatnonzero(
+                mask.any(axis=tuple(other for other in range(3) if other != axis))
+            )
             extent = (inside[-1] - inside[0] + 1) * spacing
             if extent > grid.extent_mm:
                 raise UnsuitableInputError(
-                    f"the brain is {extent:.0f} mm wide, the model's field of view {grid.extent_mm:.0f} mm; check the voxel spacing "
-                    "in the header and the brain mask"
+                    f"the brain is {extent:.0f} mm wide, the model's field of view"
+                    f" {grid.extent_mm:.0f} mm; check the voxel spacing in the header and the brain"
+                    " mask"
                 )
             middle = (inside[0] + inside[-1]) / 2
             room = extent + spacing <= grid.extent_mm
@@ -151,7 +179,8 @@ class GridTransform:
         return cls(volume.shape, to_lps, (x, y, z), (centre[0], centre[1]), grid)
 
     def to_model(self, data: NDArray[Any], fill: float) -> NDArray[np.float32]:
-        """Native voxels to model slices, by area averaging (linear interpolation where a native pixel is larger than a model pixel).
+        """Native voxels to model slices, by area averaging (linear interpolation where a native
+        pixel is larger than a model pixel).
 
         Args:
             data: native array.
@@ -171,7 +200,8 @@ class GridTransform:
 
         Args:
             slices: ``(slices, size, size)``.
-            inside: bool of the same shape: which pixels count. Others (and NaN there) have no influence.
+            inside: bool of the same shape: which pixels count. Others (and NaN there) have no
+                influence.
 
         Returns:
             float32 array of the native shape; 0 where no pixel that counts is near.
@@ -181,12 +211,16 @@ class GridTransform:
         amount = self._interpolate(weights)
         total = self._interpolate(values)
         lps = np.divide(total, amount, out=np.zeros_like(total), where=amount > 1e-6)
-        return np.ascontiguousarray(orientations.apply_orientation(lps, self._to_native_orientation()))
+        return np.ascontiguousarray(
+            orientations.apply_orientation(lps, self._to_native_orientation())
+        )
 
     def slices_to_native(self, chosen: NDArray[np.bool_]) -> NDArray[np.bool_]:
         """A choice of model slices as a mask of the native voxels that lie in them."""
         lps = np.broadcast_to(np.asarray(chosen, dtype=bool), self._lps_shape)
-        return np.ascontiguousarray(orientations.apply_orientation(lps, self._to_native_orientation()))
+        return np.ascontiguousarray(
+            orientations.apply_orientation(lps, self._to_native_orientation())
+        )
 
     def _to_native_orientation(self) -> NDArray[np.float64]:
         identity = np.array([[0, 1], [1, 1], [2, 1]], dtype=float)
@@ -199,7 +233,9 @@ class GridTransform:
 
     def _forward_weights(self, axis: int) -> NDArray[np.float32]:
         offset = -self.centre[axis] * self.spacing[axis]
-        return resampling_weights(self._lps_shape[axis], self.spacing[axis], offset, *self._model_axis())
+        return resampling_weights(
+            self._lps_shape[axis], self.spacing[axis], offset, *self._model_axis()
+        )
 
     def _interpolate(self, slices: NDArray[np.float32]) -> NDArray[np.float32]:
         weights = []
@@ -209,7 +245,9 @@ class GridTransform:
             count, spacing, start = self._model_axis()
             weights.append(resampling_weights(count, spacing, start, *native))
         columns, rows = weights
-        return np.asarray(np.einsum("lc,src,pr->lps", columns, slices, rows, optimize=True), dtype=np.float32)
+        return np.asarray(
+            np.einsum("lc,src,pr->lps", columns, slices, rows, optimize=True), dtype=np.float32
+        )
 
     def _model_axis(self) -> tuple[int, float, float]:
         return self.grid.size, self.grid.spacing, -(self.grid.size - 1) / 2 * self.grid.spacing
@@ -218,7 +256,8 @@ class GridTransform:
 def resampling_weights(
     count: int, spacing: float, start: float, new_count: int, new_spacing: float, new_start: float
 ) -> NDArray[np.float32]:
-    """Matrix that resamples one axis: area averaging to coarser pixels, linear interpolation to finer ones.
+    """Matrix that resamples one axis: area averaging to coarser pixels, linear interpolation to
+    finer ones.
 
     Args:
         count: number of old pixels.
@@ -229,7 +268,8 @@ def resampling_weights(
         new_start: position of the first one's centre in mm.
 
     Returns:
-        ``(new_count, count)``; a row sums to the share of the new pixel that lies in the old field of view (1 inside it).
+        ``(new_count, count)``; a row sums to the share of the new pixel that lies in the old field
+        of view (1 inside it).
     """
     old = start + spacing * np.arange(count)
     new = new_start + new_spacing * np.arange(new_count)
@@ -240,7 +280,9 @@ def resampling_weights(
     weights = np.clip(1.0 - np.abs(new[:, None] - old[None, :]) / spacing, 0.0, None)
     # Between the outermost centres and the outer edges the outermost pixel's value holds.
     weights[:, 0] = np.where((new <= old[0]) & (new >= old[0] - spacing / 2), 1.0, weights[:, 0])
-    weights[:, -1] = np.where((new >= old[-1]) & (new <= old[-1] + spacing / 2), 1.0, weights[:, -1])
+    weights[:, -1] = np.where(
+        (new >= old[-1]) & (new <= old[-1] + spacing / 2), 1.0, weights[:, -1]
+    )
     weights[(new < old[0] - spacing / 2) | (new > old[-1] + spacing / 2)] = 0.0
     return weights.astype(np.float32)
 
@@ -250,7 +292,8 @@ class ModelSlices:
     """What a scorer sees of a volume.
 
     Attributes:
-        image: normalised slices, float32 ``(slices, 1, size, size)``; outside the brain the normalisation's background.
+        image: normalised slices, float32 ``(slices, 1, size, size)``; outside the brain the
+            normalisation's background.
         brain: bool of the same shape.
         transform: the way back to the native grid.
     """
@@ -272,16 +315,19 @@ def to_model_slices(
         volume: native volume.
         brain: brain mask on its grid.
         normalisation: that of the weights that will see the slices.
-        transform: the model grid's place; fitted to the brain where it is None (give it for a second contrast of the same head).
+        transform: the model grid's place; fitted to the brain where it is None (give it for a
+            second contrast of the same head).
 
     Raises:
-        UnsuitableInputError: see :meth:`GridTransform.fit` and :meth:`Normalisation.fit`; NaN or Inf inside the brain; a brain of fewer
-            than 100 voxels.
+        UnsuitableInputError: see :meth:`GridTransform.fit` and :meth:`Normalisation.fit`; NaN or
+            Inf inside the brain; a brain of fewer than 100 voxels.
     """
     try:
         return _to_model_slices(volume, brain, normalisation, transform)
     except UnsuitableInputError as error:
-        raise UnsuitableInputError(f"{volume.provenance.get('file', 'the volume')}: {error}") from error
+        raise UnsuitableInputError(
+            f"{volume.provenance.get('file', 'the volume')}: {error}"
+        ) from error
 
 
 def brain_values(volume: Volume, brain: NDArray[np.bool_]) -> NDArray[Any]:
@@ -292,17 +338,24 @@ def brain_values(volume: Volume, brain: NDArray[np.bool_]) -> NDArray[Any]:
     """
     if np.count_nonzero(brain) < MIN_BRAIN_VOXELS:
         raise UnsuitableInputError(
-            f"the brain has {np.count_nonzero(brain)} voxels; expected at least {MIN_BRAIN_VOXELS}; check the input and its brain mask"
+            f"the brain has {np.count_nonzero(brain)} voxels; expected at least {MIN_BRAIN_VOXELS};"
+            " check the input and its brain mask"
         )
     values = volume.data[brain]
     bad = int(np.count_nonzero(~np.isfinite(values)))
     if bad:
-        raise UnsuitableInputError(f"{bad} voxels inside the brain are NaN or Inf; expected finite intensities; repair the image first")
+        raise UnsuitableInputError(
+            f"{bad} voxels inside the brain are NaN or Inf; expected finite intensities; repair the"
+            " image first"
+        )
     return values
 
 
 def _to_model_slices(
-    volume: Volume, brain: NDArray[np.bool_], normalisation: Normalisation, transform: GridTransform | None
+    volume: Volume,
+    brain: NDArray[np.bool_],
+    normalisation: Normalisation,
+    transform: GridTransform | None,
 ) -> ModelSlices:
     values = brain_values(volume, brain)
     transform = transform or GridTransform.fit(volume, brain)
@@ -311,4 +364,8 @@ def _to_model_slices(
     normalised = np.where(brain, scale * np.where(brain, volume.data, 0.0) + shift, background)
     mask = transform.to_model(brain, 0.0) >= 0.5
     image = np.where(mask, transform.to_model(normalised, background), background)
-    return ModelSlices(torch.from_numpy(image.astype(np.float32))[:, None], torch.from_numpy(mask)[:, None], transform)
+    return ModelSlices(
+        torch.from_numpy(image.astype(np.float32))[:, None],
+        torch.from_numpy(mask)[:, None],
+        transform,
+    )

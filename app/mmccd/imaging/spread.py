@@ -13,12 +13,15 @@ MIN_SLICE_PIXELS = 75
 def in_slice_sd(values: Floats, brain: NDArray[np.bool_]) -> Floats:
     """(v - median) / (median - 16 % quantile) within the brain of each slice, 0 outside.
 
-    For a normal distribution the denominator is its standard deviation. Both come from the lower half of the values, which a bright lesion does not
-    reach as long as it fills less than half of the slice: the scale is that of the slice's healthy tissue (cf. the double MAD of Leys et al. 2013).
+    For a normal distribution the denominator is its standard deviation. Both come from the lower
+    half of the values, which a bright lesion does not reach as long as it fills less than half of
+    the slice: the scale is that of the slice's healthy tissue (cf. the double MAD of Leys et al.
+    2013).
 
     Args:
         values: ``(slices, size, size)``.
-        brain: likewise; a slice with fewer than 75 brain pixels takes the numbers of the whole volume.
+        brain: likewise; a slice with fewer than 75 brain pixels takes the numbers of the whole
+            volume.
     """
     scaled = np.zeros_like(values, dtype=np.float32)
     if not brain.any():
@@ -33,12 +36,17 @@ def in_slice_sd(values: Floats, brain: NDArray[np.bool_]) -> Floats:
 
 
 def side_weights(sign: str, other_side: float) -> tuple[float, float]:
-    """How much the bright side and the dark side of an error count; see :class:`~mmccd.methods.mmccd.cycle.CycleSettings` for both arguments."""
+    """How much the bright side and the dark side of an error count; see
+    :class:`~mmccd.methods.mmccd.cycle.CycleSettings` for both arguments.
+    """
     return {"brighter": (1.0, other_side), "darker": (other_side, 1.0), "both": (1.0, 1.0)}[sign]
 
 
-def error_in_slice_sd(signed: Floats, brain: NDArray[np.bool_], sign: str, other_side: float = 0.0) -> Floats:
-    """How far a signed error lies on the side that counts, in standard deviations of its slice; 0 on the other side and outside the brain.
+def error_in_slice_sd(
+    signed: Floats, brain: NDArray[np.bool_], sign: str, other_side: float = 0.0
+) -> Floats:
+    """How far a signed error lies on the side that counts, in standard deviations of its slice; 0
+    on the other side and outside the brain.
 
     Args:
         signed: x - x', ``(slices, size, size)``.
@@ -47,7 +55,11 @@ def error_in_slice_sd(signed: Floats, brain: NDArray[np.bool_], sign: str, other
         other_side: weight of the side that ``sign`` does not name, likewise.
     """
     bright, dark = side_weights(sign, other_side)
-    sides = [weight * in_slice_sd(side, brain) for weight, side in ((bright, signed), (dark, -signed)) if weight]
+    sides = [
+        weight * in_slice_sd(side, brain)
+        for weight, side in ((bright, signed), (dark, -signed))
+        if weight
+    ]
     return np.maximum.reduce([np.zeros_like(signed, dtype=np.float32), *sides])
 
 

@@ -10,7 +10,16 @@ import torch
 
 from mmccd.core.errors import InputError, first_line
 
-_DAMAGE = (OSError, RuntimeError, EOFError, pickle.UnpicklingError, ValueError, LookupError, TypeError, AttributeError)
+_DAMAGE = (
+    OSError,
+    RuntimeError,
+    EOFError,
+    pickle.UnpicklingError,
+    ValueError,
+    LookupError,
+    TypeError,
+    AttributeError,
+)
 """What torch.load raises for files that are cut, empty or something else."""
 
 
@@ -23,7 +32,12 @@ def load_tensors(path: str | Path) -> dict[str, Any]:
     try:
         content = torch.load(path, map_location="cpu", weights_only=True)
     except _DAMAGE as error:
-        raise InputError(f"{path}: cannot be read as a file of weights ({first_line(error)}); expected a checkpoint") from error
+        raise InputError(
+            f"{path}: cannot be read as a file of weights ({first_line(error)}); expected a"
+            " checkpoint"
+        ) from error
     if not isinstance(content, dict):
-        raise InputError(f"{path}: holds a {type(content).__name__}, expected a dictionary of weights")
+        raise InputError(
+            f"{path}: holds a {type(content).__name__}, expected a dictionary of weights"
+        )
     return content

@@ -21,7 +21,16 @@ MIN_SLICES = 3
 _CHUNK = 1 << 24
 # nibabel reports what it repairs in a header on stderr; what cannot be repaired is our error.
 logging.getLogger("nibabel.global").setLevel(logging.CRITICAL)
-_READ_ERRORS = (ImageFileError, HeaderDataError, WrapStructError, EOFError, OSError, ValueError, zlib.error, OverflowError)
+_READ_ERRORS = (
+    ImageFileError,
+    HeaderDataError,
+    WrapStructError,
+    EOFError,
+    OSError,
+    ValueError,
+    zlib.error,
+    OverflowError,
+)
 
 
 def is_nifti_name(path: Path) -> bool:
@@ -30,10 +39,12 @@ def is_nifti_name(path: Path) -> bool:
 
 
 def read_nifti(path: str | Path, modality: str = "") -> Volume:
-    """Read one 3-D volume. Scale factors of the header are applied; a 4-D file with one volume counts as 3-D.
+    """Read one 3-D volume. Scale factors of the header are applied; a 4-D file with one volume
+    counts as 3-D.
 
     Args:
-        path: a ``.nii`` or ``.nii.gz`` file, of any integer or real data type and either byte order.
+        path: a ``.nii`` or ``.nii.gz`` file, of any integer or real data type and either byte
+            order.
         modality: what the image shows, passed on to the Volume.
 
     Returns:
@@ -41,8 +52,8 @@ def read_nifti(path: str | Path, modality: str = "") -> Volume:
 
     Raises:
         InputError: the file is missing, is no NIfTI file, or is cut off.
-        UnsuitableInputError: several volumes, colour or complex voxels, fewer than 3 slices, or an affine that places
-            the voxels nowhere.
+        UnsuitableInputError: several volumes, colour or complex voxels, fewer than 3 slices, or an
+            affine that places the voxels nowhere.
     """
     path = Path(path)
     if not path.exists():
@@ -56,7 +67,10 @@ def read_nifti(path: str | Path, modality: str = "") -> Volume:
     data = _voxels(path, image).reshape(shape)
     notes = {"file": path.name, "format": "NIfTI", "data_type": str(image.get_data_dtype())}
     if int(image.header["sform_code"]) == 0 and int(image.header["qform_code"]) == 0:
-        notes["warning"] = "the header has no orientation (qform and sform codes are 0); the default of the format was taken"
+        notes["warning"] = (
+            "the header has no orientation (qform and sform codes are 0); the default of the format"
+            " was taken"
+        )
     return Volume(data=data, affine=affine, modality=modality, provenance=notes)
 
 
@@ -78,7 +92,9 @@ def write_nifti(volume: Volume, path: str | Path, dtype: DTypeLike) -> None:
     try:
         nib.save(image, str(path))
     except OSError as error:
-        raise OutputError(f"{path}: cannot be written ({error.strerror or error}); choose another --output") from error
+        raise OutputError(
+            f"{path}: cannot be written ({error.strerror or error}); choose another --output"
+        ) from error
 
 
 def _open(path: Path) -> nib.Nifti1Image:
@@ -86,16 +102,26 @@ def _open(path: Path) -> nib.Nifti1Image:
         _check_whole(path)
         image = nib.load(path)
     except PermissionError as error:
-        raise InputError(f"{path}: not readable (permission denied); expected a readable NIfTI file") from error
+        raise InputError(
+            f"{path}: not readable (permission denied); expected a readable NIfTI file"
+        ) from error
     except _READ_ERRORS as error:
-        raise InputError(f"{path}: is not a NIfTI file or is damaged ({first_line(error)}); expected .nii or .nii.gz") from error
+        raise InputError(
+            f"{path}: is not a NIfTI file or is damaged ({first_line(error)}); expected .nii or"
+            " .nii.gz"
+        ) from error
     if not isinstance(image, nib.Nifti1Image):
-        raise InputError(f"{path}: is {type(image).__name__}, expected a single-file NIfTI image; convert it to .nii.gz first")
+        raise InputError(
+            f"{path}: is {type(image).__name__}, expected a single-file NIfTI image; convert it to"
+            " .nii.gz first"
+        )
     return image
 
 
 def _check_whole(path: Path) -> None:
-    """Read a compressed file to its end, where the checksum stands: nibabel stops before it and would pass on damaged voxels."""
+    """Read a compressed file to its end, where the checksum stands: nibabel stops before it and
+    would pass on damaged voxels.
+    """
     if path.name.lower().endswith(".gz"):
         with gzip.open(path) as file:
             while file.read(_CHUNK):
@@ -105,16 +131,27 @@ def _check_whole(path: Path) -> None:
 def _check_data_type(path: Path, image: nib.Nifti1Image) -> None:
     dtype = image.get_data_dtype()
     if dtype.fields is not None:
-        raise UnsuitableInputError(f"{path}: holds RGB colour voxels; expected one grey value per voxel; give the original series")
+        raise UnsuitableInputError(
+            f"{path}: holds RGB colour voxels; expected one grey value per voxel; give the original"
+            " series"
+        )
     if dtype.kind == "c":
-        raise UnsuitableInputError(f"{path}: holds complex voxels; expected real ones; give the magnitude image")
+        raise UnsuitableInputError(
+            f"{path}: holds complex voxels; expected real ones; give the magnitude image"
+        )
 
 
 def _three_dimensional_shape(path: Path, shape: tuple[int, ...]) -> tuple[int, int, int]:
     if len(shape) > 3 and any(n != 1 for n in shape[3:]):
-        raise UnsuitableInputError(f"{path}: holds several volumes (shape {shape}); expected one 3-D volume; split it first")
+        raise UnsuitableInputError(
+            f"{path}: holds several volumes (shape {shape}); expected one 3-D volume; split it"
+            " first"
+        )
     if len(shape) < 3 or min(shape[:3]) < MIN_SLICES:
-        raise UnsuitableInputError(f"{path}: has shape {shape}, fewer than {MIN_SLICES} slices along one axis; expected a whole 3-D volume")
+        raise UnsuitableInputError(
+            f"{path}: has shape {shape}, fewer than {MIN_SLICES} slices along one axis; expected a"
+            " whole 3-D volume"
+        )
     i, j, k = shape[:3]
     return i, j, k
 
@@ -122,10 +159,14 @@ def _three_dimensional_shape(path: Path, shape: tuple[int, ...]) -> tuple[int, i
 def _checked_affine(path: Path, image: nib.Nifti1Image) -> NDArray[np.float64]:
     affine = np.asarray(image.affine, dtype=np.float64)
     lengths = np.linalg.norm(affine[:3, :3], axis=0)
-    if not np.isfinite(affine).all() or lengths.min() <= 0 or abs(np.linalg.det(affine[:3, :3] / lengths)) < 1e-3:
+    if (
+        not np.isfinite(affine).all()
+        or lengths.min() <= 0
+        or abs(np.linalg.det(affine[:3, :3] / lengths)) < 1e-3
+    ):
         raise UnsuitableInputError(
-            f"{path}: the affine is singular or not finite, so the voxels have no place in the patient; expected an "
-            "invertible one; convert the original DICOM series again"
+            f"{path}: the affine is singular or not finite, so the voxels have no place in the"
+            " patient; expected an invertible one; convert the original DICOM series again"
         )
     return affine
 
@@ -133,12 +174,18 @@ def _checked_affine(path: Path, image: nib.Nifti1Image) -> NDArray[np.float64]:
 def _voxels(path: Path, image: nib.Nifti1Image) -> NDArray[np.float32]:
     stored = image.get_data_dtype().itemsize * int(np.prod(image.shape, dtype=np.int64))
     if not path.name.lower().endswith(".gz") and stored > path.stat().st_size:
-        raise InputError(f"{path}: is cut off, it has {path.stat().st_size} bytes, its header promises {stored}; copy it again")
+        raise InputError(
+            f"{path}: is cut off, it has {path.stat().st_size} bytes, its header promises {stored};"
+            " copy it again"
+        )
     try:
         return np.asarray(image.get_fdata(dtype=np.float32, caching="unchanged"))
     except gzip.BadGzipFile as error:
-        raise InputError(f"{path}: the compressed data are damaged ({first_line(error)}); copy the file again") from error
+        raise InputError(
+            f"{path}: the compressed data are damaged ({first_line(error)}); copy the file again"
+        ) from error
     except _READ_ERRORS as error:
         raise InputError(
-            f"{path}: the voxels cannot be read, the file is cut off or damaged ({first_line(error)}); copy it again"
+            f"{path}: the voxels cannot be read, the file is cut off or damaged"
+            f" ({first_line(error)}); copy it again"
         ) from error

@@ -12,7 +12,8 @@ from mmccd.io.nifti import read_nifti
 def read_volume(path: str | Path, modality: str = "", series_uid: str | None = None) -> Volume:
     """Read a NIfTI file or a DICOM study.
 
-    A folder is a DICOM study. A file is DICOM where it starts like one (a multi-frame image), else NIfTI.
+    A folder is a DICOM study. A file is DICOM where it starts like one (a multi-frame image), else
+    NIfTI.
 
     Args:
         path: a NIfTI file, a folder with a DICOM study, or a DICOM file.
@@ -24,18 +25,25 @@ def read_volume(path: str | Path, modality: str = "", series_uid: str | None = N
         UnsuitableInputError: no volume that can be used.
         UsageError: a series is asked for and the file is not DICOM.
     """
-    # pydicom, highdicom and the codecs take half a second to load, which a NIfTI file need not wait for.
+    # pydicom, highdicom and the codecs take half a second to load, which a NIfTI file need not wait
+    # for.
     from mmccd.io.dicom.starts import looks_like_dicom
 
     path = Path(path)
     try:
         dicom = path.is_dir() or (path.is_file() and looks_like_dicom(path))
     except OSError as error:
-        raise InputError(f"{path}: not readable ({error.strerror}); expected a NIfTI file or a DICOM study; check permissions") from error
+        raise InputError(
+            f"{path}: not readable ({error.strerror}); expected a NIfTI file or a DICOM study;"
+            " check permissions"
+        ) from error
     if dicom:
         from mmccd.io.dicom.read import read_dicom
 
         return read_dicom(path, modality, series_uid)
     if series_uid is not None and path.exists():
-        raise UsageError(f"--series: {path} is not DICOM; --series chooses a series of a DICOM study; leave it out")
+        raise UsageError(
+            f"--series: {path} is not DICOM; --series chooses a series of a DICOM study; leave"
+            " it out"
+        )
     return read_nifti(path, modality)

@@ -1,4 +1,6 @@
-"""The account of a cohort: how each case ended, as JSON and as a table. Nothing of the patient stands in it."""
+"""The account of a cohort: how each case ended, as JSON and as a table. Nothing of the patient
+stands in it.
+"""
 
 from __future__ import annotations
 
@@ -27,8 +29,10 @@ class Outcome:
 
     Attributes:
         number: its place in the list, from 1 on.
-        name: of its folder; of a DICOM study its place in the list, because archives name folders after patients.
-        status: ``done``; ``skipped`` where an earlier run had made the same; ``failed``; ``unfinished`` where the run was ended before.
+        name: of its folder; of a DICOM study its place in the list, because archives name folders
+            after patients.
+        status: ``done``; ``skipped`` where an earlier run had made the same; ``failed``;
+            ``unfinished`` where the run was ended before.
         exit_code: its own, see :mod:`mmccd.core.errors`; None where it is unfinished.
         error: one line, or None.
         volume_ml: above the threshold.
@@ -49,9 +53,16 @@ class Outcome:
         """For people."""
         if self.status == FAILED:
             return f"{self.name}: {self.error} (exit code {self.exit_code})"
-        volume = f", {self.volume_ml:.1f} mL above the threshold" if self.volume_ml is not None else ""
-        seconds = f", {self.seconds:.0f} s" if self.status == DONE and self.seconds is not None else ""
-        return f"{self.name}: {'already complete' if self.status == SKIPPED else self.status}{volume}{seconds}"
+        volume = (
+            f", {self.volume_ml:.1f} mL above the threshold" if self.volume_ml is not None else ""
+        )
+        seconds = (
+            f", {self.seconds:.0f} s" if self.status == DONE and self.seconds is not None else ""
+        )
+        return (
+            f"{self.name}:"
+            f" {'already complete' if self.status == SKIPPED else self.status}{volume}{seconds}"
+        )
 
 
 @dataclass(frozen=True)
@@ -69,7 +80,9 @@ class Account:
     @property
     def exit_code(self) -> int:
         """The worst of the cases'."""
-        return worst_exit_code([outcome.exit_code for outcome in self.outcomes if outcome.exit_code is not None])
+        return worst_exit_code(
+            [outcome.exit_code for outcome in self.outcomes if outcome.exit_code is not None]
+        )
 
     @property
     def counts(self) -> dict[str, int]:
@@ -90,7 +103,15 @@ class Account:
             "cohort_version": COHORT_VERSION,
             "notice": NOTICE,
             "mmccd": mmccd.__version__,
-            "status": "cancelled" if self.cancelled else "running" if not complete else "failed" if self.exit_code else "done",
+            "status": (
+                "cancelled"
+                if self.cancelled
+                else "running"
+                if not complete
+                else "failed"
+                if self.exit_code
+                else "done"
+            ),
             "exit_code": self.exit_code if complete and not self.cancelled else None,
             "counts": self.counts,
             "cases": [asdict(outcome) for outcome in self.outcomes],
@@ -103,15 +124,21 @@ class Account:
             OutputError: they cannot be written.
         """
         table = io.StringIO()
-        writer = csv.DictWriter(table, [field.name for field in fields(Outcome)], lineterminator="\n")
+        writer = csv.DictWriter(
+            table, [field.name for field in fields(Outcome)], lineterminator="\n"
+        )
         writer.writeheader()
         writer.writerows(asdict(outcome) for outcome in self.outcomes)
-        for name, text in ((NAME, json.dumps(self.as_dict(), indent=2, allow_nan=False) + "\n"), (TABLE, table.getvalue())):
+        for name, text in (
+            (NAME, json.dumps(self.as_dict(), indent=2, allow_nan=False) + "\n"),
+            (TABLE, table.getvalue()),
+        ):
             staged = folder / f".{name}.tmp"
             try:
                 staged.write_text(text, encoding="utf-8")
                 staged.replace(folder / name)
             except OSError as error:
                 raise OutputError(
-                    f"{folder / name}: cannot be written ({error.strerror or error}); choose another --output or free some space"
+                    f"{folder / name}: cannot be written ({error.strerror or error}); choose"
+                    " another --output or free some space"
                 ) from error

@@ -28,16 +28,20 @@ def predict_file(
     """Run the pipeline over one NIfTI file or one DICOM study and write the output folder.
 
     Args:
-        make_pipeline: called after input and output were checked, because loading the models takes longest.
+        make_pipeline: called after input and output were checked, because loading the models takes
+            longest.
         path: a FLAIR volume, see :func:`~mmccd.io.read.read_volume`.
         output: output folder, see :func:`~mmccd.outputs.folder.staged_output`.
-        brain_mask: NIfTI mask on the volume's grid; its axes may be in another order, as those of a converted DICOM series are.
+        brain_mask: NIfTI mask on the volume's grid; its axes may be in another order, as those of a
+            converted DICOM series are.
         force: replace the results of an earlier run.
-        console: told of the stages ``read``, ``models``, ``brain``, ``cycle`` and ``write``, and how far the cycle is.
+        console: told of the stages ``read``, ``models``, ``brain``, ``cycle`` and ``write``, and
+            how far the cycle is.
         series: series instance UID of the DICOM series to take.
 
     Returns:
-        The result; its report has, under ``request``, what it was made of (:mod:`mmccd.jobs.record`).
+        The result; its report has, under ``request``, what it was made of
+        (:mod:`mmccd.jobs.record`).
 
     Raises:
         MmccdError: whatever makes the run fail; nothing is left behind.

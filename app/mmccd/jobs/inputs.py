@@ -39,19 +39,22 @@ class Source:
 def find_sources(words: Sequence[str], modality: str) -> tuple[list[Source], bool]:
     """The images that a command line means.
 
-    A word is a NIfTI file, a DICOM file, a folder with one DICOM study, a folder that is one case of BraTS layout, a pattern such as ``*.nii.gz``, or a cohort:
-    a datalist JSON, a folder of cases (BraTS layout), of DICOM studies (each in a folder of its own), or of NIfTI files. A folder whose subfolders hold
-    files of one StudyInstanceUID only is one study.
+    A word is a NIfTI file, a DICOM file, a folder with one DICOM study, a folder that is one case
+    of BraTS layout, a pattern such as ``*.nii.gz``, or a cohort: a datalist JSON, a folder of cases
+    (BraTS layout), of DICOM studies (each in a folder of its own), or of NIfTI files. A folder
+    whose subfolders hold files of one StudyInstanceUID only is one study.
 
     Args:
         words: at least one.
         modality: which image of a case is taken.
 
     Returns:
-        The images, each once and with a name of its own, and whether they are a cohort: more than one, or a word that means one.
+        The images, each once and with a name of its own, and whether they are a cohort: more than
+        one, or a word that means one.
 
     Raises:
-        InputError: a pattern that nothing fits, a cohort without that modality, a folder that cannot be read.
+        InputError: a pattern that nothing fits, a cohort without that modality, a folder that
+            cannot be read.
     """
     found: list[Source] = []
     paths = [path for word in words for path in _expand(word)]
@@ -64,7 +67,9 @@ def find_sources(words: Sequence[str], modality: str) -> tuple[list[Source], boo
 
 
 def one_source(path: Path, modality: str) -> Source:
-    """A path that is one image: of a folder that is a case, its image of the modality with its brain mask."""
+    """A path that is one image: of a folder that is a case, its image of the modality with its
+    brain mask.
+    """
     if path.is_dir():
         case = read_case(path)
         if modality in case.images:
@@ -76,13 +81,16 @@ def one_source(path: Path, modality: str) -> Source:
 def cohort_members(root: Path, modality: str) -> list[Source]:
     """The images of a data folder or a datalist, sorted by name.
 
-    Of a folder: its cases of BraTS layout, and the subfolders that hold DICOM, one study each; where it has neither, its NIfTI files (where some are named
-    ``*_flair`` or ``*-t2f``, only those).
+    Of a folder: its cases of BraTS layout, and the subfolders that hold DICOM, one study each;
+    where it has neither, its NIfTI files (where some are named ``*_flair`` or ``*-t2f``, only
+    those).
 
     Raises:
         InputError: nothing of the kind, no case with that modality.
     """
-    studies = {folder.name: Source(folder, folder.name, None, True) for folder in _study_folders(root)}
+    studies = {
+        folder.name: Source(folder, folder.name, None, True) for folder in _study_folders(root)
+    }
     files = [] if studies else _nifti_files(root)
     try:
         cases = find_cases(root)
@@ -90,15 +98,26 @@ def cohort_members(root: Path, modality: str) -> list[Source]:
         if not studies and not files:
             raise
         cases = []
-    images = {case.name: Source(case.images[modality], case.name, case.brain) for case in cases if modality in case.images}
-    found = {**studies, **images} or ({} if cases else {str(file): Source(file, _stem(file)) for file in files})
+    images = {
+        case.name: Source(case.images[modality], case.name, case.brain)
+        for case in cases
+        if modality in case.images
+    }
+    found = {**studies, **images} or (
+        {} if cases else {str(file): Source(file, _stem(file)) for file in files}
+    )
     if not found:
-        raise InputError(f"{root}: no case has {modality}; expected CASE/CASE_{modality}.nii.gz, or a DICOM study in each subfolder")
+        raise InputError(
+            f"{root}: no case has {modality}; expected CASE/CASE_{modality}.nii.gz, or a DICOM"
+            " study in each subfolder"
+        )
     return sorted(found.values(), key=lambda source: source.name)
 
 
 def unique(sources: Iterable[Source]) -> list[Source]:
-    """Each image once, with names that can be folders and differ even where capitals do not count: ``a``, ``a-2``."""
+    """Each image once, with names that can be folders and differ even where capitals do not count:
+    ``a``, ``a-2``.
+    """
     found: dict[Path, Source] = {}
     taken = set(RESERVED)
     for source in sources:
@@ -113,7 +132,9 @@ def unique(sources: Iterable[Source]) -> list[Source]:
 
 
 def safe_name(name: str) -> str:
-    """Letters, digits, dots, hyphens and underscores; not hidden, not like a flag, not longer than 100."""
+    """Letters, digits, dots, hyphens and underscores; not hidden, not like a flag, not longer than
+    100.
+    """
     return re.sub(r"[^\w.-]+", "_", name).strip("._-")[:_NAME_LENGTH] or "case"
 
 
@@ -123,7 +144,10 @@ def _expand(word: str) -> list[Path]:
         return [Path(word)]
     found = [Path(name) for name in sorted(glob.glob(word, recursive=True))]  # noqa: PTH207 (a pattern may be absolute)
     if not found:
-        raise InputError(f"{word}: nothing fits this pattern; expected NIfTI files, DICOM folders or a data folder; check it with 'ls'")
+        raise InputError(
+            f"{word}: nothing fits this pattern; expected NIfTI files, DICOM folders or a data"
+            " folder; check it with 'ls'"
+        )
     return found
 
 
@@ -149,11 +173,19 @@ def _cases(root: Path) -> list[Case]:
 
 
 def _study_folders(root: Path) -> list[Path]:
-    return [folder for folder in _entries(root) if folder.is_dir() and holds_dicom(folder)] if root.is_dir() else []
+    return (
+        [folder for folder in _entries(root) if folder.is_dir() and holds_dicom(folder)]
+        if root.is_dir()
+        else []
+    )
 
 
 def _nifti_files(root: Path) -> list[Path]:
-    files = [file for file in _files(root) if is_nifti_name(file) and not file.name.startswith(".")] if root.is_dir() else []
+    files = (
+        [file for file in _files(root) if is_nifti_name(file) and not file.name.startswith(".")]
+        if root.is_dir()
+        else []
+    )
     return [file for file in files if _FLAIR_NAME.search(file.name)] or files
 
 
@@ -165,7 +197,10 @@ def _entries(root: Path) -> list[Path]:
     try:
         return sorted(root.iterdir())
     except OSError as error:
-        raise InputError(f"{root}: cannot be read ({error.strerror}); expected a readable folder; check permissions") from error
+        raise InputError(
+            f"{root}: cannot be read ({error.strerror}); expected a readable folder; check"
+            " permissions"
+        ) from error
 
 
 def _is_dicom(file: Path) -> bool:
@@ -186,7 +221,9 @@ def _study_uid(folder: Path) -> str:
     try:
         with quiet():
             return str(
-                pydicom.dcmread(first, stop_before_pixels=True, force=True, specific_tags=["StudyInstanceUID"]).get("StudyInstanceUID")
+                pydicom.dcmread(
+                    first, stop_before_pixels=True, force=True, specific_tags=["StudyInstanceUID"]
+                ).get("StudyInstanceUID")
             )
     except READ_ERRORS:
         return ""

@@ -1,4 +1,6 @@
-"""What a result was made of, as its report says it: by this a run that is started again knows what it has done."""
+"""What a result was made of, as its report says it: by this a run that is started again knows what
+it has done.
+"""
 
 from __future__ import annotations
 
@@ -19,8 +21,11 @@ NEEDED = ("anomaly_map.nii.gz", "segmentation.nii.gz", "brain_mask.nii.gz")
 _SHOWN = 4
 
 
-def request(pipeline: AnomalyPipeline, path: Path, brain_mask: Path | None = None, series: str | None = None) -> dict[str, Any]:
-    """Everything that decides a result but the device: input, settings, threshold, weights, version. Plain values, nothing of the patient.
+def request(
+    pipeline: AnomalyPipeline, path: Path, brain_mask: Path | None = None, series: str | None = None
+) -> dict[str, Any]:
+    """Everything that decides a result but the device: input, settings, threshold, weights,
+    version. Plain values, nothing of the patient.
 
     Raises:
         ModelError: the brain network's card is missing or damaged.
@@ -39,7 +44,11 @@ def request(pipeline: AnomalyPipeline, path: Path, brain_mask: Path | None = Non
         "extractor": intake.extractor,
         "bias correction": intake.bias_correction,
         "unchecked": intake.unchecked,
-        "weights": [pair.forward.sha256, pair.backward.sha256, load_brain_weights(intake.bundles).sha256],
+        "weights": [
+            pair.forward.sha256,
+            pair.backward.sha256,
+            load_brain_weights(intake.bundles).sha256,
+        ],
         "version of mmccd": mmccd.__version__,
     }
     return dict(json.loads(json.dumps(content)))

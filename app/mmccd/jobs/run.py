@@ -29,10 +29,13 @@ Run = Callable[[Sequence[Task]], Outcomes]
 """Runs tasks and yields their outcomes as they end, in any order."""
 
 
-def run_cohort(sources: Sequence[Source], output: Path, run: Run, console: Console, force: bool = False) -> Account:
+def run_cohort(
+    sources: Sequence[Source], output: Path, run: Run, console: Console, force: bool = False
+) -> Account:
     """Run all cases, each into ``output/NAME``, and write ``cohort.json`` and ``cohort.csv``.
 
-    A case whose folder holds complete results of the same request is skipped. A case that fails does not stop the others.
+    A case whose folder holds complete results of the same request is skipped. A case that fails
+    does not stop the others.
 
     Args:
         sources: with names of their own, see :func:`~mmccd.jobs.inputs.find_sources`.
@@ -46,11 +49,15 @@ def run_cohort(sources: Sequence[Source], output: Path, run: Run, console: Conso
 
     Raises:
         OutputError: the folder or the account cannot be written.
-        CancelledError, KeyboardInterrupt: the run was ended; what was complete stays and stands in the account.
+        CancelledError, KeyboardInterrupt: the run was ended; what was complete stays and stands in
+            the account.
         ModelError, UsageError: the models cannot be loaded, or not everywhere; no case was run.
     """
     _check_output(output)
-    tasks = [Task(number, _absolute(source), (output / source.name).absolute(), force) for number, source in enumerate(sources, 1)]
+    tasks = [
+        Task(number, _absolute(source), (output / source.name).absolute(), force)
+        for number, source in enumerate(sources, 1)
+    ]
     outcomes = {task.number: Outcome(task.number, task.shown) for task in tasks}
     written = time.monotonic()
     console.stage("cases")
@@ -60,7 +67,14 @@ def run_cohort(sources: Sequence[Source], output: Path, run: Run, console: Conso
             for done, outcome in enumerate(ending, 1):
                 outcomes[outcome.number] = outcome
                 text = f"{done} of {len(tasks)}: {outcome.line()}"
-                console.note(text, kind="case", done=done, total=len(tasks), case=outcome.name, status=outcome.status)
+                console.note(
+                    text,
+                    kind="case",
+                    done=done,
+                    total=len(tasks),
+                    case=outcome.name,
+                    status=outcome.status,
+                )
                 console.progress(done, len(tasks))
                 if time.monotonic() - written > WRITE_EVERY_S:
                     Account(list(outcomes.values())).write(output)
@@ -90,7 +104,9 @@ def failures(account: Account) -> list[Outcome]:
 
 
 def _absolute(source: Source) -> Source:
-    return replace(source, path=source.path.absolute(), brain=source.brain.absolute() if source.brain else None)
+    return replace(
+        source, path=source.path.absolute(), brain=source.brain.absolute() if source.brain else None
+    )
 
 
 def _check_output(output: Path) -> None:
@@ -98,7 +114,10 @@ def _check_output(output: Path) -> None:
         raise OutputError(f"{output}: is a file; expected a folder; choose another --output")
     make_folder(output)
     if not os.access(output, os.W_OK):
-        raise OutputError(f"{output}: is not writable; expected a folder that this user may write to; choose another --output")
+        raise OutputError(
+            f"{output}: is not writable; expected a folder that this user may write to; choose"
+            " another --output"
+        )
 
 
 @contextmanager
@@ -107,7 +126,10 @@ def _ended(outcomes: dict[int, Outcome]) -> Iterator[None]:
 
     def far() -> str:
         complete = sum(outcome.exit_code == 0 for outcome in outcomes.values())
-        return f"{complete} of {len(outcomes)} cases are complete; the same command goes on with the others"
+        return (
+            f"{complete} of {len(outcomes)} cases are complete; the same command goes on with the"
+            " others"
+        )
 
     try:
         yield

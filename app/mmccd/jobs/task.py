@@ -39,7 +39,9 @@ class Task:
 
     @property
     def shown(self) -> str:
-        """Its name for log and account: of a DICOM study its place, because archives name folders after patients."""
+        """Its name for log and account: of a DICOM study its place, because archives name folders
+        after patients.
+        """
         return f"DICOM study {self.number}" if self.source.is_study else self.source.name
 
     def failed(self, code: int, error: str, seconds: float | None = None) -> Outcome:
@@ -52,7 +54,8 @@ class Task:
 
 
 def run_task(task: Task, pipeline: AnomalyPipeline) -> Outcome:
-    """Run one case unless its results are there already. Results that an earlier run had left unfinished are made again.
+    """Run one case unless its results are there already. Results that an earlier run had left
+    unfinished are made again.
 
     Raises:
         CancelledError: the run was ended from outside; nothing half-written is left.
@@ -69,22 +72,50 @@ def run_task(task: Task, pipeline: AnomalyPipeline) -> Outcome:
 
 def _run(task: Task, pipeline: AnomalyPipeline, began: float) -> Outcome:
     source = task.source
-    if source.path.exists() and is_complete(task.output, request(pipeline, source.path, source.brain), task.force):
+    if source.path.exists() and is_complete(
+        task.output, request(pipeline, source.path, source.brain), task.force
+    ):
         return _outcome(task, json.loads((task.output / MARKER).read_text()), SKIPPED, None)
-    result = predict_file(lambda: pipeline, source.path, task.output, source.brain, task.force or is_begun(task.output))
+    result = predict_file(
+        lambda: pipeline,
+        source.path,
+        task.output,
+        source.brain,
+        task.force or is_begun(task.output),
+    )
     return _outcome(task, result.report, DONE, round(time.monotonic() - began, 3))
 
 
 def _explain(error: Exception) -> tuple[int, str]:
-    """Exit code and text; of a defect only its kind and place, because its text may quote the patient's data."""
+    """Exit code and text; of a defect only its kind and place, because its text may quote the
+    patient's data.
+    """
     if isinstance(error, MmccdError):
         return error.exit_code, str(error)
     if isinstance(error, MemoryError):
-        return ResourceError.exit_code, "out of memory; use a machine with more memory, fewer workers or a smaller volume"
+        return (
+            ResourceError.exit_code,
+            "out of memory; use a machine with more memory, fewer workers or a smaller volume",
+        )
     logger.debug("a defect", exc_info=error)
     place = traceback.extract_tb(error.__traceback__)[-1]
-    return 1, f"defect: {type(error).__name__} at {Path(place.filename).name}:{place.lineno}; please report it"
+    return (
+        1,
+        (
+            f"defect: {type(error).__name__} at {Path(place.filename).name}:{place.lineno}; please"
+            " report it"
+        ),
+    )
 
 
 def _outcome(task: Task, report: dict[str, Any], status: str, seconds: float | None) -> Outcome:
-    return Outcome(task.number, task.shown, status, 0, None, report["volumes_ml"]["anomalous"], seconds, len(report["warnings"]))
+    return Outcome(
+        task.number,
+        task.shown,
+        status,
+        0,
+        None,
+        report["volumes_ml"]["anomalous"],
+        seconds,
+        len(report["warnings"]),
+    )

@@ -14,7 +14,14 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 import mmccd
-from mmccd.core.errors import MmccdError, ModelError, ResourceError, UsageError, error_class, first_line
+from mmccd.core.errors import (
+    MmccdError,
+    ModelError,
+    ResourceError,
+    UsageError,
+    error_class,
+    first_line,
+)
 from mmccd.core.options import Options
 from mmccd.jobs.account import Outcome
 from mmccd.jobs.run import Outcomes, Run
@@ -80,17 +87,21 @@ class _Stopped:
 def by_workers(options: Options, workers: Workers) -> Run:
     """Runs cases through Dask; each worker loads the models once, and takes one case at a time.
 
-    A case whose worker is killed is tried once more (by a scheduler that was started elsewhere: as often as that allows), then it has failed with exit code 7.
+    A case whose worker is killed is tried once more (by a scheduler that was started elsewhere: as
+    often as that allows), then it has failed with exit code 7.
 
     Raises:
-        UsageError: Dask is not installed, no scheduler answers, or a worker has another version of mmccd.
+        UsageError: Dask is not installed, no scheduler answers, or a worker has another version of
+            mmccd.
         ModelError: a worker's models are damaged, or others than here.
     """
 
     def run(tasks: Sequence[Task]) -> Outcomes:
         weights, local = _weights(options), workers.scheduler is None
         with _client(workers, len(tasks)) as client:
-            order = Order(options, workers.threads, _neighbours(client), local, mmccd.__version__, weights)
+            order = Order(
+                options, workers.threads, _neighbours(client), local, mmccd.__version__, weights
+            )
             try:
                 yield from _spread(client, tasks, order)
             finally:
@@ -103,12 +114,16 @@ def by_workers(options: Options, workers: Workers) -> Run:
 
 
 def worker_device(name: str, worker: int, count: int) -> str:
-    """The device of a numbered worker: with ``auto`` or ``cuda`` and several GPUs, worker i takes ``cuda:i``, again from the first where they run out."""
+    """The device of a numbered worker: with ``auto`` or ``cuda`` and several GPUs, worker i takes
+    ``cuda:i``, again from the first where they run out.
+    """
     return f"cuda:{worker % count}" if name in ("auto", "cuda") and count > 1 else name
 
 
 def _spread(client: Client, tasks: Sequence[Task], order: Order) -> Iterator[Outcome]:
-    """As many cases at a time as there are workers' threads, so that a worker that dies takes no waiting case with it."""
+    """As many cases at a time as there are workers' threads, so that a worker that dies takes no
+    waiting case with it.
+    """
     from distributed import as_completed
 
     waiting = list(reversed(tasks))
@@ -138,13 +153,19 @@ def _outcome(future: Future, task: Task) -> Outcome:
         result = future.result()
     except KilledWorker:
         remove_unfinished(task.output)
-        text = f"{task.shown}: its worker was killed, probably for want of memory; give it more, or take fewer workers"
+        text = (
+            f"{task.shown}: its worker was killed, probably for want of memory; give it more, or"
+            " take fewer workers"
+        )
         return task.failed(ResourceError.exit_code, text)
     except Exception as error:
         if future.cancelled() or future.status in ("cancelled", "lost"):
-            raise ResourceError("the connection to the scheduler was lost; start it again, then the same command") from error
+            raise ResourceError(
+                "the connection to the scheduler was lost; start it again, then the same command"
+            ) from error
         raise UsageError(
-            f"a worker cannot run mmccd ({type(error).__name__}: {first_line(error)}); install the same version on every machine"
+            f"a worker cannot run mmccd ({type(error).__name__}: {first_line(error)}); install the"
+            " same version on every machine"
         ) from error
     if isinstance(result, _Stopped):
         raise error_class(result.exit_code)(result.error)
@@ -175,13 +196,21 @@ def _work(task: Task, order: Order) -> Outcome | _Stopped:
 def _pipeline(order: Order, name: str) -> AnomalyPipeline:
     options = order.options
     if order.local and name.isdigit():
-        options = replace(options, device=worker_device(options.device, int(name), torch.cuda.device_count()))
+        options = replace(
+            options, device=worker_device(options.device, int(name), torch.cuda.device_count())
+        )
     if options not in _PIPELINES:
         if mmccd.__version__ != order.version:
-            raise UsageError(f"worker {name}: has mmccd {mmccd.__version__}, expected {order.version}; install the same version everywhere")
+            raise UsageError(
+                f"worker {name}: has mmccd {mmccd.__version__}, expected {order.version}; install"
+                " the same version everywhere"
+            )
         pipeline = options.make_pipeline()
         if _hashes(pipeline.pair) != order.weights:
-            raise ModelError(f"worker {name}: has other weights than this machine; expected the same bundles everywhere; give --bundles")
+            raise ModelError(
+                f"worker {name}: has other weights than this machine; expected the same bundles"
+                " everywhere; give --bundles"
+            )
         _PIPELINES[options] = pipeline
     return _PIPELINES[options]
 
@@ -202,7 +231,10 @@ def _client(workers: Workers, cases: int) -> Iterator[Client]:
         import dask
         import distributed
     except ImportError as error:
-        raise UsageError(f"several workers need Dask ({first_line(error)}); install it: pip install 'mmccd[cohort]'") from error
+        raise UsageError(
+            f"several workers need Dask ({first_line(error)}); install it: pip install"
+            " 'mmccd[cohort]'"
+        ) from error
     for name in ("distributed", "tornado", "asyncio"):
         logging.getLogger(name).setLevel(logging.CRITICAL)
     if workers.scheduler is not None:
@@ -226,7 +258,8 @@ def _client(workers: Workers, cases: int) -> Iterator[Client]:
             threads_per_worker=1,
             processes=True,
             host="127.0.0.1",
-            # Whoever reaches a scheduler can run programs as its user; on a shared machine that is everybody, unless there are keys.
+            # Whoever reaches a scheduler can run programs as its user; on a shared machine that is
+            # everybody, unless there are keys.
             protocol="tls://",
             security=distributed.Security.temporary(),
             memory_limit=0,
@@ -248,7 +281,8 @@ def _remote(scheduler: str) -> Iterator[Client]:
         client = Client(**given, timeout=CONNECT_S)
     except (OSError, ValueError, RuntimeError, TypeError) as error:
         raise UsageError(
-            f"--scheduler {scheduler}: no Dask scheduler answers ({first_line(error)}); expected tcp://HOST:PORT or a scheduler file; start one"
+            f"--scheduler {scheduler}: no Dask scheduler answers ({first_line(error)}); expected"
+            " tcp://HOST:PORT or a scheduler file; start one"
         ) from error
     with client:
         if not client.nthreads():

@@ -1,4 +1,6 @@
-"""Scorers of the baselines: each turns normalised slices into an anomaly map, as :class:`mmccd.methods.scorer.Scorer` says."""
+"""Scorers of the baselines: each turns normalised slices into an anomaly map, as
+:class:`mmccd.methods.scorer.Scorer` says.
+"""
 
 from __future__ import annotations
 
@@ -23,25 +25,41 @@ Cancelled = Callable[[], bool]
 class IntensityScorer:
     """The input's own intensity: the brighter, the more anomalous."""
 
-    def score(self, image: Tensor, brain: Tensor, progress: Progress | None = None, cancelled: Cancelled | None = None) -> CycleResult:
+    def score(
+        self,
+        image: Tensor,
+        brain: Tensor,
+        progress: Progress | None = None,
+        cancelled: Cancelled | None = None,
+    ) -> CycleResult:
         """See :meth:`mmccd.methods.scorer.Scorer.score`; nothing is imagined or returned."""
         return score_within(brain, image)
 
 
 @dataclass(frozen=True)
 class HistogramScorer:
-    """Rank of the intensity within the slice's brain, in (0, 1]: the intensity after histogram equalisation.
+    """Rank of the intensity within the slice's brain, in (0, 1]: the intensity after histogram
+    equalisation.
 
-    Meissen, Kaissis and Rueckert, "Challenging current semi-supervised anomaly segmentation methods for brain MRI", BrainLes 2021.
+    Meissen, Kaissis and Rueckert, "Challenging current semi-supervised anomaly segmentation methods
+    for brain MRI", BrainLes 2021.
     """
 
-    def score(self, image: Tensor, brain: Tensor, progress: Progress | None = None, cancelled: Cancelled | None = None) -> CycleResult:
+    def score(
+        self,
+        image: Tensor,
+        brain: Tensor,
+        progress: Progress | None = None,
+        cancelled: Cancelled | None = None,
+    ) -> CycleResult:
         """See :meth:`mmccd.methods.scorer.Scorer.score`; nothing is imagined or returned."""
         ranks = torch.zeros_like(image)
         for index in range(len(image)):
             inside = image[index][brain[index]]
             if inside.numel():
-                ranks[index][brain[index]] = torch.from_numpy(rankdata(inside.numpy()) / inside.numel()).float()
+                ranks[index][brain[index]] = torch.from_numpy(
+                    rankdata(inside.numpy()) / inside.numel()
+                ).float()
         return score_within(brain, ranks)
 
 
@@ -60,7 +78,13 @@ class ReconstructionScorer:
     batch_size: int = 16
 
     @torch.inference_mode()
-    def score(self, image: Tensor, brain: Tensor, progress: Progress | None = None, cancelled: Cancelled | None = None) -> CycleResult:
+    def score(
+        self,
+        image: Tensor,
+        brain: Tensor,
+        progress: Progress | None = None,
+        cancelled: Cancelled | None = None,
+    ) -> CycleResult:
         """See :meth:`mmccd.methods.scorer.Scorer.score`; ``imagined`` is the reconstruction."""
         returned = torch.zeros_like(image)
         for part in batches(brain, self.batch_size, progress, cancelled):
@@ -70,7 +94,8 @@ class ReconstructionScorer:
 
 @dataclass(frozen=True)
 class TranslationCycleScorer:
-    """|x - g(h(x))| with two deterministic translators: the cycle without masks and without diffusion ("Cyclic UNet").
+    """|x - g(h(x))| with two deterministic translators: the cycle without masks and without
+    diffusion ("Cyclic UNet").
 
     Attributes:
         forward: h, source to target, in evaluation mode on ``device``.
@@ -85,7 +110,13 @@ class TranslationCycleScorer:
     batch_size: int = 16
 
     @torch.inference_mode()
-    def score(self, image: Tensor, brain: Tensor, progress: Progress | None = None, cancelled: Cancelled | None = None) -> CycleResult:
+    def score(
+        self,
+        image: Tensor,
+        brain: Tensor,
+        progress: Progress | None = None,
+        cancelled: Cancelled | None = None,
+    ) -> CycleResult:
         """See :meth:`mmccd.methods.scorer.Scorer.score`."""
         imagined, returned = torch.zeros_like(image), torch.zeros_like(image)
         for part in batches(brain, self.batch_size, progress, cancelled):
@@ -98,7 +129,8 @@ class TranslationCycleScorer:
 class PartialDiffusionInferer(Inferer):
     """Noise an image up to a level and denoise it again with a diffusion model of healthy images.
 
-    Pinaya et al. (MICCAI 2022) and Wyatt et al. ("AnoDDPM", CVPR workshops 2022); here with Gaussian noise and few DDIM steps (eta 0).
+    Pinaya et al. (MICCAI 2022) and Wyatt et al. ("AnoDDPM", CVPR workshops 2022); here with
+    Gaussian noise and few DDIM steps (eta 0).
 
     Args:
         scheduler: the noise schedule that the network was trained with.
@@ -107,28 +139,42 @@ class PartialDiffusionInferer(Inferer):
         seed: seed of the noise.
     """
 
-    def __init__(self, scheduler: MaskedDiffusionScheduler, level: int = 250, steps: int = 25, seed: int = 0) -> None:
+    def __init__(
+        self, scheduler: MaskedDiffusionScheduler, level: int = 250, steps: int = 25, seed: int = 0
+    ) -> None:
         super().__init__()
         self.scheduler = scheduler.with_sampling("trailing", 0.0)
         self.scheduler.set_timesteps(steps, levels=level)
         self.level, self.steps, self.seed = level, steps, seed
 
     def __call__(
-        self, inputs: Tensor, network: Callable[..., Tensor], numbers: Tensor | None = None, *args: object, **kwargs: object
+        self,
+        inputs: Tensor,
+        network: Callable[..., Tensor],
+        numbers: Tensor | None = None,
+        *args: object,
+        **kwargs: object,
     ) -> Tensor:
         """Noise and denoise.
 
         Args:
             inputs: x, ``(batch, 1, height, width)``.
             network: called as ``network(x_t, timesteps)``.
-            numbers: index of each image, int64 ``(batch,)``, for its noise; 0, 1, ... where it is None.
+            numbers: index of each image, int64 ``(batch,)``, for its noise; 0, 1, ... where it is
+                None.
 
         Returns:
             x', of the shape of ``inputs``.
         """
-        numbers = torch.arange(len(inputs), device=inputs.device) if numbers is None else numbers.to(inputs.device)
+        numbers = (
+            torch.arange(len(inputs), device=inputs.device)
+            if numbers is None
+            else numbers.to(inputs.device)
+        )
         size = (inputs.shape[-2], inputs.shape[-1])
-        noise = normal_noise(self.seed, numbers, torch.full_like(numbers, NO_MASK), 0, INITIAL, size)
+        noise = normal_noise(
+            self.seed, numbers, torch.full_like(numbers, NO_MASK), 0, INITIAL, size
+        )
         timesteps = self.scheduler.timesteps.tolist()
         image = self.scheduler.add_noise(inputs, noise, torch.full_like(numbers, timesteps[0]))
         for timestep in timesteps:
@@ -154,7 +200,13 @@ class DiffusionScorer:
     batch_size: int = 16
 
     @torch.inference_mode()
-    def score(self, image: Tensor, brain: Tensor, progress: Progress | None = None, cancelled: Cancelled | None = None) -> CycleResult:
+    def score(
+        self,
+        image: Tensor,
+        brain: Tensor,
+        progress: Progress | None = None,
+        cancelled: Cancelled | None = None,
+    ) -> CycleResult:
         """See :meth:`mmccd.methods.scorer.Scorer.score`."""
         returned = torch.zeros_like(image)
         for part in batches(brain, self.batch_size, progress, cancelled):
@@ -162,7 +214,9 @@ class DiffusionScorer:
         return error_within(brain, image, returned, returned)
 
 
-def batches(brain: Tensor, size: int, progress: Progress | None, cancelled: Cancelled | None) -> Iterator[Tensor]:
+def batches(
+    brain: Tensor, size: int, progress: Progress | None, cancelled: Cancelled | None
+) -> Iterator[Tensor]:
     """Indices of the slices that hold brain, a few at a time.
 
     Raises:
@@ -192,7 +246,11 @@ def error_within(brain: Tensor, image: Tensor, imagined: Tensor, returned: Tenso
     return result_within(brain, signed.abs(), signed, imagined, returned)
 
 
-def result_within(brain: Tensor, anomaly: Tensor, signed: Tensor, imagined: Tensor, returned: Tensor) -> CycleResult:
+def result_within(
+    brain: Tensor, anomaly: Tensor, signed: Tensor, imagined: Tensor, returned: Tensor
+) -> CycleResult:
     """Maps that hold inside the brain of the slices that were scored; NaN elsewhere."""
-    inside = [torch.where(brain, layer, torch.nan) for layer in (anomaly, signed, imagined, returned)]
+    inside = [
+        torch.where(brain, layer, torch.nan) for layer in (anomaly, signed, imagined, returned)
+    ]
     return CycleResult(inside[0], inside[1], inside[2], inside[3], brain.float())

@@ -70,21 +70,31 @@ class CycleScorer:
         progress: Progress | None = None,
         cancelled: Callable[[], bool] | None = None,
     ) -> CycleResult:
-        """Score some slices of a volume; ``slices`` are their numbers in it (0, 1, ... where it is None), the rest is as in :meth:`score`."""
+        """Score some slices of a volume; ``slices`` are their numbers in it (0, 1, ... where it is
+        None), the rest is as in :meth:`score`.
+        """
         return self.inferer(
-            image.to(self.device), self.forward, self.backward, brain, slices=slices, progress=progress, cancelled=cancelled
+            image.to(self.device),
+            self.forward,
+            self.backward,
+            brain,
+            slices=slices,
+            progress=progress,
+            cancelled=cancelled,
         )
 
 
 @dataclass(frozen=True)
 class ParallelScorer:
-    """The masked cycle on several devices: the slices are dealt out to them in turn, one thread each.
+    """The masked cycle on several devices: the slices are dealt out to them in turn, one thread
+    each.
 
-    A slice's map does not depend on the other slices, so the result is that of one device up to rounding (1e-5 of the map's maximum in float32: batches
-    are composed differently).
+    A slice's map does not depend on the other slices, so the result is that of one device up to
+    rounding (1e-5 of the map's maximum in float32: batches are composed differently).
 
     Attributes:
-        scorers: one for each device, of the same settings, precision, seed and weights; each with an inferer and networks of its own.
+        scorers: one for each device, of the same settings, precision, seed and weights; each with
+            an inferer and networks of its own.
     """
 
     scorers: tuple[CycleScorer, ...]
@@ -100,7 +110,9 @@ class ParallelScorer:
         progress: Progress | None = None,
         cancelled: Callable[[], bool] | None = None,
     ) -> CycleResult:
-        """See :meth:`Scorer.score`. An error on one device ends the work of the others, and is raised."""
+        """See :meth:`Scorer.score`. An error on one device ends the work of the others, and is
+        raised.
+        """
         parts = _dealt(brain, len(self.scorers))
         total = self.scorers[0].inferer.count(brain)
         stop = threading.Event()
@@ -112,7 +124,14 @@ class ParallelScorer:
         with ThreadPoolExecutor(len(parts), thread_name_prefix="mmccd-device") as pool:
             try:
                 futures = [
-                    pool.submit(scorer.score_part, image[part], brain[part], part.tolist(), tell.of(number), ended)
+                    pool.submit(
+                        scorer.score_part,
+                        image[part],
+                        brain[part],
+                        part.tolist(),
+                        tell.of(number),
+                        ended,
+                    )
                     for number, (scorer, part) in enumerate(zip(self.scorers, parts, strict=False))
                 ]
                 for future in wait(futures, return_when=FIRST_EXCEPTION).done:
@@ -145,7 +164,9 @@ class _SumOfProgress:
 
 
 def _dealt(brain: Tensor, hands: int) -> list[Tensor]:
-    """Slice numbers of each part. Those with brain are dealt in turn, so that the parts have equal work; the first part takes those without."""
+    """Slice numbers of each part. Those with brain are dealt in turn, so that the parts have equal
+    work; the first part takes those without.
+    """
     there = brain.flatten(1).any(1)
     empty, full = torch.nonzero(~there)[:, 0], torch.nonzero(there)[:, 0]
     parts = [full[start::hands] for start in range(hands)]

@@ -1,6 +1,7 @@
 """Networks of the baselines: MONAI's, between space-to-depth and depth-to-space.
 
-Each takes and returns images ``(batch, 1, height, width)`` in normalised units. ``settings`` holds the arguments that build the network again.
+Each takes and returns images ``(batch, 1, height, width)`` in normalised units. ``settings`` holds
+the arguments that build the network again.
 """
 
 from __future__ import annotations
@@ -25,9 +26,18 @@ class AutoEncoderNetwork(nn.Module):
         strides: stride of each level.
     """
 
-    def __init__(self, factor: int = 4, channels: Sequence[int] = (64, 128, 192, 64), strides: Sequence[int] = (1, 2, 2, 2)) -> None:
+    def __init__(
+        self,
+        factor: int = 4,
+        channels: Sequence[int] = (64, 128, 192, 64),
+        strides: Sequence[int] = (1, 2, 2, 2),
+    ) -> None:
         super().__init__()
-        self.settings: dict[str, Any] = {"factor": factor, "channels": list(channels), "strides": list(strides)}
+        self.settings: dict[str, Any] = {
+            "factor": factor,
+            "channels": list(channels),
+            "strides": list(strides),
+        }
         self.factor = factor
         self.inner = AutoEncoder(2, factor**2, factor**2, tuple(channels), tuple(strides))
 
@@ -66,7 +76,14 @@ class VariationalNetwork(nn.Module):
         self.factor = factor
         shape = (factor**2, size // factor, size // factor)
         self.inner = VarAutoEncoder(
-            2, shape, factor**2, latent_size, tuple(channels), tuple(strides), use_sigmoid=False, use_mean_at_inference=True
+            2,
+            shape,
+            factor**2,
+            latent_size,
+            tuple(channels),
+            tuple(strides),
+            use_sigmoid=False,
+            use_mean_at_inference=True,
         )
 
     def forward(self, x: Tensor) -> Tensor:
@@ -76,8 +93,9 @@ class VariationalNetwork(nn.Module):
             x: ``(batch, 1, height, width)``.
 
         Returns:
-            In evaluation mode the reconstruction from the mean code, ``(batch, 1, height, width)``. In training mode ``(batch, 2, height, width)``:
-            the reconstruction from a drawn code, and the Kullback-Leibler divergence of the slice's code from N(0, 1) in nats per pixel.
+            In evaluation mode the reconstruction from the mean code, ``(batch, 1, height, width)``.
+            In training mode ``(batch, 2, height, width)``: the reconstruction from a drawn code,
+            and the Kullback-Leibler divergence of the slice's code from N(0, 1) in nats per pixel.
         """
         decoded, mean, log_variance, _ = self.inner(F.pixel_unshuffle(x, self.factor))
         image = F.pixel_shuffle(decoded, self.factor)
@@ -99,7 +117,13 @@ class DenoisingUNet(nn.Module):
         norm_num_groups: groups of the group normalisation; divides each of ``channels``.
     """
 
-    def __init__(self, factor: int = 4, channels: Sequence[int] = (64, 128, 192), num_res_units: int = 2, norm_num_groups: int = 8) -> None:
+    def __init__(
+        self,
+        factor: int = 4,
+        channels: Sequence[int] = (64, 128, 192),
+        num_res_units: int = 2,
+        norm_num_groups: int = 8,
+    ) -> None:
         super().__init__()
         self.settings: dict[str, Any] = {
             "factor": factor,
@@ -110,7 +134,15 @@ class DenoisingUNet(nn.Module):
         self.factor = factor
         # The network's last normalisation works on factor**2 channels.
         norm = ("group", {"num_groups": min(norm_num_groups, factor**2)})
-        self.inner = UNet(2, factor**2, factor**2, tuple(channels), (2,) * (len(channels) - 1), num_res_units=num_res_units, norm=norm)
+        self.inner = UNet(
+            2,
+            factor**2,
+            factor**2,
+            tuple(channels),
+            (2,) * (len(channels) - 1),
+            num_res_units=num_res_units,
+            norm=norm,
+        )
 
     def forward(self, x: Tensor) -> Tensor:
         """Denoise ``(batch, 1, height, width)``."""
@@ -120,14 +152,19 @@ class DenoisingUNet(nn.Module):
 class MaskedTranslator(TranslationUNet):
     """f without diffusion: one pass from the masked source to the target.
 
-    It is called as f is, with ``cat(y_t, x_r)`` and a timestep, and looks at x_r alone; training, validation and the cycle serve it as they serve f.
+    It is called as f is, with ``cat(y_t, x_r)`` and a timestep, and looks at x_r alone; training,
+    validation and the cycle serve it as they serve f.
 
     Args:
         settings: as :class:`~mmccd.models.networks.TranslationUNet`; ``in_channels`` is 1.
     """
 
-    def forward(self, x: Tensor, timesteps: Tensor | None = None, context: Tensor | None = None) -> Tensor:
-        """``(batch, 2, height, width)``, of which the last channel is read, to ``(batch, 1, height, width)``."""
+    def forward(
+        self, x: Tensor, timesteps: Tensor | None = None, context: Tensor | None = None
+    ) -> Tensor:
+        """``(batch, 2, height, width)``, of which the last channel is read, to ``(batch, 1, height,
+        width)``.
+        """
         return super().forward(x[:, -1:])
 
 

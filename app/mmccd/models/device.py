@@ -21,21 +21,33 @@ def choose_device(name: str = "auto") -> torch.device:
     """The device of a run.
 
     Args:
-        name: ``auto`` (CUDA, else Apple's MPS, else the CPU), ``cpu``, ``cuda``, ``cuda:N`` or ``mps``.
+        name: ``auto`` (CUDA, else Apple's MPS, else the CPU), ``cpu``, ``cuda``, ``cuda:N`` or
+            ``mps``.
 
     Raises:
         UsageError: an unknown name, or a device that this machine does not have.
     """
     if name == "auto":
-        name = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
+        name = (
+            "cuda"
+            if torch.cuda.is_available()
+            else "mps"
+            if torch.backends.mps.is_available()
+            else "cpu"
+        )
     try:
         device = torch.device(name)
     except RuntimeError as error:
-        raise UsageError(f"--device {name}: unknown; expected auto, cpu, cuda, cuda:N or mps") from error
+        raise UsageError(
+            f"--device {name}: unknown; expected auto, cpu, cuda, cuda:N or mps"
+        ) from error
     if device.type not in ("cpu", "cuda", "mps"):
         raise UsageError(f"--device {name}: not supported; expected auto, cpu, cuda, cuda:N or mps")
     if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
-        raise UsageError(f"--device {name}: this machine has {torch.cuda.device_count()} CUDA devices; use --device auto or cpu")
+        raise UsageError(
+            f"--device {name}: this machine has {torch.cuda.device_count()} CUDA devices; use"
+            " --device auto or cpu"
+        )
     if device.type == "mps" and not torch.backends.mps.is_available():
         raise UsageError("--device mps: this machine has no MPS device; use --device auto or cpu")
     return device
@@ -45,18 +57,28 @@ def choose_devices(names: str = "auto") -> tuple[torch.device, ...]:
     """The devices that share the slices of a volume.
 
     Args:
-        names: one device as for :func:`choose_device`, several CUDA devices separated by commas (``cuda:0,cuda:1``), or ``cuda:all``.
+        names: one device as for :func:`choose_device`, several CUDA devices separated by commas
+            (``cuda:0,cuda:1``), or ``cuda:all``.
 
     Raises:
-        UsageError: see :func:`choose_device`; several devices that are not all different CUDA devices; ``cuda:all`` on a machine that has none.
+        UsageError: see :func:`choose_device`; several devices that are not all different CUDA
+            devices; ``cuda:all`` on a machine that has none.
     """
     if names == ALL_CUDA:
         if not torch.cuda.device_count():
-            raise UsageError(f"--device {names}: this machine has no CUDA device; use --device auto or cpu")
+            raise UsageError(
+                f"--device {names}: this machine has no CUDA device; use --device auto or cpu"
+            )
         return tuple(torch.device("cuda", index) for index in range(torch.cuda.device_count()))
     devices = tuple(choose_device(name) for name in names.split(","))
-    if len(devices) > 1 and (len(set(devices)) < len(devices) or any(device.type != "cuda" or device.index is None for device in devices)):
-        raise UsageError(f"--device {names}: expected different CUDA devices with their numbers, such as cuda:0,cuda:1, or {ALL_CUDA}")
+    if len(devices) > 1 and (
+        len(set(devices)) < len(devices)
+        or any(device.type != "cuda" or device.index is None for device in devices)
+    ):
+        raise UsageError(
+            f"--device {names}: expected different CUDA devices with their numbers, such as"
+            f" cuda:0,cuda:1, or {ALL_CUDA}"
+        )
     return devices
 
 
@@ -71,7 +93,9 @@ def usable_cores() -> int:
 
 
 def has_fast_bf16(device: torch.device) -> bool:
-    """Whether bf16 is done in hardware: CUDA from Ampere on, CPUs with AVX-512 BF16 or AMX. Elsewhere it is emulated and slow."""
+    """Whether bf16 is done in hardware: CUDA from Ampere on, CPUs with AVX-512 BF16 or AMX.
+    Elsewhere it is emulated and slow.
+    """
     if device.type == "cuda":
         return torch.cuda.get_device_capability(device) >= (8, 0)
     if device.type == "cpu":
@@ -100,7 +124,8 @@ def autocast(device: torch.device, precision: str) -> contextlib.AbstractContext
 
 
 class AutocastInferer(Inferer):
-    """Run another inferer under autocast on any device and return float32 (MONAI's ``amp`` knows CUDA only).
+    """Run another inferer under autocast on any device and return float32 (MONAI's ``amp`` knows
+    CUDA only).
 
     Args:
         inferer: what to run.
@@ -108,13 +133,17 @@ class AutocastInferer(Inferer):
         precision: ``auto``, ``fp32`` or ``bf16``.
     """
 
-    def __init__(self, inferer: Callable[..., Tensor], device: torch.device | str, precision: str = "auto") -> None:
+    def __init__(
+        self, inferer: Callable[..., Tensor], device: torch.device | str, precision: str = "auto"
+    ) -> None:
         super().__init__()
         self.inferer = inferer
         self.device = torch.device(device)
         self.precision = choose_precision(precision, self.device)
 
-    def __call__(self, inputs: Tensor, network: Callable[..., Tensor], *args: Any, **kwargs: Any) -> Tensor:
+    def __call__(
+        self, inputs: Tensor, network: Callable[..., Tensor], *args: Any, **kwargs: Any
+    ) -> Tensor:
         """As the inner inferer."""
         with autocast(self.device, self.precision):
             result = self.inferer(inputs, network, *args, **kwargs)

@@ -19,18 +19,20 @@ SPACINGS = ("trailing", "code")
 class MaskedDiffusionScheduler(DDIMScheduler):
     """A DDIM sampler that is right for any number of steps, as a MONAI scheduler.
 
-    MONAI's own lands on ``t - 1000 // n`` whatever timesteps it was given, which is wrong for few steps; here the next level is read
-    from the list of timesteps itself, and the last step lands on the noise-free image.
+    MONAI's own lands on ``t - 1000 // n`` whatever timesteps it was given, which is wrong for few
+    steps; here the next level is read from the list of timesteps itself, and the last step lands on
+    the noise-free image.
 
-    Formulas (12) and (16) of Song et al., "Denoising diffusion implicit models", ICLR 2021. ``eta`` 1 with all 1000 steps is
-    ancestral sampling (Ho et al. 2020) with the posterior variance.
+    Formulas (12) and (16) of Song et al., "Denoising diffusion implicit models", ICLR 2021. ``eta``
+    1 with all 1000 steps is ancestral sampling (Ho et al. 2020) with the posterior variance.
 
     Args:
         num_train_timesteps: T.
         schedule: name of MONAI's noise schedule.
-        prediction_type: what the network predicts: ``"sample"`` (y_0 itself), ``"epsilon"`` or ``"v_prediction"``.
-        timestep_spacing: ``"trailing"``: t_i = T - i T/n - 1 (100 steps: 999, 989, ..., 9); ``"code"``: the public code's 990, 980, ..., 0, which
-            knows exactly T/10 steps.
+        prediction_type: what the network predicts: ``"sample"`` (y_0 itself), ``"epsilon"`` or
+            ``"v_prediction"``.
+        timestep_spacing: ``"trailing"``: t_i = T - i T/n - 1 (100 steps: 999, 989, ..., 9);
+            ``"code"``: the public code's 990, 980, ..., 0, which knows exactly T/10 steps.
         eta: share of the posterior noise that each step adds; 0 is deterministic.
         schedule_args: arguments of the schedule (``beta_start``, ``beta_end``).
     """
@@ -45,7 +47,9 @@ class MaskedDiffusionScheduler(DDIMScheduler):
         **schedule_args: Any,
     ) -> None:
         if timestep_spacing not in SPACINGS:
-            raise ValueError(f"timestep_spacing must be one of {SPACINGS}, got {timestep_spacing!r}")
+            raise ValueError(
+                f"timestep_spacing must be one of {SPACINGS}, got {timestep_spacing!r}"
+            )
         if not 0.0 <= eta <= 1.0:
             raise ValueError(f"eta must be between 0 and 1, got {eta}")
         self.timestep_spacing = "trailing"
@@ -64,17 +68,24 @@ class MaskedDiffusionScheduler(DDIMScheduler):
             **schedule_args,
         )
         self.timestep_spacing = timestep_spacing
-        # The cumulative product in float64: 1 - abar_0 is 1e-4, and float32 keeps only three digits of it.
+        # The cumulative product in float64: 1 - abar_0 is 1e-4, and float32 keeps only three digits
+        # of it.
         self.alphas_cumprod = torch.cumprod(1.0 - self.betas.double(), dim=0)
         self._levels = [float(value) for value in self.alphas_cumprod]
 
-    def set_timesteps(self, num_inference_steps: int, device: str | torch.device | None = None, levels: int | None = None) -> None:
+    def set_timesteps(
+        self,
+        num_inference_steps: int,
+        device: str | torch.device | None = None,
+        levels: int | None = None,
+    ) -> None:
         """Choose the timesteps of the reverse process.
 
         Args:
             num_inference_steps: 1 to T for trailing spacing, T/10 for that of the public code.
             device: device of ``self.timesteps``.
-            levels: start below this many of the T noise levels instead of at pure noise (250: the first timestep is 249; trailing spacing only).
+            levels: start below this many of the T noise levels instead of at pure noise (250: the
+                first timestep is 249; trailing spacing only).
 
         Raises:
             ValueError: a number of steps or levels that the spacing does not know.
@@ -82,16 +93,27 @@ class MaskedDiffusionScheduler(DDIMScheduler):
         total = self.num_train_timesteps
         if levels is not None:
             if not 1 <= levels <= total or self.timestep_spacing != "trailing":
-                raise ValueError(f"levels must be between 1 and {total}, with trailing spacing; got {levels}, {self.timestep_spacing}")
+                raise ValueError(
+                    f"levels must be between 1 and {total}, with trailing spacing; got {levels},"
+                    f" {self.timestep_spacing}"
+                )
             total = levels
         if not 1 <= num_inference_steps <= total:
-            raise ValueError(f"the number of steps must be between 1 and {total}, got {num_inference_steps}")
+            raise ValueError(
+                f"the number of steps must be between 1 and {total}, got {num_inference_steps}"
+            )
         if self.timestep_spacing == "code":
             if num_inference_steps * 10 != total:
-                raise ValueError(f"the public code's spacing knows {total // 10} steps only, got {num_inference_steps}")
+                raise ValueError(
+                    f"the public code's spacing knows {total // 10} steps only, got"
+                    f" {num_inference_steps}"
+                )
             steps = list(range(total - 10, -1, -10))
         else:
-            steps = [round(total - i * total / num_inference_steps) - 1 for i in range(num_inference_steps)]
+            steps = [
+                round(total - i * total / num_inference_steps) - 1
+                for i in range(num_inference_steps)
+            ]
         self.num_inference_steps = num_inference_steps
         self.timesteps = torch.tensor(steps, dtype=torch.int64, device=device)
         self._following = dict(zip(steps, [*steps[1:], -1], strict=True))
@@ -104,7 +126,9 @@ class MaskedDiffusionScheduler(DDIMScheduler):
         return chosen
 
     def level(self, timestep: int) -> float:
-        """abar_t, the share of signal variance at a timestep; 1 for t = -1, the noise-free image."""
+        """abar_t, the share of signal variance at a timestep; 1 for t = -1, the noise-free
+        image.
+        """
         return 1.0 if timestep < 0 else self._levels[timestep]
 
     def step(
@@ -134,7 +158,9 @@ class MaskedDiffusionScheduler(DDIMScheduler):
         """
         timestep = int(timestep)
         if timestep not in self._following:
-            raise ValueError(f"timestep {timestep} is not one of the {self.num_inference_steps} that were set")
+            raise ValueError(
+                f"timestep {timestep} is not one of the {self.num_inference_steps} that were set"
+            )
         eta = self.eta if eta is None else eta
         now, following = self.level(timestep), self.level(self._following[timestep])
         original, epsilon = self._original_and_noise(model_output, sample, now)
@@ -144,11 +170,15 @@ class MaskedDiffusionScheduler(DDIMScheduler):
             result = result + max(1 - following - sigma**2, 0.0) ** 0.5 * epsilon
         if sigma > 0:
             if noise is None:
-                noise = torch.randn(sample.shape, generator=generator, device=sample.device, dtype=sample.dtype)
+                noise = torch.randn(
+                    sample.shape, generator=generator, device=sample.device, dtype=sample.dtype
+                )
             result = result + sigma * noise
         return result, original
 
-    def _original_and_noise(self, output: Tensor, sample: Tensor, level: float) -> tuple[Tensor, Tensor]:
+    def _original_and_noise(
+        self, output: Tensor, sample: Tensor, level: float
+    ) -> tuple[Tensor, Tensor]:
         signal, spread = level**0.5, (1 - level) ** 0.5
         if self.prediction_type == "epsilon":
             return (sample - spread * output) / signal, output
@@ -157,14 +187,17 @@ class MaskedDiffusionScheduler(DDIMScheduler):
         return output, (sample - signal * output) / spread
 
     def add_noise(self, original_samples: Tensor, noise: Tensor, timesteps: Tensor) -> Tensor:
-        """q(y_t | y_0): sqrt(abar_t) y_0 + sqrt(1 - abar_t) noise, without changing the schedule's own precision.
+        """q(y_t | y_0): sqrt(abar_t) y_0 + sqrt(1 - abar_t) noise, without changing the schedule's
+        own precision.
 
         Args:
             original_samples: y_0, ``(batch, channels, height, width)``.
             noise: standard normal noise of the same shape.
             timesteps: ``(batch,)``, int64.
         """
-        levels = self.alphas_cumprod.to("cpu")[timesteps.cpu()].view(-1, *[1] * (original_samples.ndim - 1))
+        levels = self.alphas_cumprod.to("cpu")[timesteps.cpu()].view(
+            -1, *[1] * (original_samples.ndim - 1)
+        )
         signal = levels.sqrt().to(original_samples)
         spread = (1 - levels).sqrt().to(original_samples)
         return signal * original_samples + spread * noise
@@ -184,20 +217,26 @@ def masked_condition(source: Tensor, mask: Tensor, noise: Tensor) -> Tensor:
 class MaskedDiffusionPrepareBatch(DiffusionPrepareBatch):
     """The training batch of f, Alg. 1, for MONAI's ``SupervisedTrainer`` with ``DiffusionInferer``.
 
-    The batch's ``image`` is the source x, its ``label`` the target y; a strip of x is covered with noise, a timestep is drawn, and
-    the network's target is y itself.
+    The batch's ``image`` is the source x, its ``label`` the target y; a strip of x is covered with
+    noise, a timestep is drawn, and the network's target is y itself.
 
     Args:
         num_train_timesteps: T.
-        strip_width: thickness of the strip in pixels, or the smallest and the largest one (:func:`~mmccd.methods.mmccd.masks.random_strip_masks`).
-        high_noise_bias: 0: t is uniform in [0, T), as in the paper; b > 0: its density grows as t^b. The few steps of the quick presets start from, and mostly
-            lie at, high noise.
+        strip_width: thickness of the strip in pixels, or the smallest and the largest one
+            (:func:`~mmccd.methods.mmccd.masks.random_strip_masks`).
+        high_noise_bias: 0: t is uniform in [0, T), as in the paper; b > 0: its density grows as
+            t^b. The few steps of the quick presets start from, and mostly lie at, high noise.
 
     Raises:
         ValueError: a negative bias, strip widths that cannot be.
     """
 
-    def __init__(self, num_train_timesteps: int = 1000, strip_width: int | Sequence[int] = 16, high_noise_bias: float = 0.0) -> None:
+    def __init__(
+        self,
+        num_train_timesteps: int = 1000,
+        strip_width: int | Sequence[int] = 16,
+        high_noise_bias: float = 0.0,
+    ) -> None:
         super().__init__(num_train_timesteps=num_train_timesteps)
         width_range(strip_width)
         if high_noise_bias < 0:
@@ -209,7 +248,9 @@ class MaskedDiffusionPrepareBatch(DiffusionPrepareBatch):
         """One t for each image, int64 ``(batch,)``."""
         if not self.high_noise_bias:
             return torch.as_tensor(super().get_timesteps(images))
-        draws = torch.rand(images.shape[0], device=images.device) ** (1 / (1 + self.high_noise_bias))
+        draws = torch.rand(images.shape[0], device=images.device) ** (
+            1 / (1 + self.high_noise_bias)
+        )
         return (draws * self.num_train_timesteps).long().clamp_max(self.num_train_timesteps - 1)
 
     def get_target(self, images: Tensor, noise: Tensor, timesteps: Tensor) -> Tensor:
@@ -225,7 +266,9 @@ class MaskedDiffusionPrepareBatch(DiffusionPrepareBatch):
     ) -> tuple[Tensor, Tensor, tuple[()], dict[str, Any]]:
         """(y, target, no args, keyword arguments of the inferer); see the class."""
         swapped = {"image": batchdata["label"], "label": batchdata["label"]}
-        target_image, target, _, arguments = super().__call__(swapped, device, non_blocking, **kwargs)
+        target_image, target, _, arguments = super().__call__(
+            swapped, device, non_blocking, **kwargs
+        )
         source = batchdata["image"].to(target_image.device, non_blocking=non_blocking, **kwargs)
         size = (source.shape[-2], source.shape[-1])
         mask = random_strip_masks(source.shape[0], size, self.strip_width).to(source.device)

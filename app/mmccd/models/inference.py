@@ -1,4 +1,6 @@
-"""Networks as they are placed for inference: device, layout, rounded weights, and layers that are quick there."""
+"""Networks as they are placed for inference: device, layout, rounded weights, and layers that are
+quick there.
+"""
 
 from __future__ import annotations
 
@@ -6,20 +8,24 @@ import torch
 from torch import Tensor, nn
 
 SLOW_BELOW_PIXELS = 1024
-"""PyTorch's CPU kernel for a channels-last GroupNorm takes another way below this size of a feature map (``feature_map_threshold`` in its
-group_norm_kernel.cpp), which in bf16 is up to ten times slower per value (docs/benchmarks.md)."""
+"""PyTorch's CPU kernel for a channels-last GroupNorm takes another way below this size of a feature
+map (``feature_map_threshold`` in its group_norm_kernel.cpp), which in bf16 is up to ten times
+slower per value (docs/benchmarks.md).
+"""
 
 
 def to_device(network: nn.Module, device: torch.device, precision: str) -> nn.Module:
     """Place a network for inference.
 
-    For bf16 it becomes channels-last, and the weights of convolutions and linear layers are rounded to bf16 once: autocast would do the same in
-    each pass. Normalisations keep theirs in float32; on a CPU they become :class:`SmallMapGroupNorm`.
+    For bf16 it becomes channels-last, and the weights of convolutions and linear layers are rounded
+    to bf16 once: autocast would do the same in each pass. Normalisations keep theirs in float32; on
+    a CPU they become :class:`SmallMapGroupNorm`.
 
     Args:
         network: in evaluation mode; it is changed.
         device: where it goes.
-        precision: ``"fp32"`` or ``"bf16"``; a network for bf16 is called under :func:`~mmccd.models.device.autocast`.
+        precision: ``"fp32"`` or ``"bf16"``; a network for bf16 is called under
+            :func:`~mmccd.models.device.autocast`.
     """
     placed: nn.Module = network.to(device)
     if precision != "bf16":
@@ -34,10 +40,13 @@ def to_device(network: nn.Module, device: torch.device, precision: str) -> nn.Mo
 
 
 class SmallMapGroupNorm(nn.GroupNorm):
-    """Group normalisation (Wu and He, ECCV 2018) that is quick on small channels-last feature maps, too; for inference.
+    """Group normalisation (Wu and He, ECCV 2018) that is quick on small channels-last feature maps,
+    too; for inference.
 
-    Below :data:`SLOW_BELOW_PIXELS` the moments are summed in float32, for each channel over the pixels and then over the channels of a group, and the result
-    is rounded once to the input's type: equal to :class:`torch.nn.GroupNorm` up to that rounding. Other inputs take PyTorch's kernel.
+    Below :data:`SLOW_BELOW_PIXELS` the moments are summed in float32, for each channel over the
+    pixels and then over the channels of a group, and the result is rounded once to the input's
+    type: equal to :class:`torch.nn.GroupNorm` up to that rounding. Other inputs take PyTorch's
+    kernel.
     """
 
     @classmethod
@@ -50,7 +59,11 @@ class SmallMapGroupNorm(nn.GroupNorm):
     def forward(self, input: Tensor) -> Tensor:
         """Normalise ``(batch, channels, height, width)``."""
         small = input.ndim == 4 and input.shape[-2] * input.shape[-1] < SLOW_BELOW_PIXELS
-        if not small or not self.affine or not input.is_contiguous(memory_format=torch.channels_last):
+        if (
+            not small
+            or not self.affine
+            or not input.is_contiguous(memory_format=torch.channels_last)
+        ):
             return super().forward(input)
         batch, channels, height, width = input.shape
         groups = (batch, self.num_groups, channels // self.num_groups)
@@ -60,7 +73,9 @@ class SmallMapGroupNorm(nn.GroupNorm):
         variance = (square - mean.square()).clamp_min(0)
         scale = (variance + self.eps).rsqrt() * self.weight.view(1, *groups[1:])
         shift = self.bias.view(1, *groups[1:]) - mean * scale
-        normalised = torch.addcmul(shift.view(batch, 1, channels), values, scale.view(batch, 1, channels)).to(input.dtype)
+        normalised = torch.addcmul(
+            shift.view(batch, 1, channels), values, scale.view(batch, 1, channels)
+        ).to(input.dtype)
         return normalised.view(batch, height, width, channels).permute(0, 3, 1, 2)
 
 

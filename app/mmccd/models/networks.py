@@ -11,16 +11,20 @@ from torch import Tensor, nn
 
 
 class TranslationUNet(nn.Module):
-    """A diffusion U-Net that also runs without a timestep, optionally between space-to-depth and depth-to-space.
+    """A diffusion U-Net that also runs without a timestep, optionally between space-to-depth and
+    depth-to-space.
 
-    With ``factor`` 1 it is MONAI's network as it is. With ``factor`` k the image's k x k blocks become channels before the network and
-    blocks again behind it (Shi et al., CVPR 2016): the network works at 1/k of the resolution, where a CPU spends far less time on
-    normalisations and copies per FLOP.
+    With ``factor`` 1 it is MONAI's network as it is. With ``factor`` k the image's k x k blocks
+    become channels before the network and blocks again behind it (Shi et al., CVPR 2016): the
+    network works at 1/k of the resolution, where a CPU spends far less time on normalisations and
+    copies per FLOP.
 
-    f is called as ``network(cat(y_t, x_r), timesteps)``, g as ``network(y)``. Without timesteps the embedding is that of t = 0.
+    f is called as ``network(cat(y_t, x_r), timesteps)``, g as ``network(y)``. Without timesteps the
+    embedding is that of t = 0.
 
     Args:
-        in_channels: channels of the input image (2 for f: noisy target and masked condition; 1 for g).
+        in_channels: channels of the input image (2 for f: noisy target and masked condition; 1 for
+            g).
         out_channels: channels of the output image.
         factor: edge of the space-to-depth blocks in pixels.
         channels: channels of each level.
@@ -74,11 +78,14 @@ class TranslationUNet(nn.Module):
             use_flash_attention=use_flash_attention,
         )
 
-    def forward(self, x: Tensor, timesteps: Tensor | None = None, context: Tensor | None = None) -> Tensor:
+    def forward(
+        self, x: Tensor, timesteps: Tensor | None = None, context: Tensor | None = None
+    ) -> Tensor:
         """Translate a batch.
 
         Args:
-            x: ``(batch, in_channels, height, width)``; height and width are multiples of ``factor * 2^(levels - 1)``.
+            x: ``(batch, in_channels, height, width)``; height and width are multiples of ``factor *
+                2^(levels - 1)``.
             timesteps: ``(batch,)``, int64; zeros where it is None.
             context: not used; MONAI's ``DiffusionInferer`` passes it.
 
@@ -89,10 +96,14 @@ class TranslationUNet(nn.Module):
             ValueError: a height or width that the levels cannot halve.
         """
         if x.shape[-1] % self.multiple or x.shape[-2] % self.multiple:
-            raise ValueError(f"height and width must be multiples of {self.multiple}, got {tuple(x.shape[-2:])}")
+            raise ValueError(
+                f"height and width must be multiples of {self.multiple}, got {tuple(x.shape[-2:])}"
+            )
         if timesteps is None:
             timesteps = x.new_zeros(x.shape[0]).long()
         if self.factor == 1:
             output: Tensor = self.unet(x, timesteps, context)
             return output
-        return F.pixel_shuffle(self.unet(F.pixel_unshuffle(x, self.factor), timesteps, context), self.factor)
+        return F.pixel_shuffle(
+            self.unet(F.pixel_unshuffle(x, self.factor), timesteps, context), self.factor
+        )

@@ -1,8 +1,9 @@
 """Noise as a pure function of (seed, slice, mask, step, voxel).
 
-Random numbers come from Philox4x32-10 (Salmon et al., "Parallel random numbers: as easy as 1, 2, 3", SC 2011), a counter-based
-generator: the integers are equal on every device and for every batch size and order of work. They become normal numbers by
-the Box-Muller transform, in float64 where the device has it (agreement across devices about 1e-7, elsewhere 1e-6).
+Random numbers come from Philox4x32-10 (Salmon et al., "Parallel random numbers: as easy as 1, 2,
+3", SC 2011), a counter-based generator: the integers are equal on every device and for every batch
+size and order of work. They become normal numbers by the Box-Muller transform, in float64 where the
+device has it (agreement across devices about 1e-7, elsewhere 1e-6).
 """
 
 from __future__ import annotations
@@ -57,8 +58,10 @@ def normal_noise(
     Args:
         seed: the run's seed, 0 <= seed < 2^64.
         slices: index of each image's slice in its volume, int64, shape ``(batch,)``.
-        masks: index of each image's mask, int64, shape ``(batch,)``; :data:`NO_MASK` for noise that masks share.
-        step: index of the sampling step, below 2^24; 0 for noise that does not change from step to step.
+        masks: index of each image's mask, int64, shape ``(batch,)``; :data:`NO_MASK` for noise that
+            masks share.
+        step: index of the sampling step, below 2^24; 0 for noise that does not change from step to
+            step.
         stream: :data:`INITIAL`, :data:`CONDITION` or :data:`ANCESTRAL`.
         size: (height, width).
 
@@ -69,14 +72,21 @@ def normal_noise(
     device = slices.device
     voxels = torch.arange((height * width + 3) // 4, device=device, dtype=torch.int64)
     fixed = torch.tensor((stream << 24) | step, device=device, dtype=torch.int64)
-    counter = (voxels[None, :], slices.to(torch.int64)[:, None], masks.to(torch.int64)[:, None], fixed)
+    counter = (
+        voxels[None, :],
+        slices.to(torch.int64)[:, None],
+        masks.to(torch.int64)[:, None],
+        fixed,
+    )
     words = philox4x32(counter, (seed & _LOW32, (seed >> 32) & _LOW32))
     normals = torch.stack(_box_muller(words[0], words[1]) + _box_muller(words[2], words[3]), dim=-1)
     return normals.flatten(1)[:, : height * width].reshape(-1, 1, height, width).to(torch.float32)
 
 
 def _multiply(values: Tensor, factor: int) -> tuple[Tensor, Tensor]:
-    """High and low 32 bits of a 32 x 32 bit product; int64 wraps, and the mask drops the sign that the shift copies."""
+    """High and low 32 bits of a 32 x 32 bit product; int64 wraps, and the mask drops the sign that
+    the shift copies.
+    """
     product = values * factor
     return (product >> 32) & _LOW32, product & _LOW32
 

@@ -33,7 +33,8 @@ STAGING = ".mmccd_staging"
 def staged_output(folder: str | Path, force: bool = False) -> Iterator[Path]:
     """A staging folder whose files become the output when the block ends without an error.
 
-    The folder is made if it is not there. A run that fails leaves it as it was; a folder that this run made is removed again.
+    The folder is made if it is not there. A run that fails leaves it as it was; a folder that this
+    run made is removed again.
 
     Args:
         folder: the output folder.
@@ -43,7 +44,8 @@ def staged_output(folder: str | Path, force: bool = False) -> Iterator[Path]:
         Folder to write into; it has to hold ``report.json`` in the end.
 
     Raises:
-        OutputError: the folder cannot be made or written, is full, or holds an earlier run's files and ``force`` is False.
+        OutputError: the folder cannot be made or written, is full, or holds an earlier run's files
+            and ``force`` is False.
     """
     folder = Path(folder)
     check_output(folder, force)
@@ -66,7 +68,9 @@ def staged_output(folder: str | Path, force: bool = False) -> Iterator[Path]:
 
 
 def check_output(folder: Path, force: bool) -> None:
-    """Refuse a folder that holds an earlier run, or something that is no folder, before any work is done."""
+    """Refuse a folder that holds an earlier run, or something that is no folder, before any work is
+    done.
+    """
     with _as_output_error(folder):
         if folder.exists() and not folder.is_dir():
             raise OutputError(f"{folder}: is a file; expected a folder; choose another --output")
@@ -74,11 +78,20 @@ def check_output(folder: Path, force: bool) -> None:
         folders = [name for name in there if (folder / name).is_dir()]
         in_the_way = (folder / DICOM).exists() and not (folder / DICOM).is_dir()
     if in_the_way:
-        raise OutputError(f"{folder}: holds a file {DICOM} where a folder of ours belongs; remove it or choose another --output")
+        raise OutputError(
+            f"{folder}: holds a file {DICOM} where a folder of ours belongs; remove it or choose"
+            " another --output"
+        )
     if folders:
-        raise OutputError(f"{folder}: holds a folder {folders[0]} where a file of ours belongs; remove it or choose another --output")
+        raise OutputError(
+            f"{folder}: holds a folder {folders[0]} where a file of ours belongs; remove it or"
+            " choose another --output"
+        )
     if there and not force:
-        raise OutputError(f"{folder}: already holds {', '.join(there)}; choose another --output, or replace them with --force")
+        raise OutputError(
+            f"{folder}: already holds {', '.join(there)}; choose another --output, or replace them"
+            " with --force"
+        )
 
 
 def make_folder(folder: Path) -> None:
@@ -90,7 +103,9 @@ def make_folder(folder: Path) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise OutputError(f"{folder}: cannot be made ({error.strerror or error}); choose another --output") from error
+        raise OutputError(
+            f"{folder}: cannot be made ({error.strerror or error}); choose another --output"
+        ) from error
 
 
 def _make_folder(folder: Path, made: list[Path]) -> None:
@@ -100,13 +115,18 @@ def _make_folder(folder: Path, made: list[Path]) -> None:
             path.mkdir(exist_ok=True)
             made.insert(0, path)
     if not os.access(folder, os.W_OK):
-        raise OutputError(f"{folder}: is not writable; expected a folder that this user may write to; choose another --output")
+        raise OutputError(
+            f"{folder}: is not writable; expected a folder that this user may write to; choose"
+            " another --output"
+        )
 
 
 def _publish(staging: Path, folder: Path) -> None:
     # Not rglob, which passes over folders that it cannot list.
     staged = sorted(
-        str(path.relative_to(staging)) for entry in staging.iterdir() for path in (entry.iterdir() if entry.is_dir() else [entry])
+        str(path.relative_to(staging))
+        for entry in staging.iterdir()
+        for path in (entry.iterdir() if entry.is_dir() else [entry])
     )
     if MARKER not in staged:
         raise RuntimeError(f"a run without {MARKER} is not complete")
@@ -119,7 +139,9 @@ def _publish(staging: Path, folder: Path) -> None:
 
 
 def remove_unfinished(folder: Path) -> None:
-    """Remove what a run that was killed left: its staging folder, files without the report that makes them a result, the folder where it is empty then."""
+    """Remove what a run that was killed left: its staging folder, files without the report that
+    makes them a result, the folder where it is empty then.
+    """
     if not folder.is_dir():
         return
     shutil.rmtree(folder / STAGING, ignore_errors=True)
@@ -142,4 +164,7 @@ def _as_output_error(folder: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise OutputError(f"{folder}: cannot be written ({error.strerror or error}); choose another --output or free some space") from error
+        raise OutputError(
+            f"{folder}: cannot be written ({error.strerror or error}); choose another --output or"
+            " free some space"
+        ) from error

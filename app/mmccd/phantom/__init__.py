@@ -1,4 +1,6 @@
-"""Phantoms: brain anatomies to FLAIR, T1w and T2w by the signal equations, healthy or with lesions."""
+"""Phantoms: brain anatomies to FLAIR, T1w and T2w by the signal equations, healthy or with
+lesions.
+"""
 
 from mmccd.phantom.acquisition import PLAIN, Acquisition, random_acquisition
 from mmccd.phantom.anatomy import BUILT_IN, Anatomy, find_anatomies, load_anatomy

@@ -1,4 +1,6 @@
-"""How a phantom is scanned: field, timing, resolution, bias and noise, and how much each may vary."""
+"""How a phantom is scanned: field, timing, resolution, bias and noise, and how much each may
+vary.
+"""
 
 from __future__ import annotations
 
@@ -27,7 +29,8 @@ class Acquisition:
         warp_mm: spread of the elastic deformation.
         tilt_degrees: spread of the head's rotation against the slices, about each axis.
         scaling: relative spread of the head's size along each axis.
-        strip_mm: how far outside the brain's fluid (positive) or inside it (negative) the brain is cut out.
+        strip_mm: how far outside the brain's fluid (positive) or inside it (negative) the brain is
+            cut out.
     """
 
     field_strength: float = 3.0
@@ -49,9 +52,11 @@ PLAIN = Acquisition(noise=0, bias=0, texture=0, individual=0, warp_mm=0, tilt_de
 
 
 def random_acquisition(random: np.random.Generator) -> Acquisition:
-    """A scanner from the range that clinical FLAIR, T1w and T2w have: 1.5 or 3 T, slices of 1 to 6 mm, timings within what vendors set.
+    """A scanner from the range that clinical FLAIR, T1w and T2w have: 1.5 or 3 T, slices of 1 to 6
+    mm, timings within what vendors set.
 
-    T1w is a short spin echo, or in two of five subjects inversion-prepared as in MPRAGE (its echo train left out), with darker fluid.
+    T1w is a short spin echo, or in two of five subjects inversion-prepared as in MPRAGE (its echo
+    train left out), with darker fluid.
     """
     field_strength = float(random.choice([1.5, 3.0]))
     tr = random.uniform(7000, 11000)
@@ -75,10 +80,18 @@ def random_acquisition(random: np.random.Generator) -> Acquisition:
         strip_mm=random.uniform(-1.5, 1.5),
     )
     if random.random() < 0.4:
-        sequences["t1"] = PulseSequence(random.uniform(1800, 2400), random.uniform(2.5, 5), random.uniform(850, 1100))
+        sequences["t1"] = PulseSequence(
+            random.uniform(1800, 2400), random.uniform(2.5, 5), random.uniform(850, 1100)
+        )
     return replace(drawn, sequences=sequences)
 
 
-def with_thickness(acquisition: Acquisition, slice_mm: float | None, pixel_mm: float | None) -> Acquisition:
+def with_thickness(
+    acquisition: Acquisition, slice_mm: float | None, pixel_mm: float | None
+) -> Acquisition:
     """The same scan with other voxels, where they are given."""
-    return replace(acquisition, slice_mm=slice_mm or acquisition.slice_mm, pixel_mm=pixel_mm or acquisition.pixel_mm)
+    return replace(
+        acquisition,
+        slice_mm=slice_mm or acquisition.slice_mm,
+        pixel_mm=pixel_mm or acquisition.pixel_mm,
+    )

@@ -1,4 +1,6 @@
-"""Anatomies to make phantoms of: the MNI152 maps that nilearn installs, and FreeSurfer-style label maps of whole heads."""
+"""Anatomies to make phantoms of: the MNI152 maps that nilearn installs, and FreeSurfer-style label
+maps of whole heads.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +22,8 @@ from mmccd.io.nifti import read_nifti
 
 BUILT_IN = "builtin"
 BORDER_MM = 0.5
-"""Standard deviation of the blur that gives the hard borders of a label map their partial volume."""
+"""Standard deviation of the blur that gives the hard borders of a label map their partial volume.
+"""
 _CLOSING_MM = 5
 _MARGIN_MM = 12
 _NECK_MM = 25
@@ -38,7 +41,9 @@ LABELS: dict[str, tuple[int, ...]] = {
     "mucosa": (509,),
     "vessel": (502, 514),
 }
-"""FreeSurfer's labels, and those of SynthSeg's training maps for what lies outside the brain (Billot et al., MedIA 2023), by tissue."""
+"""FreeSurfer's labels, and those of SynthSeg's training maps for what lies outside the brain
+(Billot et al., MedIA 2023), by tissue.
+"""
 _OUTSIDE = (502, 506, 507, 508, 509, 511, 512, 514, 515, 516)
 _BRAIN_TISSUES = ("white", "grey", "deep", "pallidum", "brainstem", "fluid")
 
@@ -49,8 +54,10 @@ class Anatomy:
 
     Attributes:
         name: of the file it is made from, or ``builtin``.
-        shares: share of each tissue (keys of :data:`~mmccd.phantom.signal.TISSUES`) in every voxel, float32 ``(X, Y, Z)`` in [0, 1].
-        depth: distance to the surface of the brain with its fluid in mm, positive inside, float32 ``(X, Y, Z)``.
+        shares: share of each tissue (keys of :data:`~mmccd.phantom.signal.TISSUES`) in every voxel,
+            float32 ``(X, Y, Z)`` in [0, 1].
+        depth: distance to the surface of the brain with its fluid in mm, positive inside, float32
+            ``(X, Y, Z)``.
         affine: voxel to mm.
         has_head: whether there is something outside the brain.
     """
@@ -85,10 +92,15 @@ def find_anatomies(source: str | Path) -> list[Path | None]:
     if str(source) == BUILT_IN:
         return [None]
     path = Path(source)
-    files = sorted(file for file in path.iterdir() if file.name.endswith((".nii", ".nii.gz"))) if path.is_dir() else [path]
+    files = (
+        sorted(file for file in path.iterdir() if file.name.endswith((".nii", ".nii.gz")))
+        if path.is_dir()
+        else [path]
+    )
     if not files or not files[0].is_file():
         raise InputError(
-            f"{path}: no label map there; expected a NIfTI file with FreeSurfer labels, a folder of such files, or '{BUILT_IN}'"
+            f"{path}: no label map there; expected a NIfTI file with FreeSurfer labels, a folder of"
+            f" such files, or '{BUILT_IN}'"
         )
     return list(files)
 
@@ -103,26 +115,38 @@ def load_anatomy(path: Path | None = None, head: bool = False) -> Anatomy:
 
     Raises:
         InputError: not a NIfTI file.
-        UnsuitableInputError: no brain labels in it; a whole head asked of the built-in anatomy, which is a brain alone.
+        UnsuitableInputError: no brain labels in it; a whole head asked of the built-in anatomy,
+            which is a brain alone.
     """
     if path is None:
         if head:
             raise UnsuitableInputError(
-                f"--anatomy {BUILT_IN}: has no skull and scalp; expected a label map of a whole head; give --anatomy FILE or DIR"
+                f"--anatomy {BUILT_IN}: has no skull and scalp; expected a label map of a whole"
+                " head; give --anatomy FILE or DIR"
             )
         return _built_in()
     return _from_labels(path, head)
 
 
 def _built_in() -> Anatomy:
-    """Grey and white matter of MNI ICBM152 2009 (Fonov et al., NeuroImage 2011); what is brain and neither is fluid."""
+    """Grey and white matter of MNI ICBM152 2009 (Fonov et al., NeuroImage 2011); what is brain and
+    neither is fluid.
+    """
     grey, affine = _atlas("gm")
     white, _ = _atlas("wm")
-    brain = np.asarray(ndimage.binary_fill_holes(ndimage.binary_closing(grey + white > 0.4, iterations=4)))
+    brain = np.asarray(
+        ndimage.binary_fill_holes(ndimage.binary_closing(grey + white > 0.4, iterations=4))
+    )
     total = np.maximum(grey + white, 1.0)
     shares = {"white": white / total * brain, "grey": grey / total * brain}
     shares["fluid"] = np.clip(brain - shares["white"] - shares["grey"], 0, 1)
-    return Anatomy(BUILT_IN, {name: _tensor(share) for name, share in shares.items()}, _tensor(_depth(brain)), affine, has_head=False)
+    return Anatomy(
+        BUILT_IN,
+        {name: _tensor(share) for name, share in shares.items()},
+        _tensor(_depth(brain)),
+        affine,
+        has_head=False,
+    )
 
 
 def _atlas(tissue: str) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
@@ -130,7 +154,9 @@ def _atlas(tissue: str) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
     file = resources.files("nilearn.datasets") / "data" / name
     image = nib.as_closest_canonical(nib.Nifti1Image.from_bytes(gzip.decompress(file.read_bytes())))
     data = np.asarray(image.get_fdata(dtype=np.float32))
-    return np.asarray(data / max(float(data.max()), 1.0), dtype=np.float32), np.asarray(image.affine, dtype=np.float64)
+    return np.asarray(data / max(float(data.max()), 1.0), dtype=np.float32), np.asarray(
+        image.affine, dtype=np.float64
+    )
 
 
 def _from_labels(path: Path, head: bool) -> Anatomy:
@@ -146,22 +172,35 @@ def _from_labels(path: Path, head: bool) -> Anatomy:
     affine[:3, 3] += affine[:3, :3] @ low
     names = LABELS if head else _BRAIN_TISSUES
     shares = {name: _soft(np.isin(labels[box], LABELS[name])) for name in names}
-    return Anatomy(path.name.split(".")[0], shares, _tensor(_depth(brain[box])), affine, has_head=head)
+    return Anatomy(
+        path.name.split(".")[0], shares, _tensor(_depth(brain[box])), affine, has_head=head
+    )
 
 
 def canonical_labels(path: Path) -> tuple[NDArray[np.int16], NDArray[np.float64]]:
     """Labels with axes right, anterior, superior."""
     volume = read_nifti(path, "labels")
-    image = nib.as_closest_canonical(nib.Nifti1Image(np.rint(volume.data).astype(np.int16), volume.affine))
+    image = nib.as_closest_canonical(
+        nib.Nifti1Image(np.rint(volume.data).astype(np.int16), volume.affine)
+    )
     return np.asarray(image.dataobj, dtype=np.int16), np.asarray(image.affine, dtype=np.float64)
 
 
 def brain_envelope(path: Path, labels: NDArray[np.int16]) -> NDArray[np.bool_]:
     """Brain tissue, ventricles and the fluid in the sulci: the tissue closed by 5 mm and filled."""
-    tissue = np.isin(labels, [label for name in _BRAIN_TISSUES for label in LABELS[name] if label not in (*_OUTSIDE, 24)])
+    tissue = np.isin(
+        labels,
+        [
+            label
+            for name in _BRAIN_TISSUES
+            for label in LABELS[name]
+            if label not in (*_OUTSIDE, 24)
+        ],
+    )
     if tissue.sum() < 100_000:
         raise UnsuitableInputError(
-            f"{path}: {int(tissue.sum())} voxels with FreeSurfer's brain labels, found {np.unique(labels)[:8].tolist()}; expected a label map of a whole head"
+            f"{path}: {int(tissue.sum())} voxels with FreeSurfer's brain labels, found"
+            f" {np.unique(labels)[:8].tolist()}; expected a label map of a whole head"
         )
     low, high = _bounds(tissue)
     pad = _CLOSING_MM + 1
@@ -185,7 +224,10 @@ def _depth(brain: NDArray[np.bool_]) -> NDArray[np.float32]:
 
 def _bounds(mask: NDArray[np.bool_]) -> tuple[NDArray[np.int_], NDArray[np.int_]]:
     """First voxel, and the one after the last, along each axis."""
-    ends = [np.flatnonzero(mask.any(axis=tuple(other for other in range(3) if other != axis)))[[0, -1]] for axis in range(3)]
+    ends = [
+        np.flatnonzero(mask.any(axis=tuple(other for other in range(3) if other != axis)))[[0, -1]]
+        for axis in range(3)
+    ]
     return np.array([end[0] for end in ends]), np.array([end[1] + 1 for end in ends])
 
 

@@ -10,8 +10,11 @@ from torch import Tensor
 from torch.nn import functional
 
 
-def smooth_field(shape: Sequence[int], spacing: Sequence[float], width_mm: float, random: np.random.Generator) -> Tensor:
-    """Gaussian random field of about zero mean and unit variance, drawn on knots ``width_mm`` apart and interpolated.
+def smooth_field(
+    shape: Sequence[int], spacing: Sequence[float], width_mm: float, random: np.random.Generator
+) -> Tensor:
+    """Gaussian random field of about zero mean and unit variance, drawn on knots ``width_mm`` apart
+    and interpolated.
 
     Args:
         shape: voxels ``(X, Y, Z)``.
@@ -24,5 +27,7 @@ def smooth_field(shape: Sequence[int], spacing: Sequence[float], width_mm: float
     """
     knots = [max(3, round(n * mm / width_mm) + 3) for n, mm in zip(shape, spacing, strict=True)]
     coarse = torch.from_numpy(random.standard_normal(knots).astype(np.float32))
-    fine = functional.interpolate(coarse[None, None], size=tuple(shape), mode="trilinear", align_corners=True)[0, 0]
+    fine = functional.interpolate(
+        coarse[None, None], size=tuple(shape), mode="trilinear", align_corners=True
+    )[0, 0]
     return (fine - fine.mean()) / fine.std().clamp_min(1e-6)

@@ -1,4 +1,6 @@
-"""Phantoms on disk: BraTS layout with a datalist, split so that one anatomy never serves two splits."""
+"""Phantoms on disk: BraTS layout with a datalist, split so that one anatomy never serves two
+splits.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +19,9 @@ from mmccd.phantom.lesions import KINDS
 from mmccd.phantom.subject import Phantom, make_phantom
 
 SHARES = (0.75, 0.125, 0.125)
-"""Of the anatomies for training, validation and test, in the order of their names: 12, 2 and 2 of 16."""
+"""Of the anatomies for training, validation and test, in the order of their names: 12, 2 and 2 of
+16.
+"""
 HEALTHY = "none"
 MIXED = "mixed"
 LIST = "datalist.json"
@@ -26,7 +30,8 @@ SUBJECT_SPLITS = ("train", "train", "train", "val", "test")
 
 
 def write_phantom(phantom: Phantom, folder: Path, name: str) -> dict[str, Path]:
-    """Write one subject in BraTS layout (``folder/name/name_flair.nii.gz``, ..., ``_seg``, ``_brain``).
+    """Write one subject in BraTS layout (``folder/name/name_flair.nii.gz``, ..., ``_seg``,
+    ``_brain``).
 
     Returns:
         The files by modality, ``label`` and ``brain``.
@@ -57,14 +62,17 @@ def write_phantoms(
     pixel_mm: float | None = None,
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> Path:
-    """Write several subjects of random scanners, and a datalist of all phantoms in the folder (earlier ones too).
+    """Write several subjects of random scanners, and a datalist of all phantoms in the folder
+    (earlier ones too).
 
     Args:
         folder: where; made if it is not there.
         subjects: how many.
-        seed: seed of the first subject; the next ones count up. The same arguments give the same files.
+        seed: seed of the first subject; the next ones count up. The same arguments give the same
+            files.
         anatomy: label map, folder of label maps (each for as many subjects), or ``builtin``.
-        split: only the anatomies of that split (``train``, ``val`` or ``test``); for the built-in one all subjects go there.
+        split: only the anatomies of that split (``train``, ``val`` or ``test``); for the built-in
+            one all subjects go there.
         lesions: ``none``, ``mixed``, or a kind.
         head: keep skull and scalp.
         slice_mm: slice thickness; random where it is None.
@@ -85,7 +93,9 @@ def write_phantoms(
         case_seed = seed + number
         random = np.random.default_rng([case_seed, 1])
         acquisition = with_thickness(random_acquisition(random), slice_mm, pixel_mm)
-        case = make_phantom(case_seed, _kind(lesions, random), acquisition, load_anatomy(source, head), head)
+        case = make_phantom(
+            case_seed, _kind(lesions, random), acquisition, load_anatomy(source, head), head
+        )
         name = f"phantom_{_anatomy_name(source)}_{case_seed:04d}"
         write_phantom(case, folder, name)
         groups[name] = group or split or SUBJECT_SPLITS[case_seed % len(SUBJECT_SPLITS)]
@@ -94,13 +104,19 @@ def write_phantoms(
 
 
 def anatomy_splits(names: Sequence[str]) -> list[str]:
-    """The split of each anatomy, by its place in the order of the names: the first three quarters train, the next eighth validates, the rest tests."""
+    """The split of each anatomy, by its place in the order of the names: the first three quarters
+    train, the next eighth validates, the rest tests.
+    """
     ends = np.round(np.cumsum(SHARES) * len(names))
     return [SPLITS[int(np.searchsorted(ends, place, side="right"))] for place in range(len(names))]
 
 
-def _of_split(sources: Sequence[Path | None], split: str | None) -> list[tuple[Path | None, str | None]]:
-    """Label maps with their split (the built-in anatomy has none: each subject is an individual), only those of the wanted split."""
+def _of_split(
+    sources: Sequence[Path | None], split: str | None
+) -> list[tuple[Path | None, str | None]]:
+    """Label maps with their split (the built-in anatomy has none: each subject is an individual),
+    only those of the wanted split.
+    """
     if list(sources) == [None]:
         return [(None, None)]
     pairs = list(zip(sources, anatomy_splits([str(source) for source in sources]), strict=True))
@@ -109,7 +125,8 @@ def _of_split(sources: Sequence[Path | None], split: str | None) -> list[tuple[P
     chosen = [pair for pair in pairs if split in (None, pair[1])]
     if not chosen:
         raise InputError(
-            f"--split {split}: none of {len(pairs)} label maps belongs to it; expected 8 or more for all splits; give --anatomy FILE"
+            f"--split {split}: none of {len(pairs)} label maps belongs to it; expected 8 or more"
+            " for all splits; give --anatomy FILE"
         )
     return list(chosen)
 

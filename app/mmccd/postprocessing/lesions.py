@@ -22,7 +22,8 @@ class Lesion:
 
     Attributes:
         volume_ml: its volume.
-        centre_mm: its centre of mass, in mm of the NIfTI world (RAS+: positive towards right, anterior, superior). It may lie outside a bent one.
+        centre_mm: its centre of mass, in mm of the NIfTI world (RAS+: positive towards right,
+            anterior, superior). It may lie outside a bent one.
         peak: the largest value of the smoothed map in it, in the map's units.
         peak_mm: centre of the voxel that has it.
     """
@@ -37,7 +38,9 @@ class Lesion:
         return {**asdict(self), "centre_mm": list(self.centre_mm), "peak_mm": list(self.peak_mm)}
 
 
-def find_lesions(segmentation: Volume, smoothed: NDArray[np.float32], most: int = MOST_LISTED) -> tuple[list[Lesion], int]:
+def find_lesions(
+    segmentation: Volume, smoothed: NDArray[np.float32], most: int = MOST_LISTED
+) -> tuple[list[Lesion], int]:
     """The largest components, and how many there are in all.
 
     Args:
@@ -46,17 +49,26 @@ def find_lesions(segmentation: Volume, smoothed: NDArray[np.float32], most: int 
         most: how many are listed at the most.
 
     Returns:
-        The components, largest first (of equal ones, that with the higher peak first), and the number of all.
+        The components, largest first (of equal ones, that with the higher peak first), and the
+        number of all.
     """
     labels, count = components(segmentation.data > 0)
     sizes = np.bincount(labels.ravel(), minlength=count + 1)[1:]
     largest = np.argsort(-sizes, kind="stable")[:most] + 1
     boxes = ndimage.find_objects(labels)
-    lesions = [_measure(segmentation, smoothed, boxes[number - 1], labels[boxes[number - 1]] == number) for number in largest]
+    lesions = [
+        _measure(segmentation, smoothed, boxes[number - 1], labels[boxes[number - 1]] == number)
+        for number in largest
+    ]
     return sorted(lesions, key=lambda lesion: (-lesion.volume_ml, -lesion.peak)), count
 
 
-def _measure(segmentation: Volume, smoothed: NDArray[np.float32], box: tuple[slice, slice, slice], inside: NDArray[np.bool_]) -> Lesion:
+def _measure(
+    segmentation: Volume,
+    smoothed: NDArray[np.float32],
+    box: tuple[slice, slice, slice],
+    inside: NDArray[np.bool_],
+) -> Lesion:
     voxels = np.argwhere(inside)
     values = smoothed[box][inside]
     start = np.array([part.start for part in box])
@@ -70,5 +82,7 @@ def _measure(segmentation: Volume, smoothed: NDArray[np.float32], box: tuple[sli
 
 
 def _place(volume: Volume, voxel: NDArray[Any]) -> Place:
-    x, y, z = (round(float(value), 2) for value in volume.affine[:3, :3] @ voxel + volume.affine[:3, 3])
+    x, y, z = (
+        round(float(value), 2) for value in volume.affine[:3, :3] @ voxel + volume.affine[:3, 3]
+    )
     return x, y, z

@@ -1,4 +1,6 @@
-"""How unusual an error is, in a unit that a person can read: the share of healthy voxels of the same kind whose error is smaller."""
+"""How unusual an error is, in a unit that a person can read: the share of healthy voxels of the
+same kind whose error is smaller.
+"""
 
 from __future__ import annotations
 
@@ -17,17 +19,38 @@ Bools = NDArray[np.bool_]
 DEPTHS_MM = (6.0, 20.0)
 """Places: the brain's rim with cortex and sulci, what follows, and the deep part."""
 RETURNED_LEVELS = (0.2, 0.4, 0.6, 0.8)
-LEVELS = (0.0, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.98, 0.99, 0.995, 0.999, 1.0)
+LEVELS = (
+    0.0,
+    0.05,
+    0.1,
+    0.2,
+    0.3,
+    0.4,
+    0.5,
+    0.6,
+    0.7,
+    0.8,
+    0.9,
+    0.95,
+    0.98,
+    0.99,
+    0.995,
+    0.999,
+    1.0,
+)
 MIN_VOXELS = 2000
-"""Healthy voxels from which a kind has a range of its own (two of them lie above its 99.9 % quantile)."""
+"""Healthy voxels from which a kind has a range of its own (two of them lie above its 99.9 %
+quantile).
+"""
 
 
 @dataclass(frozen=True)
 class NormalRange:
-    """Quantiles of the smoothed map on healthy validation voxels, for each place and each brightness that the cycle returns there.
+    """Quantiles of the smoothed map on healthy validation voxels, for each place and each
+    brightness that the cycle returns there.
 
-    The brightness is that of x', what healthy tissue would look like, and not that of the input: among voxels as bright as a lesion its error is not
-    unusual.
+    The brightness is that of x', what healthy tissue would look like, and not that of the input:
+    among voxels as bright as a lesion its error is not unusual.
 
     Attributes:
         returned_edges: borders of the classes of x', in normalised units, rising.
@@ -41,7 +64,8 @@ class NormalRange:
 
     @classmethod
     def fit(cls, smoothed: Floats, returned: Floats, depth: Floats) -> NormalRange:
-        """From healthy voxels, all 1-D of equal length. A kind with too few voxels takes the range of its place, or else of all.
+        """From healthy voxels, all 1-D of equal length. A kind with too few voxels takes the range
+        of its place, or else of all.
 
         Args:
             smoothed: map that the threshold is applied to.
@@ -63,7 +87,8 @@ class NormalRange:
         return cls(tuple(float(edge) for edge in edges), tuple(table), tuple(counts))
 
     def percentile(self, smoothed: Floats, returned: Floats, depth: Floats) -> Floats:
-        """Share of healthy voxels of the same kind whose error is smaller, in percent (100: larger than all that were seen).
+        """Share of healthy voxels of the same kind whose error is smaller, in percent (100: larger
+        than all that were seen).
 
         Args:
             smoothed: map that the threshold is applied to, any shape.
@@ -93,7 +118,8 @@ class NormalRange:
         """From :meth:`as_dict`.
 
         Raises:
-            KeyError, TypeError, ValueError: a field is missing, or belongs to other places or levels.
+            KeyError, TypeError, ValueError: a field is missing, or belongs to other places or
+                levels.
         """
         if tuple(content["depths_mm"]) != DEPTHS_MM or tuple(content["levels"]) != LEVELS:
             raise ValueError("this normal range has other places or levels; calibrate again")
@@ -108,22 +134,29 @@ def depth_mm(brain: Bools, grid: Grid | None = None) -> Floats:
     """Distance of each brain pixel from the brain's outline in its own slice, in mm; 0 outside.
 
     Args:
-        brain: ``(slices, size, size)`` on the model grid; a slice without background is deep everywhere.
+        brain: ``(slices, size, size)`` on the model grid; a slice without background is deep
+            everywhere.
         grid: the model grid.
     """
     spacing = (grid or Grid()).spacing
     layers = [ndimage.distance_transform_edt(np.pad(layer, 1)) for layer in brain]
-    return np.asarray([layer[1:-1, 1:-1] * spacing for layer in layers], dtype=np.float32).reshape(brain.shape)
+    return np.asarray([layer[1:-1, 1:-1] * spacing for layer in layers], dtype=np.float32).reshape(
+        brain.shape
+    )
 
 
 def _quantiles(values: Floats, groups: list[Bools]) -> tuple[float, ...]:
     """Of the first group with enough voxels; of all where none has."""
     chosen = next((values[group] for group in groups if group.sum() >= MIN_VOXELS), values)
-    return tuple(float(f"{value:.5g}") for value in np.maximum.accumulate(np.quantile(chosen, LEVELS)))
+    return tuple(
+        float(f"{value:.5g}") for value in np.maximum.accumulate(np.quantile(chosen, LEVELS))
+    )
 
 
 def _share_below(values: Floats, quantiles: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Level of each value, linear between the stored ones; equal quantiles (many errors are 0) count as not smaller."""
+    """Level of each value, linear between the stored ones; equal quantiles (many errors are 0)
+    count as not smaller.
+    """
     upper = np.searchsorted(quantiles, values, side="left")
     levels = np.asarray(LEVELS)
     low, high = np.clip(upper - 1, 0, None), np.clip(upper, None, len(LEVELS) - 1)

@@ -1,4 +1,6 @@
-"""From the map to the segmentation: units, median filter, smoothing across slices, threshold, small components; each a switch."""
+"""From the map to the segmentation: units, median filter, smoothing across slices, threshold, small
+components; each a switch.
+"""
 
 from __future__ import annotations
 
@@ -19,13 +21,18 @@ class Postprocessing:
     """What happens to the map before and after the threshold.
 
     Attributes:
-        units: ``"error"``: the map as the cycle gives it; ``"slice_sd"``: the signed error in standard deviations of the slice itself, see
-            :func:`~mmccd.imaging.spread.in_slice_sd`. The first compares a patient with other patients, the second a place with the rest of its slice.
-        median_size: edge of the in-plane median filter in model pixels, odd; 1 = off. It works on the model grid, because the map has no finer
-            detail; the smoothed map then goes to the native grid, where the threshold is applied.
-        min_component_ml: components smaller than this many mL are removed from the segmentation; 0 = off.
-        across_mm: standard deviation in mm of a Gaussian across slices, after the median filter; 0 = off. f and g see one slice at a time, so that
-            neighbouring slices err independently of each other, while a lesion reaches through several.
+        units: ``"error"``: the map as the cycle gives it; ``"slice_sd"``: the signed error in
+            standard deviations of the slice itself, see :func:`~mmccd.imaging.spread.in_slice_sd`.
+            The first compares a patient with other patients, the second a place with the rest of
+            its slice.
+        median_size: edge of the in-plane median filter in model pixels, odd; 1 = off. It works on
+            the model grid, because the map has no finer detail; the smoothed map then goes to the
+            native grid, where the threshold is applied.
+        min_component_ml: components smaller than this many mL are removed from the segmentation; 0
+            = off.
+        across_mm: standard deviation in mm of a Gaussian across slices, after the median filter; 0
+            = off. f and g see one slice at a time, so that neighbouring slices err independently of
+            each other, while a lesion reaches through several.
     """
 
     median_size: int = 1
@@ -43,7 +50,14 @@ class Postprocessing:
         if not 0 <= self.across_mm < np.inf:
             raise ValueError(f"across_mm must be 0 or more, got {self.across_mm}")
 
-    def scale(self, anomaly: Floats, signed: Floats, brain: NDArray[np.bool_], sign: str = "brighter", other_side: float = 0.0) -> Floats:
+    def scale(
+        self,
+        anomaly: Floats,
+        signed: Floats,
+        brain: NDArray[np.bool_],
+        sign: str = "brighter",
+        other_side: float = 0.0,
+    ) -> Floats:
         """The map in the chosen units, 0 outside the brain.
 
         Args:
@@ -69,18 +83,29 @@ class Postprocessing:
             Float32 of the same shape; where the average is taken, 0 outside the brain.
         """
         size = (1, self.median_size, self.median_size)
-        smoothed = anomaly if self.median_size == 1 else np.asarray(ndimage.median_filter(anomaly, size=size, mode="constant"))
-        return smoothed if self.across_mm == 0 else _average_across(smoothed, brain, self.across_mm / slice_mm, self.reach(slice_mm))
+        smoothed = (
+            anomaly
+            if self.median_size == 1
+            else np.asarray(ndimage.median_filter(anomaly, size=size, mode="constant"))
+        )
+        return (
+            smoothed
+            if self.across_mm == 0
+            else _average_across(smoothed, brain, self.across_mm / slice_mm, self.reach(slice_mm))
+        )
 
     def reach(self, slice_mm: float) -> int:
-        """How many slices away a slice still has a part in the smoothed map of another one; what is left out weighs less than 0.3 %.
+        """How many slices away a slice still has a part in the smoothed map of another one; what is
+        left out weighs less than 0.3 %.
 
         Args:
             slice_mm: distance of neighbouring slices in mm.
         """
         return int(np.ceil(3 * (self.across_mm / slice_mm)))
 
-    def segment(self, smoothed: Floats, brain: NDArray[np.bool_], threshold: float, voxel_ml: float) -> NDArray[np.uint8]:
+    def segment(
+        self, smoothed: Floats, brain: NDArray[np.bool_], threshold: float, voxel_ml: float
+    ) -> NDArray[np.uint8]:
         """``map > threshold`` inside the brain, without small components (26-neighbourhood).
 
         Args:
@@ -103,14 +128,20 @@ class Postprocessing:
 
 
 def _average_across(values: Floats, brain: NDArray[np.bool_], sigma: float, reach: int) -> Floats:
-    """Gaussian average of ``sigma`` slices over the brain's voxels at the same place of the slices up to ``reach`` away."""
+    """Gaussian average of ``sigma`` slices over the brain's voxels at the same place of the slices
+    up to ``reach`` away.
+    """
 
     def blurred(volume: NDArray[np.float32]) -> NDArray[np.float32]:
-        return np.asarray(ndimage.gaussian_filter1d(volume, sigma, axis=0, mode="constant", radius=reach))
+        return np.asarray(
+            ndimage.gaussian_filter1d(volume, sigma, axis=0, mode="constant", radius=reach)
+        )
 
     inside = brain.astype(np.float32)
     weights = blurred(inside)
-    return np.where(brain, blurred(values * inside) / np.where(brain, weights, 1), 0).astype(np.float32)
+    return np.where(brain, blurred(values * inside) / np.where(brain, weights, 1), 0).astype(
+        np.float32
+    )
 
 
 def components(mask: NDArray[np.bool_]) -> tuple[NDArray[np.int32], int]:
@@ -131,7 +162,8 @@ def erode_slices(brain: NDArray[np.bool_], pixels: int) -> NDArray[np.bool_]:
 
     Args:
         brain: ``(slices, size, size)``.
-        pixels: radius of the disk; 0 leaves the brain as it is (the paper's public code: 4 pixels of 1.875 mm).
+        pixels: radius of the disk; 0 leaves the brain as it is (the paper's public code: 4 pixels
+            of 1.875 mm).
     """
     if pixels == 0:
         return brain

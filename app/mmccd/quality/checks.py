@@ -1,4 +1,6 @@
-"""Is this an image that the models can judge? Checks before the cycle; each finding is a warning or a refusal."""
+"""Is this an image that the models can judge? Checks before the cycle; each finding is a warning or
+a refusal.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +19,9 @@ from mmccd.quality.appearance import QUALITY, BrainSlices, measure, width_to_len
 STATISTICS = Path("configs") / "input_statistics.json"
 NAMES = {"flair": "FLAIR", "t1": "T1", "t2": "T2"}
 MOST_TILT_DEGREES = 20.0
-"""The stack's direction against the patient's axis; clinical FLAIR follows the skull base, up to about 15 degrees."""
+"""The stack's direction against the patient's axis; clinical FLAIR follows the skull base, up to
+about 15 degrees.
+"""
 WAY_OUT = "or accept it with --unchecked"
 FACES = ("bottom", "top", "front", "back", "right", "left")
 
@@ -37,11 +41,14 @@ class Finding:
 
 @dataclass(frozen=True)
 class InputStatistics:
-    """What brains on FLAIR look like, measured (docs/checks.md); ``configs/input_statistics.json`` of the forward bundle.
+    """What brains on FLAIR look like, measured (docs/checks.md); ``configs/input_statistics.json``
+    of the forward bundle.
 
     Attributes:
-        classifier: ``features``, their ``mean`` and ``scale``, and for each contrast ``weights`` and ``intercept`` of a logistic regression.
-        reference: ``features``, ``mean`` and ``precision`` (inverse covariance) over brains on FLAIR.
+        classifier: ``features``, their ``mean`` and ``scale``, and for each contrast ``weights``
+            and ``intercept`` of a logistic regression.
+        reference: ``features``, ``mean`` and ``precision`` (inverse covariance) over brains on
+            FLAIR.
         limits: numbers beyond which a finding is reported; see the file.
         origin: which data, which command.
     """
@@ -63,22 +70,38 @@ class InputStatistics:
             content = json.loads(path.read_text())
             return cls(*(content[key] for key in ("classifier", "reference", "limits", "origin")))
         except (OSError, ValueError, LookupError, TypeError) as error:
-            raise ModelError(f"{path}: cannot be read ({first_line(error)}); restore it from the distribution") from error
+            raise ModelError(
+                f"{path}: cannot be read ({first_line(error)}); restore it from the distribution"
+            ) from error
 
     def contrasts(self, measured: dict[str, float]) -> dict[str, float]:
         """Probability of each contrast."""
-        values = (np.array([measured[name] for name in self.classifier["features"]]) - self.classifier["mean"]) / self.classifier["scale"]
+        values = (
+            np.array([measured[name] for name in self.classifier["features"]])
+            - self.classifier["mean"]
+        ) / self.classifier["scale"]
         scores = {
-            name: float(np.dot(entry["weights"], values) + entry["intercept"]) for name, entry in self.classifier["contrasts"].items()
+            name: float(np.dot(entry["weights"], values) + entry["intercept"])
+            for name, entry in self.classifier["contrasts"].items()
         }
         largest = max(scores.values())
         shares = {name: float(np.exp(score - largest)) for name, score in scores.items()}
         return {name: share / sum(shares.values()) for name, share in shares.items()}
 
     def strangeness(self, measured: dict[str, float]) -> float:
-        """Mahalanobis distance from the reference, divided by the root of the number of features: about 1 for what is usual."""
-        offset = np.array([measured[name] for name in self.reference["features"]]) - self.reference["mean"]
-        return float(np.sqrt(max(0.0, float(offset @ np.asarray(self.reference["precision"]) @ offset)) / len(offset)))
+        """Mahalanobis distance from the reference, divided by the root of the number of features:
+        about 1 for what is usual.
+        """
+        offset = (
+            np.array([measured[name] for name in self.reference["features"]])
+            - self.reference["mean"]
+        )
+        return float(
+            np.sqrt(
+                max(0.0, float(offset @ np.asarray(self.reference["precision"]) @ offset))
+                / len(offset)
+            )
+        )
 
 
 @dataclass(frozen=True)
@@ -105,7 +128,10 @@ class Review:
 
 
 def review(
-    slices: BrainSlices, statistics: InputStatistics, lower: NDArray[np.bool_] | None = None, chosen_by_user: bool = False
+    slices: BrainSlices,
+    statistics: InputStatistics,
+    lower: NDArray[np.bool_] | None = None,
+    chosen_by_user: bool = False,
 ) -> Review:
     """Look at a brain before anything is computed from it.
 
@@ -113,16 +139,23 @@ def review(
         slices: the brain on the model grid.
         statistics: what is usual.
         lower: where cerebellum and brainstem are, on the same grid; None where nobody knows.
-        chosen_by_user: whether the mask was given; who gives half a brain may want that, so its shape is no reason to refuse it, and nor is its contrast,
-            which is measured with tissue maps that are fitted to a whole brain.
+        chosen_by_user: whether the mask was given; who gives half a brain may want that, so its
+            shape is no reason to refuse it, and nor is its contrast, which is measured with tissue
+            maps that are fitted to a whole brain.
     """
-    shape = check_extent(slices, statistics.limits) + check_faces(slices, statistics.limits) + check_outline(slices, statistics.limits)
+    shape = (
+        check_extent(slices, statistics.limits)
+        + check_faces(slices, statistics.limits)
+        + check_outline(slices, statistics.limits)
+    )
     whole = not any(finding.refuses for finding in shape)
     if chosen_by_user:
         shape = [replace(finding, refuses=False) for finding in shape]
     direction = check_direction(slices, lower) if lower is not None else []
     turned = any("upside-down" in finding.text for finding in direction)
-    measured = measure(replace(slices, image=slices.image[::-1], mask=slices.mask[::-1]) if turned else slices)
+    measured = measure(
+        replace(slices, image=slices.image[::-1], mask=slices.mask[::-1]) if turned else slices
+    )
     contrasts, strangeness = statistics.contrasts(measured), statistics.strangeness(measured)
     contrast = check_contrast(contrasts, statistics.limits)
     if chosen_by_user and not whole:
@@ -143,10 +176,22 @@ def check_contrast(contrasts: dict[str, float], limits: dict[str, Any]) -> list[
     if flair >= limits["flair_warn"]:
         return []
     likeliest = max(contrasts, key=lambda name: contrasts[name])
-    said = f"the contrast looks like {NAMES[likeliest]}" if likeliest != "flair" else "the contrast is hardly that of FLAIR"
-    text = f"{said} (probability of FLAIR {flair:.2f}); expected FLAIR: dark fluid, grey matter brighter than white"
+    said = (
+        f"the contrast looks like {NAMES[likeliest]}"
+        if likeliest != "flair"
+        else "the contrast is hardly that of FLAIR"
+    )
+    text = (
+        f"{said} (probability of FLAIR {flair:.2f}); expected FLAIR: dark fluid, grey matter"
+        " brighter than white"
+    )
     refuses = flair < limits["flair_refuse"]
-    return [Finding(f"{text}; give the FLAIR image" if refuses else f"{text}; check which image this is", refuses)]
+    return [
+        Finding(
+            f"{text}; give the FLAIR image" if refuses else f"{text}; check which image this is",
+            refuses,
+        )
+    ]
 
 
 def check_extent(slices: BrainSlices, limits: dict[str, Any]) -> list[Finding]:
@@ -155,61 +200,75 @@ def check_extent(slices: BrainSlices, limits: dict[str, Any]) -> list[Finding]:
     count, height = int(areas.sum()), int(areas.sum()) * slices.spacing[0]
     volume = float(slices.mask.sum() * np.prod(slices.spacing) / 1000)
     if height < limits["height_refuse_mm"]:
-        return [
-            Finding(f"the brain spans {count} axial slices, {height:.0f} mm; expected a whole brain (at least {limits['height_warn_mm']:.0f} mm); "
-                    "give a complete scan", True)
-        ]  # fmt: skip
+        expected = f"expected a whole brain (at least {limits['height_warn_mm']:.0f} mm)"
+        text = f"the brain spans {count} axial slices, {height:.0f} mm; {expected}"
+        return [Finding(f"{text}; give a complete scan", True)]
     findings = []
     if height < limits["height_warn_mm"]:
-        findings.append(Finding(f"the brain spans {count} axial slices, {height:.0f} mm only; what lies beyond was not looked at"))
+        findings.append(
+            Finding(
+                f"the brain spans {count} axial slices, {height:.0f} mm only; what lies beyond was"
+                " not looked at"
+            )
+        )
     low, high = limits["brain_ml"]
     if not low <= volume <= high:
         findings.append(
             Finding(
-                f"the brain has {volume:.0f} mL; expected {low:.0f} to {high:.0f} mL; check the voxel spacing in the header and the brain mask"
+                f"the brain has {volume:.0f} mL; expected {low:.0f} to {high:.0f} mL; check the"
+                " voxel spacing in the header and the brain mask"
             )
         )
     return findings
 
 
 def check_faces(slices: BrainSlices, limits: dict[str, Any]) -> list[Finding]:
-    """A brain that ends in a flat face is cut: by the field of view, or by whoever blanked the rest."""
+    """A brain that ends in a flat face is cut: by the field of view, or by whoever blanked the
+    rest.
+    """
     findings = []
     for face, share in face_shares(slices).items():
         if share > limits["face_refuse"][face]:
             findings.append(
                 Finding(
-                    f"the brain is cut off at its {face} (a flat face of {share:.0%} of its cross-section); expected a whole brain; give a complete scan",
+                    f"the brain is cut off at its {face} (a flat face of {share:.0%} of its"
+                    " cross-section); expected a whole brain; give a complete scan",
                     True,
                 )
             )
         elif share > limits["face_warn"][face]:
             findings.append(
                 Finding(
-                    f"the brain is cut off at its {face} (a flat face of {share:.0%} of its cross-section); what lies beyond was not looked at"
+                    f"the brain is cut off at its {face} (a flat face of {share:.0%} of its"
+                    " cross-section); what lies beyond was not looked at"
                 )
             )
     return findings
 
 
 def check_outline(slices: BrainSlices, limits: dict[str, Any]) -> list[Finding]:
-    """A brain that is far too narrow or too short for its other extent: a side, the front or the back is missing."""
+    """A brain that is far too narrow or too short for its other extent: a side, the front or the
+    back is missing.
+    """
     low, high = limits["width_to_length"]
     found = width_to_length(slices)
     if low <= found <= high:
         return []
     part = "a side" if found < low else "its front or back"
-    return [
-        Finding(f"the brain is {found:.2f} times as wide as long (usual are {low:.2f} to {high:.2f}), so {part} is missing; "
-                "expected a whole brain; give a complete scan", True)
-    ]  # fmt: skip
+    usual = f"usual are {low:.2f} to {high:.2f}"
+    text = f"the brain is {found:.2f} times as wide as long ({usual}), so {part} is missing"
+    return [Finding(f"{text}; expected a whole brain; give a complete scan", True)]
 
 
 def face_shares(slices: BrainSlices) -> dict[str, float]:
-    """Area of the brain in its outermost slice, row and column (the outer 4 mm where they are thinner), relative to its largest cross-section that way."""
+    """Area of the brain in its outermost slice, row and column (the outer 4 mm where they are
+    thinner), relative to its largest cross-section that way.
+    """
     result = {}
     for axis, names in enumerate((("bottom", "top"), ("front", "back"), ("right", "left"))):
-        areas = slices.mask.sum(axis=tuple(other for other in range(3) if other != axis)).astype(float)
+        areas = slices.mask.sum(axis=tuple(other for other in range(3) if other != axis)).astype(
+            float
+        )
         inside = np.flatnonzero(areas)
         depth = max(1, round(4.0 / slices.spacing[axis]))
         for name, part in zip(names, (inside[:depth], inside[-depth:]), strict=True):
@@ -217,32 +276,41 @@ def face_shares(slices: BrainSlices) -> dict[str, float]:
     return result
 
 
-def check_quality(measured: dict[str, float], strangeness: float, limits: dict[str, Any]) -> list[Finding]:
-    """Uneven brightness, slices that do not fit together, a blurred or noisy image, or something else that training never showed."""
+def check_quality(
+    measured: dict[str, float], strangeness: float, limits: dict[str, Any]
+) -> list[Finding]:
+    """Uneven brightness, slices that do not fit together, a blurred or noisy image, or something
+    else that training never showed.
+    """
     findings = []
     if measured["bias"] > limits["bias"]:
         findings.append(
             Finding(
-                f"the brightness varies strongly over the brain (by {measured['bias']:.0%}, usual are up to {limits['bias']:.0%}); "
-                "maps may mark it; try --bias-correction"
+                f"the brightness varies strongly over the brain (by {measured['bias']:.0%}, usual"
+                f" are up to {limits['bias']:.0%}); maps may mark it; try --bias-correction"
             )
         )
     if measured["jump"] > limits["jump"]:
         findings.append(
             Finding(
-                f"the brightness jumps from slice to slice (by {measured['jump']:.1%}, usual are up to {limits['jump']:.1%}), as after motion; maps may mark it"
+                f"the brightness jumps from slice to slice (by {measured['jump']:.1%}, usual are up"
+                f" to {limits['jump']:.1%}), as after motion; maps may mark it"
             )
         )
     low, high = limits["detail"]
     if not low <= measured["detail"] <= high:
         word = "blurred" if measured["detail"] < low else "noisy"
         findings.append(
-            Finding(f"the image is {word} (detail {measured['detail']:.2f}, usual are {low:.2f} to {high:.2f}); maps may be wrong")
+            Finding(
+                f"the image is {word} (detail {measured['detail']:.2f}, usual are {low:.2f} to"
+                f" {high:.2f}); maps may be wrong"
+            )
         )
     if strangeness > limits["strangeness"]:
         findings.append(
             Finding(
-                f"the image is unlike those that the models know (distance {strangeness:.1f}, usual are up to {limits['strangeness']:.1f}); maps may be wrong"
+                f"the image is unlike those that the models know (distance {strangeness:.1f}, usual"
+                f" are up to {limits['strangeness']:.1f}); maps may be wrong"
             )
         )
     return findings
@@ -255,7 +323,8 @@ def check_thickness(slices: BrainSlices, limits: dict[str, Any]) -> list[Finding
         return []
     return [
         Finding(
-            f"the slices are {slices.spacing[0]:.1f} mm apart, thicker than any in training (up to {most:.0f} mm); small lesions are lost and maps may be wrong"
+            f"the slices are {slices.spacing[0]:.1f} mm apart, thicker than any in training (up to"
+            f" {most:.0f} mm); small lesions are lost and maps may be wrong"
         )
     ]
 
@@ -268,13 +337,16 @@ def check_tilt(volume: Volume) -> list[Finding]:
         return []
     return [
         Finding(
-            f"the slices are tilted by {degrees:.0f} degrees against axial ones (usual are up to {MOST_TILT_DEGREES:.0f}); maps may be wrong"
+            f"the slices are tilted by {degrees:.0f} degrees against axial ones (usual are up to"
+            f" {MOST_TILT_DEGREES:.0f}); maps may be wrong"
         )
     ]
 
 
 def check_direction(slices: BrainSlices, lower: NDArray[np.bool_]) -> list[Finding]:
-    """Cerebellum and brainstem lie below and behind the middle of the brain; where they do not, the header is wrong."""
+    """Cerebellum and brainstem lie below and behind the middle of the brain; where they do not, the
+    header is wrong.
+    """
     inside = lower & slices.mask
     if inside.sum() * np.prod(slices.spacing) / 1000 < 15.0:
         return []
@@ -283,13 +355,15 @@ def check_direction(slices: BrainSlices, lower: NDArray[np.bool_]) -> list[Findi
     if offset[0] > 10:
         findings.append(
             Finding(
-                "the head is upside-down against its header (the cerebellum lies on top); left and right may be wrong, too; check the conversion"
+                "the head is upside-down against its header (the cerebellum lies on top); left and"
+                " right may be wrong, too; check the conversion"
             )
         )
     if offset[1] < -10:
         findings.append(
             Finding(
-                "front and back are exchanged against the header (the cerebellum lies in front); left and right may be wrong, too; check the conversion"
+                "front and back are exchanged against the header (the cerebellum lies in front);"
+                " left and right may be wrong, too; check the conversion"
             )
         )
     return findings

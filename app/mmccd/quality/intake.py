@@ -1,4 +1,6 @@
-"""What happens to a volume before the cycle: find its brain, correct its brightness where that is wanted, check whether it can be judged."""
+"""What happens to a volume before the cycle: find its brain, correct its brightness where that is
+wanted, check whether it can be judged.
+"""
 
 from __future__ import annotations
 
@@ -49,7 +51,8 @@ class Intake:
     """How volumes are received.
 
     Args:
-        bundles: folder of the bundles; None for the installed ones (which also serve where that folder has no brain extraction).
+        bundles: folder of the bundles; None for the installed ones (which also serve where that
+            folder has no brain extraction).
         extractor: ``mmccd`` or ``hd-bet``.
         bias_correction: whether N4 evens out the brightness.
         unchecked: whether the refusals of the checks are warnings only.
@@ -67,7 +70,9 @@ class Intake:
 
     def __post_init__(self) -> None:
         if self.extractor not in EXTRACTORS:
-            raise UsageError(f"--extractor {self.extractor}: unknown; expected one of {', '.join(EXTRACTORS)}")
+            raise UsageError(
+                f"--extractor {self.extractor}: unknown; expected one of {', '.join(EXTRACTORS)}"
+            )
         if self.extractor == HD_BET:
             check_installed()
 
@@ -83,7 +88,8 @@ class Intake:
         warnings = []
         if brain.method == EXTRACTED:
             warnings.append(
-                f"the brain was found by {_FINDERS[self.extractor]}; look at brain_mask: fat of neck or orbits in it looks anomalous"
+                f"the brain was found by {_FINDERS[self.extractor]}; look at brain_mask: fat of"
+                " neck or orbits in it looks anomalous"
             )
         if self.bias_correction:
             from mmccd.imaging.bias import correct_bias
@@ -94,7 +100,9 @@ class Intake:
         except UnsuitableInputError as error:
             raise UnsuitableInputError(f"{name}: {error}") from error
         found = review(slices, self.statistics, self._lower(volume, brain), brain.method == GIVEN)
-        warnings += found.settle(name, self.unchecked) + [finding.text for finding in check_tilt(volume)]
+        warnings += found.settle(name, self.unchecked) + [
+            finding.text for finding in check_tilt(volume)
+        ]
         return Prepared(volume, brain, tuple(warnings), found.figures)
 
     def extract(self, volume: Volume) -> Extraction:

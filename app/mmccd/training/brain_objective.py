@@ -21,12 +21,17 @@ class ScanPrepareBatch(PrepareBatch):
         **kwargs: Any,
     ) -> tuple[Tensor, Tensor]:
         """``(scans, slices, ...)`` to ``(scans * slices, ...)``: images and targets."""
-        image, label = (batchdata[key].flatten(0, 1).to(device, non_blocking=non_blocking, **kwargs) for key in ("image", "label"))
+        image, label = (
+            batchdata[key].flatten(0, 1).to(device, non_blocking=non_blocking, **kwargs)
+            for key in ("image", "label")
+        )
         return image, label
 
 
 class BrainLoss(nn.Module):
-    """Soft Dice, pooled over the batch, plus binary cross-entropy; brain and infratentorial part count alike."""
+    """Soft Dice, pooled over the batch, plus binary cross-entropy; brain and infratentorial part
+    count alike.
+    """
 
     def __init__(self) -> None:
         super().__init__()
@@ -45,7 +50,9 @@ def _overlap(output: Any, channel: int) -> tuple[Tensor, Tensor]:
 
 
 def brain_disagreement(output: Any) -> tuple[Tensor, Tensor]:
-    """Error and weight whose weighted mean (:class:`~mmccd.training.training.MeanError`) is 1 - Dice of the brain."""
+    """Error and weight whose weighted mean (:class:`~mmccd.training.training.MeanError`) is 1 -
+    Dice of the brain.
+    """
     return _overlap(output, 0)
 
 

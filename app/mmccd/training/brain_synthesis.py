@@ -1,6 +1,8 @@
-"""Training slices of heads that nobody owns: label maps under random contrasts, scanners and lesions.
+"""Training slices of heads that nobody owns: label maps under random contrasts, scanners and
+lesions.
 
-After SynthSeg and SynthStrip (Billot et al., MedIA 2023; Hoopes et al., NeuroImage 2022): a network that has seen every contrast depends on none.
+After SynthSeg and SynthStrip (Billot et al., MedIA 2023; Hoopes et al., NeuroImage 2022): a network
+that has seen every contrast depends on none.
 """
 
 from __future__ import annotations
@@ -31,7 +33,10 @@ from mmccd.phantom.write import anatomy_splits
 BRAIN_BIT, LOWER_BIT, CLASS_BITS = 128, 64, 63
 _LOWER = (7, 46, 8, 47, 15, 16)
 """FreeSurfer's cerebellum, fourth ventricle and brainstem."""
-_SPLIT = {"white": ((2, 41, 77, 78, 79, 85, 251, 252, 253, 254, 255), (7, 46), (530,)), "grey": ((8, 47), (17, 53, 18, 54))}
+_SPLIT = {
+    "white": ((2, 41, 77, 78, 79, 85, 251, 252, 253, 254, 255), (7, 46), (530,)),
+    "grey": ((8, 47), (17, 53, 18, 54)),
+}
 """Tissues of which parts get contrasts of their own."""
 _OUTER = ("scalp", "skin", "bone", "marrow", "mucosa", "vessel")
 """Tissues outside the brain whose signal varies most."""
@@ -39,7 +44,9 @@ _SAMPLES = 6
 """Points at which a voxel is sampled: its partial volume."""
 _LEVELS = np.array([[-1.0, -1.7, 0.6, -1.8], [1.0, -0.5, 1.2, 1.25]])
 _LEVEL_SHARES = (0.4, 0.35, 0.15, 0.1)
-"""Where slices lie, in halves of the brain's height from its middle: brain, skull base and neck, crown, anywhere."""
+"""Where slices lie, in halves of the brain's height from its middle: brain, skull base and neck,
+crown, anywhere.
+"""
 _KNOTS_MM = 40.0
 _SHARES = {"flair": 0.4, "t1": 0.2, "t2": 0.2, "random": 0.2}
 
@@ -49,7 +56,8 @@ class Head:
     """A label map made ready for sampling.
 
     Attributes:
-        codes: uint8 ``(X, Y, Z)``, axes right, anterior, superior, voxels of 1 mm: class of contrast, with bits for brain and for its infratentorial part.
+        codes: uint8 ``(X, Y, Z)``, axes right, anterior, superior, voxels of 1 mm: class of
+            contrast, with bits for brain and for its infratentorial part.
         tissues: tissue of each class; class 0 is air.
         centre: middle of the brain in voxels.
         half: half of the brain's extent in voxels.
@@ -86,7 +94,13 @@ def load_head(path: Path) -> Head:
     codes |= np.where(brain, BRAIN_BIT, 0).astype(np.uint8)
     voxels = np.argwhere(brain)
     low, high = voxels.min(0), voxels.max(0)
-    return Head(codes, tuple(tissues), (low + high) / 2, (high - low + 1) / 2, voxels[:: max(1, len(voxels) // 4000)].astype(np.float64))
+    return Head(
+        codes,
+        tuple(tissues),
+        (low + high) / 2,
+        (high - low + 1) / 2,
+        voxels[:: max(1, len(voxels) // 4000)].astype(np.float64),
+    )
 
 
 def _groups() -> list[tuple[str, tuple[int, ...]]]:
@@ -99,24 +113,37 @@ def _groups() -> list[tuple[str, tuple[int, ...]]]:
 
 
 class SyntheticSlices(Dataset[dict[str, Tensor]]):
-    """Items are scans: some slices of one head under one contrast. The same (seed, epoch, index) gives the same slices.
+    """Items are scans: some slices of one head under one contrast. The same (seed, epoch, index)
+    gives the same slices.
 
     Args:
         labels: folder of FreeSurfer label maps of whole heads.
-        split: ``train``, ``val`` or ``test``: maps by their place in the order of names (:func:`~mmccd.phantom.write.anatomy_splits`).
+        split: ``train``, ``val`` or ``test``: maps by their place in the order of names
+            (:func:`~mmccd.phantom.write.anatomy_splits`).
         scans: items of an epoch.
         slices: slices of a scan.
         seed: first part of every seed.
         max_heads: only the first so many label maps of the split.
     """
 
-    def __init__(self, labels: str | Path, split: str, scans: int, slices: int = 6, seed: int = 0, max_heads: int | None = None) -> None:
+    def __init__(
+        self,
+        labels: str | Path,
+        split: str,
+        scans: int,
+        slices: int = 6,
+        seed: int = 0,
+        max_heads: int | None = None,
+    ) -> None:
         files = [path for path in find_anatomies(labels) if path is not None]
         groups = anatomy_splits([str(file) for file in files])
-        chosen = [file for file, group in zip(files, groups, strict=True) if group == split][:max_heads]
+        chosen = [file for file, group in zip(files, groups, strict=True) if group == split][
+            :max_heads
+        ]
         if not chosen:
             raise InputError(
-                f"{labels}: {len(files)} label maps, none for the split {split}; expected at least 8 label maps of whole heads"
+                f"{labels}: {len(files)} label maps, none for the split {split}; expected at least"
+                " 8 label maps of whole heads"
             )
         self.heads = [load_head(file) for file in chosen]
         self.scans = scans
@@ -125,14 +152,18 @@ class SyntheticSlices(Dataset[dict[str, Tensor]]):
         self.epoch = 0
 
     def set_random_state(self, seed: int) -> None:
-        """Called at the start of an epoch (:class:`~mmccd.training.training.EpochSeed`) with a number that stands for it."""
+        """Called at the start of an epoch (:class:`~mmccd.training.training.EpochSeed`) with a
+        number that stands for it.
+        """
         self.epoch = seed
 
     def __len__(self) -> int:
         return self.scans
 
     def __getitem__(self, index: int) -> dict[str, Tensor]:
-        """``image`` float32 ``(slices, 3, size, size)``, ``label`` float32 ``(slices, 2, size, size)``."""
+        """``image`` float32 ``(slices, 3, size, size)``, ``label`` float32 ``(slices, 2, size,
+        size)``.
+        """
         if index >= self.scans:
             raise IndexError(index)
         random = np.random.default_rng([self.seed, self.epoch, index])
@@ -141,7 +172,9 @@ class SyntheticSlices(Dataset[dict[str, Tensor]]):
         return {"image": image, "label": label}
 
 
-def synthesise(head: Head, slices: int, random: Generator, grid: Grid | None = None) -> tuple[Tensor, Tensor]:
+def synthesise(
+    head: Head, slices: int, random: Generator, grid: Grid | None = None
+) -> tuple[Tensor, Tensor]:
     """Random slices of one head: one contrast, one scanner.
 
     Returns:
@@ -162,8 +195,12 @@ def synthesise(head: Head, slices: int, random: Generator, grid: Grid | None = N
     scale = intensity_scale(image) * math.exp(random.normal(0, 0.15))
     image = np.clip(image / scale, 0, LARGEST).astype(np.float32)
     size = grid.size
-    label = np.stack([(brain >= 0.5) & keep, (lower >= 0.5) & keep], axis=1).reshape(slices, 3, 2, size, size)[:, 1]
-    return torch.from_numpy(image.reshape(slices, 3, size, size)), torch.from_numpy(label.astype(np.float32))
+    label = np.stack([(brain >= 0.5) & keep, (lower >= 0.5) & keep], axis=1).reshape(
+        slices, 3, 2, size, size
+    )[:, 1]
+    return torch.from_numpy(image.reshape(slices, 3, size, size)), torch.from_numpy(
+        label.astype(np.float32)
+    )
 
 
 @dataclass(frozen=True)
@@ -181,19 +218,29 @@ class _Geometry:
     @classmethod
     def draw(cls, head: Head, slices: int, random: Generator, grid: Grid) -> _Geometry:
         angles = np.radians(np.clip(random.normal(0, [9.0, 4.0, 8.0]), -25, 25))
-        turn = Rotation.from_euler("XYZ", angles).as_matrix() @ np.diag(np.exp(random.normal(0, 0.07, 3)))
+        turn = Rotation.from_euler("XYZ", angles).as_matrix() @ np.diag(
+            np.exp(random.normal(0, 0.07, 3))
+        )
         spacing = random.uniform(2.5, 7.0)
         thickness = spacing * random.uniform(0.7, 1.0)
         offset = np.array([*random.normal(0, 9.0, 2), 0.0])
         reach = head.half[2] / max(turn[2, 2], 0.3)
-        middles = random.uniform(*_LEVELS[:, random.choice(len(_LEVELS.T), slices, p=_LEVEL_SHARES)]) * reach
+        middles = (
+            random.uniform(*_LEVELS[:, random.choice(len(_LEVELS.T), slices, p=_LEVEL_SHARES)])
+            * reach
+        )
         heights = (middles[:, None] + spacing * np.arange(-1, 2)).reshape(-1)
         axis = (np.arange(grid.size) - (grid.size - 1) / 2) * grid.spacing
         # Columns run to the patient's left, rows to posterior: against the label map's axes.
         frame = turn @ np.diag([-1.0, -1.0, 1.0])
-        columns, rows = np.multiply.outer(axis + offset[0], frame[:, 0]), np.multiply.outer(axis + offset[1], frame[:, 1])
+        columns, rows = (
+            np.multiply.outer(axis + offset[0], frame[:, 0]),
+            np.multiply.outer(axis + offset[1], frame[:, 1]),
+        )
         up = np.multiply.outer(heights, turn[:, 2])
-        points = (up[:, None, None] + rows[None, :, None] + columns[None, None] + head.centre).astype(np.float32)
+        points = (
+            up[:, None, None] + rows[None, :, None] + columns[None, None] + head.centre
+        ).astype(np.float32)
         points += _warp(points, head.codes.shape, random.uniform(0.5, 3.5), random)
         voxel = np.array([grid.spacing, grid.spacing, thickness])
         if random.random() < 0.2:  # a sagittal or coronal scan that was resampled
@@ -201,8 +248,12 @@ class _Geometry:
             voxel[int(random.integers(2))] = random.uniform(2.5, 6.0)
         return cls(points, (frame * voxel).astype(np.float32))
 
-    def sample(self, head: Head, values: NDArray[np.float32], random: Generator) -> tuple[NDArray[np.float32], ...]:
-        """Mean value, share of brain, share of its infratentorial part, and the points themselves in mm from the brain's middle."""
+    def sample(
+        self, head: Head, values: NDArray[np.float32], random: Generator
+    ) -> tuple[NDArray[np.float32], ...]:
+        """Mean value, share of brain, share of its infratentorial part, and the points themselves
+        in mm from the brain's middle.
+        """
         table = values[np.arange(256) & CLASS_BITS]
         image, brain, lower = (np.zeros(self.points.shape[:3], dtype=np.float32) for _ in range(3))
         strides = np.array(head.codes.strides, dtype=np.int64)
@@ -224,35 +275,57 @@ class _Geometry:
         return image, brain, lower, np.asarray(self.points - middle, dtype=np.float32)
 
 
-def _field(points: NDArray[np.float32], shape: Sequence[int], channels: int, knots_mm: float, random: Generator) -> NDArray[np.float32]:
+def _field(
+    points: NDArray[np.float32],
+    shape: Sequence[int],
+    channels: int,
+    knots_mm: float,
+    random: Generator,
+) -> NDArray[np.float32]:
     """Smooth random fields over the head, ``(..., channels)``, at points in voxels of 1 mm."""
     knots = [int(math.ceil(n / knots_mm)) + 1 for n in shape]
     coarse = torch.from_numpy(random.standard_normal((1, channels, *knots)).astype(np.float32))
-    where = torch.from_numpy(points * (2 / (np.asarray(shape, dtype=np.float32) - 1)) - 1).flip(-1)[None]
-    sampled = functional.grid_sample(coarse, where, mode="bilinear", padding_mode="border", align_corners=True)[0]
+    where = torch.from_numpy(points * (2 / (np.asarray(shape, dtype=np.float32) - 1)) - 1).flip(-1)[
+        None
+    ]
+    sampled = functional.grid_sample(
+        coarse, where, mode="bilinear", padding_mode="border", align_corners=True
+    )[0]
     return np.asarray(sampled.movedim(0, -1).numpy())
 
 
-def _warp(points: NDArray[np.float32], shape: Sequence[int], strength_mm: float, random: Generator) -> NDArray[np.float32]:
+def _warp(
+    points: NDArray[np.float32], shape: Sequence[int], strength_mm: float, random: Generator
+) -> NDArray[np.float32]:
     return strength_mm * _field(points, shape, 3, _KNOTS_MM, random)
 
 
-def _contrast(tissues: Sequence[str], random: Generator) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Intensity of each class (64 entries; white matter about 1), and that of what lies outside the brain alone."""
+def _contrast(
+    tissues: Sequence[str], random: Generator
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Intensity of each class (64 entries; white matter about 1), and that of what lies outside the
+    brain alone.
+    """
     kind = str(random.choice(list(_SHARES), p=list(_SHARES.values())))
     values = np.zeros(CLASS_BITS + 1, dtype=np.float32)
     count = len(tissues)
     if kind == "random":
         values[1:count] = random.uniform(0.02, 1.2, count - 1)
         if random.random() < 0.7:
-            values[[number for number, name in enumerate(tissues) if name == "bone"]] *= random.uniform(0, 0.3)
+            values[[number for number, name in enumerate(tissues) if name == "bone"]] *= (
+                random.uniform(0, 0.3)
+            )
     else:
         values[1:count] = _physical(tissues[1:], kind, random)
     if random.random() < 0.35:  # fat is suppressed, or bright as in fast spin echo
         factor = random.uniform(0.1, 1.0) if random.random() < 0.6 else random.uniform(1.0, 1.8)
-        values[[number for number, name in enumerate(tissues) if name in ("scalp", "marrow")]] *= factor
+        values[[number for number, name in enumerate(tissues) if name in ("scalp", "marrow")]] *= (
+            factor
+        )
     outside = np.array([name in _OUTER for name in tissues])
-    return values, np.where(np.pad(outside, (0, CLASS_BITS + 1 - count)), values, 0).astype(np.float32)
+    return values, np.where(np.pad(outside, (0, CLASS_BITS + 1 - count)), values, 0).astype(
+        np.float32
+    )
 
 
 def _physical(tissues: Sequence[str], kind: str, random: Generator) -> NDArray[np.float64]:
@@ -262,24 +335,44 @@ def _physical(tissues: Sequence[str], kind: str, random: Generator) -> NDArray[n
     def value(tissue: Tissue) -> float:
         here = tissue.at(acquisition.field_strength)
         factors = np.exp(random.normal(0, [0.1, 0.1, 0.08]))
-        return signal(here.t1 * float(factors[0]), here.t2 * float(factors[1]), here.pd * float(factors[2]), sequence)
+        return signal(
+            here.t1 * float(factors[0]),
+            here.t2 * float(factors[1]),
+            here.pd * float(factors[2]),
+            sequence,
+        )
 
     white = TISSUES["white"].at(acquisition.field_strength)
     unit = signal(white.t1, white.t2, white.pd, sequence)
     loose = np.where([name in _OUTER for name in tissues], 0.35, 0.05)
-    return np.array([value(TISSUES[name]) / unit for name in tissues]) * np.exp(random.normal(0, 1, len(tissues)) * loose)
+    return np.array([value(TISSUES[name]) / unit for name in tissues]) * np.exp(
+        random.normal(0, 1, len(tissues)) * loose
+    )
 
 
 def _add_lesions(
-    image: NDArray[np.float32], brain: NDArray[np.float32], points: NDArray[np.float32], head: Head, most: float, random: Generator
+    image: NDArray[np.float32],
+    brain: NDArray[np.float32],
+    points: NDArray[np.float32],
+    head: Head,
+    most: float,
+    random: Generator,
 ) -> NDArray[np.float32]:
-    """Up to three rough ellipsoids of abnormal tissue, dark or bright, inside the brain; some of them reach the skull."""
+    """Up to three rough ellipsoids of abnormal tissue, dark or bright, inside the brain; some of
+    them reach the skull.
+    """
     for _ in range(int(random.integers(1, 4))):
         centre = head.inside[int(random.integers(len(head.inside)))] - head.centre
         radius = float(np.exp(random.uniform(np.log(4), np.log(38))))
         stretch = np.exp(random.normal(0, 0.2, 3))
         offset = (points - centre.astype(np.float32)) / stretch.astype(np.float32)
-        rough = _field(points + head.centre.astype(np.float32), head.codes.shape, 1, max(6.0, radius / 1.5), random)[..., 0]
+        rough = _field(
+            points + head.centre.astype(np.float32),
+            head.codes.shape,
+            1,
+            max(6.0, radius / 1.5),
+            random,
+        )[..., 0]
         distance = np.sqrt((offset**2).sum(-1))
         share = np.clip((radius * (1 + 0.15 * rough) - distance) / 2.5 + 0.5, 0, 1) * brain
         image = image * (1 - share) + share * random.uniform(0.02, 1.0) * min(most, 2.5)
@@ -287,7 +380,11 @@ def _add_lesions(
 
 
 def _acquire(
-    image: NDArray[np.float32], points: NDArray[np.float32], outer: NDArray[np.float32], stripped: bool, random: Generator
+    image: NDArray[np.float32],
+    points: NDArray[np.float32],
+    outer: NDArray[np.float32],
+    stripped: bool,
+    random: Generator,
 ) -> NDArray[np.float32]:
     """Texture, bias field, gamma, blur, ghost, Rician noise, air set to zero."""
     air = image <= 0
@@ -302,7 +399,9 @@ def _acquire(
         blur = random.uniform(0.2, 0.9)
         image = ndimage.gaussian_filter(image, (0, blur, blur))
     if random.random() < 0.1:
-        image = image + random.uniform(0.02, 0.12) * np.roll(image, int(random.integers(20, 100)), axis=int(random.integers(1, 3)))
+        image = image + random.uniform(0.02, 0.12) * np.roll(
+            image, int(random.integers(20, 100)), axis=int(random.integers(1, 3))
+        )
     level = largest * random.uniform(0.002, 0.05)
     noise = random.normal(0, level, (2, *image.shape)).astype(np.float32)
     image = np.hypot(image + noise[0], noise[1])
@@ -311,9 +410,17 @@ def _acquire(
     return image.astype(np.float32)
 
 
-def _orient(layers: Sequence[NDArray[np.float32]], random: Generator) -> tuple[NDArray[np.float32], ...]:
-    """Mirror left and right; turn the order of the slices round; more rarely mirror front and back, as wrong headers do."""
-    sideways, upwards, frontwards = random.random() < 0.5, random.random() < 0.5, random.random() < 0.12
+def _orient(
+    layers: Sequence[NDArray[np.float32]], random: Generator
+) -> tuple[NDArray[np.float32], ...]:
+    """Mirror left and right; turn the order of the slices round; more rarely mirror front and back,
+    as wrong headers do.
+    """
+    sideways, upwards, frontwards = (
+        random.random() < 0.5,
+        random.random() < 0.5,
+        random.random() < 0.12,
+    )
     result = []
     for layer in layers:
         count = layer.shape[0] // 3
@@ -325,7 +432,9 @@ def _orient(layers: Sequence[NDArray[np.float32]], random: Generator) -> tuple[N
     return tuple(result)
 
 
-def _crop(image: NDArray[np.float32], random: Generator) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+def _crop(
+    image: NDArray[np.float32], random: Generator
+) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
     """Cut the field of view at one side, sometimes; what is kept, as a mask of a slice."""
     keep = np.ones(image.shape[1:], dtype=bool)
     if random.random() < 0.15:

@@ -1,4 +1,6 @@
-"""What training needs beside MONAI's engines: exact resume, error maps as metrics, the validation of f and of the whole cycle."""
+"""What training needs beside MONAI's engines: exact resume, error maps as metrics, the validation
+of f and of the whole cycle.
+"""
 
 from __future__ import annotations
 
@@ -38,9 +40,11 @@ logger = logging.getLogger(__name__)
 
 
 def warmup_stable_decay(iteration: int, warmup: int, total: int, decay_share: float = 0.5) -> float:
-    """Factor of the learning rate: linear rise, constant, linear fall to 0 (Hu et al., MiniCPM, 2024).
+    """Factor of the learning rate: linear rise, constant, linear fall to 0 (Hu et al., MiniCPM,
+    2024).
 
-    A run that was cut short in its constant part goes on with a larger ``total`` as if it had been planned so.
+    A run that was cut short in its constant part goes on with a larger ``total`` as if it had been
+    planned so.
 
     Args:
         iteration: index of the iteration, from 0.
@@ -56,7 +60,8 @@ def warmup_stable_decay(iteration: int, warmup: int, total: int, decay_share: fl
 class EpochSeed:
     """Seed everything anew at the start of each epoch, from (seed, epoch) alone.
 
-    With this a resumed run draws what the uninterrupted one would have drawn, and no state of a random generator is stored.
+    With this a resumed run draws what the uninterrupted one would have drawn, and no state of a
+    random generator is stored.
 
     Args:
         seed: the run's seed.
@@ -64,7 +69,12 @@ class EpochSeed:
         sampler: sampler of a distributed run, which shuffles by the epoch's number.
     """
 
-    def __init__(self, seed: int, transform: Randomizable | None = None, sampler: DistributedSampler[Any] | None = None) -> None:
+    def __init__(
+        self,
+        seed: int,
+        transform: Randomizable | None = None,
+        sampler: DistributedSampler[Any] | None = None,
+    ) -> None:
         self.seed = seed
         self.transform = transform
         self.sampler = sampler
@@ -87,8 +97,9 @@ class EpochSeed:
 class Resume:
     """Checkpoint after each epoch, and start from the last one that is there.
 
-    The file holds everything that an epoch ends with: network, averaged network, optimiser, schedule and the trainer's counters; it is
-    replaced in one step, so that a run killed while writing keeps the one before.
+    The file holds everything that an epoch ends with: network, averaged network, optimiser,
+    schedule and the trainer's counters; it is replaced in one step, so that a run killed while
+    writing keeps the one before.
 
     Args:
         path: checkpoint file.
@@ -102,7 +113,9 @@ class Resume:
         self.enabled = enabled
 
     def attach(self, engine: Engine) -> None:
-        """Load before the run, save after each epoch (after the handlers that were attached before)."""
+        """Load before the run, save after each epoch (after the handlers that were attached
+        before).
+        """
         engine.add_event_handler(Events.STARTED, self.load)
         engine.add_event_handler(Events.EPOCH_COMPLETED, self.save)
 
@@ -121,7 +134,8 @@ class Resume:
             epoch, iteration = int(content["epoch"]), int(content["iteration"])
         except (RuntimeError, LookupError, ValueError, TypeError, AttributeError) as error:
             raise InputError(
-                f"{self.path}: does not fit to this training ({first_line(error)}); remove it or choose another output_dir"
+                f"{self.path}: does not fit to this training ({first_line(error)}); remove it or"
+                " choose another output_dir"
             ) from error
         engine.state.epoch = epoch
         engine.state.iteration = iteration
@@ -131,13 +145,17 @@ class Resume:
         """Replace the checkpoint (the first process of a distributed run does)."""
         if dist.is_initialized() and dist.get_rank() != 0:
             return
-        content: dict[str, Any] = {name: _bare(item).state_dict() for name, item in self.objects.items()}
+        content: dict[str, Any] = {
+            name: _bare(item).state_dict() for name, item in self.objects.items()
+        }
         content |= {"epoch": engine.state.epoch, "iteration": engine.state.iteration}
         save_atomically(content, self.path)
 
 
 def _bare(item: Any) -> Any:
-    """A network without its distributed wrapper, so that one process can go on where several stopped."""
+    """A network without its distributed wrapper, so that one process can go on where several
+    stopped.
+    """
     return item.module if isinstance(item, nn.parallel.DistributedDataParallel) else item
 
 
@@ -150,7 +168,8 @@ def save_atomically(content: Any, path: Path) -> None:
 
 
 class AveragedModel(EMAHandler):
-    """Exponential moving average of the weights (ignite's), with the model's own ``state_dict`` for checkpoints.
+    """Exponential moving average of the weights (ignite's), with the model's own ``state_dict`` for
+    checkpoints.
 
     Args:
         model: the trained network.
@@ -171,7 +190,8 @@ class BestModel:
     """Keep the averaged network of the epoch with the lowest value of the evaluator's key metric.
 
     Args:
-        path: file of the best network; the best value stands in it, so that a resumed run goes on comparing.
+        path: file of the best network; the best value stands in it, so that a resumed run goes on
+            comparing.
         model: network to store.
     """
 
@@ -188,8 +208,12 @@ class BestModel:
         value = float(engine.state.metrics[engine.state.key_metric_name])
         epoch = int(engine.state.epoch)
         if value < self._stored_value(epoch):
-            save_atomically({"network": self.model.state_dict(), "value": value, "epoch": epoch}, self.path)
-            logger.info("epoch %d: best %s so far, %.5f", epoch, engine.state.key_metric_name, value)
+            save_atomically(
+                {"network": self.model.state_dict(), "value": value, "epoch": epoch}, self.path
+            )
+            logger.info(
+                "epoch %d: best %s so far, %.5f", epoch, engine.state.key_metric_name, value
+            )
 
     def _stored_value(self, epoch: int) -> float:
         if not self.path.is_file():
@@ -229,18 +253,33 @@ class TrainingRecord:
 
     Args:
         path: file to write after each epoch.
-        content: source, target, network, scheduler (f only), seed, data, licence and other settings of the run.
-        normalisation: ``"paper"`` or ``"code"``; the full settings of both modalities are recorded. None where there is no such thing.
+        content: source, target, network, scheduler (f only), seed, data, licence and other settings
+            of the run.
+        normalisation: ``"paper"`` or ``"code"``; the full settings of both modalities are recorded.
+            None where there is no such thing.
         evaluator: whose metrics of the last validation are recorded.
     """
 
-    def __init__(self, path: str | Path, content: dict[str, Any], normalisation: str | None, evaluator: Engine) -> None:
+    def __init__(
+        self,
+        path: str | Path,
+        content: dict[str, Any],
+        normalisation: str | None,
+        evaluator: Engine,
+    ) -> None:
         self.path = Path(path)
         self.content = {
             **content,
             **_normalisations(content, normalisation),
-            "command": "python -m monai.bundle " + shlex.join(Path(w).name if Path(w).is_absolute() else w for w in sys.argv[1:]),
-            "versions": {"mmccd": mmccd.__version__, "torch": torch.__version__, "monai": monai.__version__},
+            "command": (
+                "python -m monai.bundle "
+                + shlex.join(Path(w).name if Path(w).is_absolute() else w for w in sys.argv[1:])
+            ),
+            "versions": {
+                "mmccd": mmccd.__version__,
+                "torch": torch.__version__,
+                "monai": monai.__version__,
+            },
         }
         self.evaluator = evaluator
         self._last = 0.0
@@ -254,13 +293,28 @@ class TrainingRecord:
         self._last = time.monotonic()
 
     def __call__(self, engine: Engine) -> None:
-        """Write what is known after this epoch; its minutes are added to those of the epochs before, resumed runs included."""
+        """Write what is known after this epoch; its minutes are added to those of the epochs
+        before, resumed runs included.
+        """
         now = time.monotonic()
         minutes = self._recorded_minutes(engine.state.epoch - 1) + (now - self._last) / 60
         self._last = now
-        metrics = {name: float(value) for name, value in self.evaluator.state.metrics.items() if math.isfinite(value)}
-        progress = {"epochs": engine.state.epoch, "iterations": engine.state.iteration, "minutes": minutes}
-        known = {**self.content, **progress, "key_metric": self.evaluator.state.key_metric_name, "last_validation": metrics}
+        metrics = {
+            name: float(value)
+            for name, value in self.evaluator.state.metrics.items()
+            if math.isfinite(value)
+        }
+        progress = {
+            "epochs": engine.state.epoch,
+            "iterations": engine.state.iteration,
+            "minutes": minutes,
+        }
+        known = {
+            **self.content,
+            **progress,
+            "key_metric": self.evaluator.state.key_metric_name,
+            "last_validation": metrics,
+        }
         self.path.write_text(json.dumps(known, indent=2) + "\n")
 
     def _recorded_minutes(self, epoch: int) -> float:
@@ -273,14 +327,20 @@ class TrainingRecord:
 def _normalisations(content: dict[str, Any], kind: str | None) -> dict[str, Any]:
     if kind is None:
         return {}
-    return {"normalisation": {name: Normalisation.for_modality(name, kind).as_dict() for name in (content["source"], content["target"])}}
+    return {
+        "normalisation": {
+            name: Normalisation.for_modality(name, kind).as_dict()
+            for name in (content["source"], content["target"])
+        }
+    }
 
 
 class StripPrepareBatch(PrepareBatch):
     """Validation batch of f: x, y, and one fixed strip per slice, the same at every validation.
 
     Args:
-        width: thickness of the strips in pixels; of a range (:func:`~mmccd.methods.mmccd.masks.width_range`) the largest.
+        width: thickness of the strips in pixels; of a range
+            (:func:`~mmccd.methods.mmccd.masks.width_range`) the largest.
         stride: distance of the positions that are used in turn.
         seed: seed of the noise.
 
@@ -300,26 +360,37 @@ class StripPrepareBatch(PrepareBatch):
         non_blocking: bool = False,
         **kwargs: Any,
     ) -> tuple[Tensor, dict[str, Tensor], tuple[()], dict[str, Any]]:
-        """(x, {y, x, brain, mask}, no args, keyword arguments of :class:`MaskedTranslationInferer`)."""
-        source, target, brain = (batchdata[key].to(device, non_blocking=non_blocking, **kwargs) for key in ("image", "label", "brain"))
+        """(x, {y, x, brain, mask}, no args, keyword arguments of
+        :class:`MaskedTranslationInferer`).
+        """
+        source, target, brain = (
+            batchdata[key].to(device, non_blocking=non_blocking, **kwargs)
+            for key in ("image", "label", "brain")
+        )
         size = (source.shape[-2], source.shape[-1])
         masks = strip_masks(size, self.width, self.stride)
         slices = torch.arange(source.shape[0], device=source.device)
-        # Strips that cross the middle, where the brain is: those at the border would measure the background.
-        central = torch.nonzero(masks[:, size[0] // 4 : -size[0] // 4, size[1] // 4 : -size[1] // 4].flatten(1).any(1)).flatten()
+        # Strips that cross the middle, where the brain is: those at the border would measure the
+        # background.
+        central = torch.nonzero(
+            masks[:, size[0] // 4 : -size[0] // 4, size[1] // 4 : -size[1] // 4].flatten(1).any(1)
+        ).flatten()
         chosen = central[(slices.cpu() * 7) % len(central)]
         mask = masks[chosen][:, None].to(source.device)
         arguments = {
             "mask": mask,
             "noise": normal_noise(self.seed, slices, chosen.to(source.device), 0, CONDITION, size),
-            "initial": normal_noise(self.seed, slices, torch.full_like(slices, NO_MASK), 0, INITIAL, size),
+            "initial": normal_noise(
+                self.seed, slices, torch.full_like(slices, NO_MASK), 0, INITIAL, size
+            ),
         }
         truth = {"target": target, "source": source, "brain": brain > 0.5, "mask": mask}
         return source, truth, (), arguments
 
 
 class MaskedTranslationInferer(Inferer):
-    """f under one mask per slice, and g behind it where g is given: ``(y_0, x')`` as ``(batch, 2, height, width)``.
+    """f under one mask per slice, and g behind it where g is given: ``(y_0, x')`` as ``(batch, 2,
+    height, width)``.
 
     Args:
         scheduler: the sampler.
@@ -327,13 +398,17 @@ class MaskedTranslationInferer(Inferer):
         backward: g in evaluation mode, or None (then x' is NaN).
     """
 
-    def __init__(self, scheduler: MaskedDiffusionScheduler, steps: int = 1, backward: nn.Module | None = None) -> None:
+    def __init__(
+        self, scheduler: MaskedDiffusionScheduler, steps: int = 1, backward: nn.Module | None = None
+    ) -> None:
         super().__init__()
         self.scheduler = scheduler
         self.steps = steps
         self.backward = backward.eval() if backward is not None else None
 
-    def __call__(self, inputs: Tensor, network: Callable[..., Tensor], *args: Any, **kwargs: Any) -> Tensor:
+    def __call__(
+        self, inputs: Tensor, network: Callable[..., Tensor], *args: Any, **kwargs: Any
+    ) -> Tensor:
         """Translate ``inputs`` (x) under ``mask`` with ``noise``, from ``initial``."""
         condition = masked_condition(inputs, kwargs["mask"], kwargs["noise"])
         self.scheduler.set_timesteps(self.steps)
@@ -349,7 +424,8 @@ class MaskedTranslationInferer(Inferer):
 
 
 class MeanError(Metric):
-    """Mean absolute error over the voxels of the brain that a rule selects, pooled over the validation set.
+    """Mean absolute error over the voxels of the brain that a rule selects, pooled over the
+    validation set.
 
     Args:
         output_transform: engine output to ``(error, weight)``, tensors of one shape.
@@ -408,7 +484,10 @@ class PairPrepareBatch(PrepareBatch):
         **kwargs: Any,
     ) -> tuple[Tensor, dict[str, Tensor]]:
         """(input, {target, brain})."""
-        source, target, brain = (batchdata[key].to(device, non_blocking=non_blocking, **kwargs) for key in ("image", "label", "brain"))
+        source, target, brain = (
+            batchdata[key].to(device, non_blocking=non_blocking, **kwargs)
+            for key in ("image", "label", "brain")
+        )
         return source, {"target": target, "brain": brain > 0.5}
 
 
@@ -436,12 +515,16 @@ class ProgressBar:
             )
 
 
-def load_trained(network: nn.Module, weights: str | Path | None, device: torch.device) -> nn.Module | None:
-    """A network with trained weights, in evaluation mode: g for the validation of the whole cycle, or what ``evaluate.json`` measures.
+def load_trained(
+    network: nn.Module, weights: str | Path | None, device: torch.device
+) -> nn.Module | None:
+    """A network with trained weights, in evaluation mode: g for the validation of the whole cycle,
+    or what ``evaluate.json`` measures.
 
     Args:
         network: network of the weights' architecture.
-        weights: training checkpoint (``best.pt``, or the averaged weights of ``last.pt``) or exported weights; None gives None.
+        weights: training checkpoint (``best.pt``, or the averaged weights of ``last.pt``) or
+            exported weights; None gives None.
         device: where it goes.
 
     Raises:
@@ -453,5 +536,8 @@ def load_trained(network: nn.Module, weights: str | Path | None, device: torch.d
     try:
         network.load_state_dict(content.get("averaged", content.get("network", content)))
     except (RuntimeError, TypeError, AttributeError) as error:
-        raise InputError(f"{weights}: does not fit to the network ({first_line(error)}); expected a checkpoint of that bundle") from error
+        raise InputError(
+            f"{weights}: does not fit to the network ({first_line(error)}); expected a checkpoint"
+            " of that bundle"
+        ) from error
     return network.to(device).eval()

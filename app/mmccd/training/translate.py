@@ -35,7 +35,9 @@ def find_weights(bundle: str | Path, source: str, target: str) -> Weights:
     for weights in list_weights(Path(bundle)):
         if weights.direction == (source, target):
             return weights
-    raise ModelError(f"{bundle}: no weights from {source} to {target}; train the bundle and run 'mmccd export'")
+    raise ModelError(
+        f"{bundle}: no weights from {source} to {target}; train the bundle and run 'mmccd export'"
+    )
 
 
 @dataclass(frozen=True)
@@ -58,7 +60,8 @@ class Place:
 
 
 class VolumeSlicesDataset(Dataset):
-    """Each case as all its model slices: ``{"image": (slices, 1, size, size), "number": index of the case}``; batch size None.
+    """Each case as all its model slices: ``{"image": (slices, 1, size, size), "number": index of
+    the case}``; batch size None.
 
     Args:
         dataset_dir: see :func:`~mmccd.data.cases.find_cases`.
@@ -86,7 +89,10 @@ class VolumeSlicesDataset(Dataset):
         return volume, find_case_brain(case, volume).mask
 
     def _transform(self, index: int) -> dict[str, Any]:
-        return {"image": to_model_slices(*self._read(index), self.normalisation).image, "number": index}
+        return {
+            "image": to_model_slices(*self._read(index), self.normalisation).image,
+            "number": index,
+        }
 
 
 class VisibleTranslationInferer(Inferer):
@@ -99,22 +105,39 @@ class VisibleTranslationInferer(Inferer):
         batch_size: slices per pass.
     """
 
-    def __init__(self, scheduler: MaskedDiffusionScheduler, steps: int = 4, seed: int = 0, batch_size: int = 16) -> None:
+    def __init__(
+        self,
+        scheduler: MaskedDiffusionScheduler,
+        steps: int = 4,
+        seed: int = 0,
+        batch_size: int = 16,
+    ) -> None:
         super().__init__()
         self.scheduler = scheduler.with_sampling("trailing", 0.0)
         self.scheduler.set_timesteps(steps)
         self.seed = seed
         self.batch_size = batch_size
 
-    def __call__(self, inputs: Tensor, network: Callable[..., Tensor], *args: Any, **kwargs: Any) -> Tensor:
+    def __call__(
+        self, inputs: Tensor, network: Callable[..., Tensor], *args: Any, **kwargs: Any
+    ) -> Tensor:
         """``(slices, 1, height, width)`` to the same shape."""
         numbers = torch.arange(inputs.shape[0], device=inputs.device).split(self.batch_size)
         return torch.cat([self._translate(inputs[part], part, network) for part in numbers])
 
     def _translate(self, source: Tensor, numbers: Tensor, network: Callable[..., Tensor]) -> Tensor:
-        image = normal_noise(self.seed, numbers, torch.full_like(numbers, NO_MASK), 0, INITIAL, (source.shape[-2], source.shape[-1]))
+        image = normal_noise(
+            self.seed,
+            numbers,
+            torch.full_like(numbers, NO_MASK),
+            0,
+            INITIAL,
+            (source.shape[-2], source.shape[-1]),
+        )
         for timestep in self.scheduler.timesteps.tolist():
-            prediction = network(torch.cat([image, source], dim=1), torch.full_like(numbers, timestep)).float()
+            prediction = network(
+                torch.cat([image, source], dim=1), torch.full_like(numbers, timestep)
+            ).float()
             image, _ = self.scheduler.step(prediction, timestep, image)
         return image
 
@@ -130,14 +153,17 @@ class BatchedInferer(Inferer):
         super().__init__()
         self.batch_size = batch_size
 
-    def __call__(self, inputs: Tensor, network: Callable[..., Tensor], *args: Any, **kwargs: Any) -> Tensor:
+    def __call__(
+        self, inputs: Tensor, network: Callable[..., Tensor], *args: Any, **kwargs: Any
+    ) -> Tensor:
         """``(slices, 1, height, width)`` to the same shape."""
         parts: Sequence[Tensor] = inputs.split(self.batch_size)
         return torch.cat([network(part) for part in parts])
 
 
 class WriteTranslation:
-    """Write each translated volume as ``output_dir/CASE_TARGET.nii.gz``, in normalised units, on the source's own grid.
+    """Write each translated volume as ``output_dir/CASE_TARGET.nii.gz``, in normalised units, on
+    the source's own grid.
 
     Args:
         dataset: where the volumes came from.
@@ -163,5 +189,11 @@ class WriteTranslation:
         try:
             self.output_dir.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise OutputError(f"{self.output_dir}: cannot be made ({error.strerror}); choose another output_dir") from error
-        write_nifti(place.volume.with_data(native, self.target), self.output_dir / f"{place.name}_{self.target}.nii.gz", "float32")
+            raise OutputError(
+                f"{self.output_dir}: cannot be made ({error.strerror}); choose another output_dir"
+            ) from error
+        write_nifti(
+            place.volume.with_data(native, self.target),
+            self.output_dir / f"{place.name}_{self.target}.nii.gz",
+            "float32",
+        )

@@ -29,9 +29,23 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
     seen: list[dict[str, Any]] = []
 
     def probe(
-        input: str, output: str | None = None, preset: str = "balanced", seed: int = 0, threshold: float | None = None, force: bool = False
+        input: str,
+        output: str | None = None,
+        preset: str = "balanced",
+        seed: int = 0,
+        threshold: float | None = None,
+        force: bool = False,
     ) -> int:
-        seen.append({"input": input, "output": output, "preset": preset, "seed": seed, "threshold": threshold, "force": force})
+        seen.append(
+            {
+                "input": input,
+                "output": output,
+                "preset": preset,
+                "seed": seed,
+                "threshold": threshold,
+                "force": force,
+            }
+        )
         return 0
 
     monkeypatch.setitem(cli.COMMANDS, "probe", probe)
@@ -57,17 +71,37 @@ def many_calls(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Any, ...]]:
         (["a.nii"], ("a.nii", None, False, 0)),
         (["a.nii", "b.nii", "--output", "o"], ("a.nii", "b.nii", "o", False, 0)),
         (["a.nii", "--output", "o", "b.nii", "--json", "c"], ("a.nii", "b.nii", "c", "o", True, 0)),
-        (["1e5", "None", "[1]", "it's", "-", "--seed=3"], ("1e5", "None", "[1]", "it's", "-", None, False, 3)),
-        (["*.nii", "a=b", "--log-format", "text", "a.nii"], ("*.nii", "a=b", "a.nii", None, False, 0)),
+        (
+            ["1e5", "None", "[1]", "it's", "-", "--seed=3"],
+            ("1e5", "None", "[1]", "it's", "-", None, False, 3),
+        ),
+        (
+            ["*.nii", "a=b", "--log-format", "text", "a.nii"],
+            ("*.nii", "a=b", "a.nii", None, False, 0),
+        ),
     ],
 )
-def test_several_words(many_calls: list[tuple[Any, ...]], words: list[str], values: tuple[Any, ...]) -> None:
+def test_several_words(
+    many_calls: list[tuple[Any, ...]], words: list[str], values: tuple[Any, ...]
+) -> None:
     assert cli.run(["many", *words]) == 0
     assert many_calls == [values]
 
 
-@pytest.mark.parametrize("words", [[], ["--output", "o"], ["a", ""], ["a", "--outptu", "b"], ["a", "-o", "b"], ["a", "--log-format"]])
-def test_bad_several_words(many_calls: list[tuple[Any, ...]], capsys: pytest.CaptureFixture[str], words: list[str]) -> None:
+@pytest.mark.parametrize(
+    "words",
+    [
+        [],
+        ["--output", "o"],
+        ["a", ""],
+        ["a", "--outptu", "b"],
+        ["a", "-o", "b"],
+        ["a", "--log-format"],
+    ],
+)
+def test_bad_several_words(
+    many_calls: list[tuple[Any, ...]], capsys: pytest.CaptureFixture[str], words: list[str]
+) -> None:
     assert cli.run(["many", *words]) == 2
     assert many_calls == []
     assert len(capsys.readouterr().err.splitlines()) == 1
@@ -88,7 +122,10 @@ DEFAULTS = {"output": None, "preset": "balanced", "seed": 0, "threshold": None, 
         (["a.nii", "--force"], {"input": "a.nii", "force": True}),
         (["a.nii", "--force=true"], {"input": "a.nii", "force": True}),
         (["a.nii", "--force=False"], {"input": "a.nii"}),
-        (["a.nii", "--seed", "7", "--threshold", "0.5"], {"input": "a.nii", "seed": 7, "threshold": 0.5}),
+        (
+            ["a.nii", "--seed", "7", "--threshold", "0.5"],
+            {"input": "a.nii", "seed": 7, "threshold": 0.5},
+        ),
         (["a.nii", "--threshold", "1"], {"input": "a.nii", "threshold": 1.0}),
         (["a.nii", "--threshold", "-1e-3"], {"input": "a.nii", "threshold": -1e-3}),
         (["a.nii", "--threshold=-2"], {"input": "a.nii", "threshold": -2.0}),
@@ -100,7 +137,9 @@ DEFAULTS = {"output": None, "preset": "balanced", "seed": 0, "threshold": None, 
 def test_good_words(calls: list[dict[str, Any]], words: list[str], values: dict[str, Any]) -> None:
     assert cli.run(["probe", *words]) == 0
     assert calls == [{**DEFAULTS, **values}]
-    assert [type(value) for value in calls[0].values()] == [type(value) for value in {"input": "", **DEFAULTS, **values}.values()]
+    assert [type(value) for value in calls[0].values()] == [
+        type(value) for value in {"input": "", **DEFAULTS, **values}.values()
+    ]
 
 
 @pytest.mark.parametrize(
@@ -174,7 +213,12 @@ def test_a_path_stays_a_string(calls: list[dict[str, Any]], name: str) -> None:
     ],
     ids=" ".join,
 )
-def test_bad_words(calls: list[dict[str, Any]], capsys: pytest.CaptureFixture[str], words: list[str], parts: list[str]) -> None:
+def test_bad_words(
+    calls: list[dict[str, Any]],
+    capsys: pytest.CaptureFixture[str],
+    words: list[str],
+    parts: list[str],
+) -> None:
     assert cli.run(["probe", *words]) == 2
     assert calls == [], "a command with wrong words must not run"
     captured = capsys.readouterr()
@@ -194,7 +238,10 @@ def test_bad_words(calls: list[dict[str, Any]], capsys: pytest.CaptureFixture[st
         (["predict", "a.nii", "--workers", "0"], ["--workers", "1"]),
         (["predict", "a.nii", "--log-format", "xml"], ["--log-format", "xml", "text, json"]),
         (["completion", "csh"], ["SHELL", "csh", "bash, zsh, fish"]),
-        (["predict", "a.nii", "--output", "o", "--preset", "slow"], ["--preset", "slow", "full, balanced, fast"]),
+        (
+            ["predict", "a.nii", "--output", "o", "--preset", "slow"],
+            ["--preset", "slow", "full, balanced, fast"],
+        ),
         (["predict", "a.nii", "--output", "o", "--target", "pd"], ["--target", "pd", "t2, t1"]),
         (["predict", "a.nii", "--output", "o", "--seed", "-1"], ["--seed", "-1"]),
         (["predict", "a.nii", "--output", "o", "--seed", str(2**64)], ["--seed"]),
@@ -202,18 +249,28 @@ def test_bad_words(calls: list[dict[str, Any]], capsys: pytest.CaptureFixture[st
         (["datalist", "folder"], ["--output"]),
         (["export", "best.pt"], ["BUNDLE"]),
         (["phantom"], ["OUTPUT"]),
-        (["phantom", "o", "--lesions", "flu"], ["--lesions", "flu", "none, glioma, isointense, ms, stroke, mixed"]),
+        (
+            ["phantom", "o", "--lesions", "flu"],
+            ["--lesions", "flu", "none, glioma, isointense, ms, stroke, mixed"],
+        ),
         (["phantom", "o", "--split", "all"], ["--split", "train, val, test"]),
         (["phantom", "o", "--subjects", "0"], ["--subjects", "1"]),
         (["phantom", "o", "--slice-mm", "40"], ["--slice-mm", "0.5 to 15"]),
         (["phantom", "o", "--seed", "-3"], ["--seed"]),
-        (["datalist", "folder", "--output", "l.json", "--split", "all"], ["--split", "train, val, test"]),
+        (
+            ["datalist", "folder", "--output", "l.json", "--split", "all"],
+            ["--split", "train, val, test"],
+        ),
         (["datalist", "folder", "--output", "l.json", "--repeat", "0"], ["--repeat"]),
     ],
     ids=" ".join,
 )
 def test_wrong_usage_of_the_real_commands(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], words: list[str], parts: list[str]
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    words: list[str],
+    parts: list[str],
 ) -> None:
     monkeypatch.chdir(tmp_path)
     assert cli.run(words) == 2
@@ -230,7 +287,11 @@ class TestHelp:
         assert f"usage: mmccd {name}" in text
         parameters = cli.inspect.signature(cli.COMMANDS[name]).parameters.values()
         for parameter in parameters:
-            word = parameter.name.upper() if parameter.default is parameter.empty else f"--{parameter.name.replace('_', '-')}"
+            word = (
+                parameter.name.upper()
+                if parameter.default is parameter.empty
+                else f"--{parameter.name.replace('_', '-')}"
+            )
             assert word in text
             assert f"{parameter.name}: " in text, "every argument is explained"
 
@@ -264,8 +325,13 @@ class TestHelp:
         assert capsys.readouterr().out.strip() == __version__
 
     def test_help_answers_at_once(self) -> None:
-        code = "import sys; from mmccd.apps.cli.cli import run; code = run(['--help']); sys.exit(code or 'torch' in sys.modules or 'monai' in sys.modules)"
-        found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+        code = (
+            "import sys; from mmccd.apps.cli.cli import run; code = run(['--help']); sys.exit(code"
+            " or 'torch' in sys.modules or 'monai' in sys.modules)"
+        )
+        found = subprocess.run(
+            [sys.executable, "-c", code], capture_output=True, text=True, check=False
+        )
         assert (found.returncode, found.stderr) == (0, "")
         assert "predict" in found.stdout
 
@@ -287,7 +353,12 @@ class FailingError(MmccdError):
 )
 @pytest.mark.parametrize("debug", [False, True])
 def test_errors_become_one_line_and_a_code(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], error: BaseException, code: int, text: str, debug: bool
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    error: BaseException,
+    code: int,
+    text: str,
+    debug: bool,
 ) -> None:
     def failing() -> None:
         raise error
@@ -302,11 +373,16 @@ def test_errors_become_one_line_and_a_code(
 
 
 def test_json_errors(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """With --json the answer is JSON even where there is none; with --log-format json so is the line on stderr."""
+    """With --json the answer is JSON even where there is none; with --log-format json so is the
+    line on stderr.
+    """
     words = ["predict", str(tmp_path / "a.nii"), "--output", str(tmp_path / "o"), "--json"]
     assert cli.run([*words, "--log-format=json"]) == 3
     captured = capsys.readouterr()
-    answer, (*stages, line) = json.loads(captured.out), [json.loads(text) for text in captured.err.splitlines()]
+    answer, (*stages, line) = (
+        json.loads(captured.out),
+        [json.loads(text) for text in captured.err.splitlines()],
+    )
     assert (answer["status"], answer["exit_code"]) == ("failed", 3)
     assert [stage["stage"] for stage in stages] == ["read"]
     assert (line["level"], line["exit_code"], line["message"]) == ("error", 3, answer["error"])
@@ -315,7 +391,9 @@ def test_json_errors(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None
 
 
 @pytest.mark.parametrize("code", [0, 6])
-def test_a_commands_own_code_is_the_exit_code(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], code: int) -> None:
+def test_a_commands_own_code_is_the_exit_code(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], code: int
+) -> None:
     def doctor() -> int:
         return code
 
@@ -334,7 +412,9 @@ def test_sigterm_handler_is_put_back() -> None:
 
 
 @pytest.mark.parametrize("existing", [False, True], ids=["new folder", "folder of someone else"])
-def test_sigterm_ends_predict_and_leaves_nothing(tiny_bundles: Path, phantom_data: Path, tmp_path: Path, existing: bool) -> None:
+def test_sigterm_ends_predict_and_leaves_nothing(
+    tiny_bundles: Path, phantom_data: Path, tmp_path: Path, existing: bool
+) -> None:
     cycle = tiny_bundles / FORWARD / "configs" / "cycle.json"
     content = json.loads(cycle.read_text())
     content["presets"]["full"]["cycle"] |= {"steps": 100, "stride": 2}
@@ -343,12 +423,23 @@ def test_sigterm_ends_predict_and_leaves_nothing(tiny_bundles: Path, phantom_dat
     if existing:
         output.mkdir(parents=True)
         (output / "notes.txt").write_text("mine")
-    words = ["predict", str(phantom_data / "healthy" / "healthy_flair.nii.gz"), "--output", str(output), "--preset", "full"]
+    words = [
+        "predict",
+        str(phantom_data / "healthy" / "healthy_flair.nii.gz"),
+        "--output",
+        str(output),
+        "--preset",
+        "full",
+    ]
     words += ["--threshold", "0.5", "--device", "cpu", "--bundles", str(tiny_bundles)]
     process = subprocess.Popen([*MAIN, *words], stderr=subprocess.PIPE, text=True, env=ENVIRONMENT)
     try:
         deadline = time.monotonic() + 120
-        while not list(tmp_path.glob("results/deep/.*")) and process.poll() is None and time.monotonic() < deadline:
+        while (
+            not list(tmp_path.glob("results/deep/.*"))
+            and process.poll() is None
+            and time.monotonic() < deadline
+        ):
             time.sleep(0.05)
         assert process.poll() is None, "the run ended before it could be stopped"
         time.sleep(0.3)

@@ -1,4 +1,6 @@
-"""mmccd.apps.cli.completion: what bash offers, asked of bash itself; zsh and fish where they are installed."""
+"""mmccd.apps.cli.completion: what bash offers, asked of bash itself; zsh and fish where they are
+installed.
+"""
 
 from __future__ import annotations
 
@@ -45,7 +47,12 @@ def scripts(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_bash(scripts: Path, words: str, offered: set[str]) -> None:
     if shutil.which("bash") is None:
         pytest.skip("no bash here")
-    found = subprocess.run(["bash", "-c", ASK.format(script=scripts / "bash", words=words)], capture_output=True, text=True, check=True)
+    found = subprocess.run(
+        ["bash", "-c", ASK.format(script=scripts / "bash", words=words)],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
     assert {word.strip() for word in found.stdout.split()} == offered
 
 
@@ -56,7 +63,11 @@ def test_every_command_and_flag(scripts: Path, shell: str) -> None:
         assert name in text
         for key, parameter in cli.inspect.signature(function).parameters.items():
             flag = cli.flag_of(key)
-            assert parameter.default is parameter.empty or flag in text or flag.removeprefix("--") in text
+            assert (
+                parameter.default is parameter.empty
+                or flag in text
+                or flag.removeprefix("--") in text
+            )
 
 
 @pytest.mark.parametrize("shell", ["zsh", "fish"])

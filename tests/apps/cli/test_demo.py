@@ -21,15 +21,22 @@ def test_equal_alarms(values: list[int], alarms: int) -> None:
     healthy = np.array(values, dtype=float)
     threshold = equal_alarms_threshold(healthy, alarms)
     above = int((healthy > threshold).sum())
-    assert above == min(alarms, len(values)) or (above < alarms and (healthy >= threshold).sum() > alarms)
+    assert above == min(alarms, len(values)) or (
+        above < alarms and (healthy >= threshold).sum() > alarms
+    )
 
 
 def test_groups_share_out_the_mask(lesion_phantom: Phantom) -> None:
     groups = lesion_groups(lesion_phantom)
     assert list(groups) == ["bright", "grey-like", "small"]
-    assert np.array_equal(sum(group.astype(int) for group in groups.values()), lesion_phantom.lesion.data)
+    assert np.array_equal(
+        sum(group.astype(int) for group in groups.values()), lesion_phantom.lesion.data
+    )
     for name, lesion in zip(("bright", "grey-like"), DEMO_LESIONS[:2], strict=True):
-        places = np.argwhere(groups[name]) @ lesion_phantom.lesion.affine[:3, :3].T + lesion_phantom.lesion.affine[:3, 3]
+        places = (
+            np.argwhere(groups[name]) @ lesion_phantom.lesion.affine[:3, :3].T
+            + lesion_phantom.lesion.affine[:3, 3]
+        )
         assert np.abs(places.mean(0) - lesion.centre_mm).max() < 7
 
 
@@ -50,7 +57,9 @@ def table(phantom: Phantom, score: np.ndarray, segmentation: np.ndarray) -> list
 
 
 def test_perfect_map(lesion_phantom: Phantom) -> None:
-    """All ones for the map; the intensity, without a false alarm allowed, finds nothing of what is like grey matter."""
+    """All ones for the map; the intensity, without a false alarm allowed, finds nothing of what is
+    like grey matter.
+    """
     truth = lesion_phantom.lesion.data.astype(np.float32)
     ours, intensity = table(lesion_phantom, truth, truth > 0)
     assert ours == ["1.000", "1.000", "1.000", "100%", "100%", "100%"]
@@ -60,9 +69,13 @@ def test_perfect_map(lesion_phantom: Phantom) -> None:
 
 
 def test_intensity_as_the_map_gives_the_row_of_the_intensity(lesion_phantom: Phantom) -> None:
-    """With the intensity itself as map, cut anywhere, both rows agree: the false alarms are the same."""
+    """With the intensity itself as map, cut anywhere, both rows agree: the false alarms are the
+    same.
+    """
     flair = lesion_phantom.images["flair"].data
-    ours, intensity = table(lesion_phantom, flair, (flair > np.quantile(flair[flair > 0], 0.97)) & (flair > 0))
+    ours, intensity = table(
+        lesion_phantom, flair, (flair > np.quantile(flair[flair > 0], 0.97)) & (flair > 0)
+    )
     assert ours == intensity
 
 
@@ -70,10 +83,14 @@ def test_nothing_found(lesion_phantom: Phantom) -> None:
     nothing = np.zeros(lesion_phantom.lesion.shape, dtype=np.float32)
     ours, _ = table(lesion_phantom, nothing, nothing > 0)
     assert ours[2:] == ["0.000", "0%", "0%", "0%"]
-    assert float(ours[0]) == pytest.approx(lesion_phantom.lesion.data.sum() / lesion_phantom.brain.data.sum(), abs=1e-3)
+    assert float(ours[0]) == pytest.approx(
+        lesion_phantom.lesion.data.sum() / lesion_phantom.brain.data.sum(), abs=1e-3
+    )
 
 
 def test_the_demonstration_runs_with_what_ships(tmp_path: Path) -> None:
     """As `make demo` does, to the end: its phantom, the weights that ship, the stored threshold."""
     assert cli.run(["demo", "--output", str(tmp_path / "demo")]) == 0
-    assert {"overview.png", "report.html", "report.json", "segmentation.nii.gz"} <= {path.name for path in (tmp_path / "demo").iterdir()}
+    assert {"overview.png", "report.html", "report.json", "segmentation.nii.gz"} <= {
+        path.name for path in (tmp_path / "demo").iterdir()
+    }

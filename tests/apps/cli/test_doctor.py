@@ -58,7 +58,9 @@ def test_brain_extraction(tiny_bundles: Path) -> None:
 
 def test_calibrations(tiny_bundles: Path) -> None:
     pair = load_pair(tiny_bundles)
-    write_calibrations(tiny_bundles, [Calibration(pair.key(pair.preset("fast"), "fp32"), 0.625, {})])
+    write_calibrations(
+        tiny_bundles, [Calibration(pair.key(pair.preset("fast"), "fp32"), 0.625, {})]
+    )
     text, _ = told(str(tiny_bundles))
     assert "0.625" in text
     assert "fp32" in text
@@ -89,7 +91,9 @@ def test_no_bundles(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("damage", "code"), [(False, 0), (True, 6)])
-def test_command(tiny_bundles: Path, capsys: pytest.CaptureFixture[str], damage: bool, code: int) -> None:
+def test_command(
+    tiny_bundles: Path, capsys: pytest.CaptureFixture[str], damage: bool, code: int
+) -> None:
     if damage:
         shutil.rmtree(tiny_bundles / BACKWARD / "models")
     assert cli.run(["doctor", "--bundles", str(tiny_bundles)]) == code

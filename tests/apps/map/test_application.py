@@ -26,7 +26,8 @@ from mmccd.phantom import Phantom
 
 # Where CI is set these tests run, or fail: they are never left out unnoticed.
 pytestmark = pytest.mark.skipif(
-    importlib.util.find_spec("holoscan") is None and not os.environ.get("CI"), reason="the MONAI Deploy App SDK is not installed"
+    importlib.util.find_spec("holoscan") is None and not os.environ.get("CI"),
+    reason="the MONAI Deploy App SDK is not installed",
 )
 Image = tuple[NDArray[np.uint16], NDArray[np.float64]]
 
@@ -44,17 +45,45 @@ def nifti(tmp_path: Path, head: Image) -> Path:
     return tmp_path / "head.nii.gz"
 
 
-def start(source: Path, output: Path, models: Path, *words: str, **variables: str) -> subprocess.Popen[str]:
+def start(
+    source: Path, output: Path, models: Path, *words: str, **variables: str
+) -> subprocess.Popen[str]:
     """The application with settings that are quick."""
-    clean = {key: value for key, value in os.environ.items() if not key.startswith(("MMCCD_", "HOLOSCAN_"))}
-    settings = {"MMCCD_PRESET": "fast", "MMCCD_DEVICE": "cpu", "MMCCD_THRESHOLD": "0.7", "OMP_NUM_THREADS": "1"}
-    command = [sys.executable, str(PROJECT / "app"), "-i", str(source), "-o", str(output), "-m", str(models), *words]
+    clean = {
+        key: value
+        for key, value in os.environ.items()
+        if not key.startswith(("MMCCD_", "HOLOSCAN_"))
+    }
+    settings = {
+        "MMCCD_PRESET": "fast",
+        "MMCCD_DEVICE": "cpu",
+        "MMCCD_THRESHOLD": "0.7",
+        "OMP_NUM_THREADS": "1",
+    }
+    command = [
+        sys.executable,
+        str(PROJECT / "app"),
+        "-i",
+        str(source),
+        "-o",
+        str(output),
+        "-m",
+        str(models),
+        *words,
+    ]
     return subprocess.Popen(
-        command, env={**clean, **settings, **variables}, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=output.parent
+        command,
+        env={**clean, **settings, **variables},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        cwd=output.parent,
     )
 
 
-def run(source: Path, output: Path, models: Path, *words: str, **variables: str) -> tuple[int, str, dict[str, Any]]:
+def run(
+    source: Path, output: Path, models: Path, *words: str, **variables: str
+) -> tuple[int, str, dict[str, Any]]:
     """The application to its end: exit code, stderr, status file (empty where there is none)."""
     process = start(source, output, models, *words, **variables)
     out, err = process.communicate(timeout=300)
@@ -73,8 +102,17 @@ def in_study(uid: str) -> Callable[[list[Dataset]], None]:
 
 
 def test_one_nifti_file(tmp_path: Path, nifti: Path, shared_bundles: Path) -> None:
-    """Results lie in the output folder itself; each log line is JSON; settings reach the pipeline; a second run is refused."""
-    code, err, status = run(nifti, tmp_path / "out", shared_bundles, MMCCD_LOG_FORMAT="json", MMCCD_BIAS_CORRECTION="1", MMCCD_SEED="7")
+    """Results lie in the output folder itself; each log line is JSON; settings reach the pipeline;
+    a second run is refused.
+    """
+    code, err, status = run(
+        nifti,
+        tmp_path / "out",
+        shared_bundles,
+        MMCCD_LOG_FORMAT="json",
+        MMCCD_BIAS_CORRECTION="1",
+        MMCCD_SEED="7",
+    )
     assert code == 0, err
     report = json.loads((tmp_path / "out" / "report.json").read_text())
     assert report["input"]["bias_correction"] is True
@@ -102,12 +140,16 @@ def test_two_studies_of_which_one_is_bad(tmp_path: Path, head: Image, shared_bun
     by_name = {study["name"]: study for study in status["studies"]}
     assert by_name[study_name("1.2.8")]["exit_code"] == 0
     assert "slices are missing" in by_name[study_name("1.2.9")]["message"]
-    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == sorted(["status.json", study_name("1.2.8")])
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == sorted(
+        ["status.json", study_name("1.2.8")]
+    )
     assert (tmp_path / "out" / study_name("1.2.8") / "report.json").is_file()
     objects = {path.name for path in (tmp_path / "out" / study_name("1.2.8") / "dicom").iterdir()}
     assert {"segmentation.dcm", "secondary_capture_1.dcm", "report.dcm"} <= objects
     text = err + (tmp_path / "out" / "status.json").read_text()
-    assert not [secret for secret in (*SECRETS, "1.2.8.5", "1.2.9.5") if secret.lower() in text.lower()]
+    assert not [
+        secret for secret in (*SECRETS, "1.2.8.5", "1.2.9.5") if secret.lower() in text.lower()
+    ]
 
 
 def failed(found: tuple[int, str, dict[str, Any]], code: int, *texts: str) -> None:
@@ -125,7 +167,11 @@ class TestExitCodes:
 
     def test_what_is_wrong_at_once(self, tmp_path: Path, nifti: Path, shared_bundles: Path) -> None:
         output = tmp_path / "out"
-        failed(run(nifti, output, shared_bundles, MMCCD_PRESET="quick"), 2, "MMCCD_PRESET: 'quick' cannot be used")
+        failed(
+            run(nifti, output, shared_bundles, MMCCD_PRESET="quick"),
+            2,
+            "MMCCD_PRESET: 'quick' cannot be used",
+        )
         assert not output.exists()
         failed(run(tmp_path / "none", output, shared_bundles), 3, "no such file")
         assert [path.name for path in output.iterdir()] == ["status.json"]
@@ -134,7 +180,10 @@ class TestExitCodes:
     def test_two_bad_files(self, tmp_path: Path, shared_bundles: Path) -> None:
         (tmp_path / "in").mkdir()
         (tmp_path / "in" / "damaged.nii.gz").write_bytes(b"no image")
-        nib.save(nib.Nifti1Image(np.zeros((8, 8, 1), np.int16), np.eye(4)), tmp_path / "in" / "flat.nii.gz")
+        nib.save(
+            nib.Nifti1Image(np.zeros((8, 8, 1), np.int16), np.eye(4)),
+            tmp_path / "in" / "flat.nii.gz",
+        )
         found = run(tmp_path / "in", tmp_path / "out", shared_bundles)
         failed(found, 3, "is not a NIfTI file or is damaged", "has shape (8, 8, 1)")
         assert [study["exit_code"] for study in found[2]["studies"]] == [3, 4]
@@ -149,10 +198,22 @@ class TestExitCodes:
         ],
     )
     def test_what_is_wrong_later(
-        self, tmp_path: Path, nifti: Path, shared_bundles: Path, name: str, value: str, code: int, text: str
+        self,
+        tmp_path: Path,
+        nifti: Path,
+        shared_bundles: Path,
+        name: str,
+        value: str,
+        code: int,
+        text: str,
     ) -> None:
         models = tmp_path / value if name == "HOLOSCAN_MODEL_PATH" else shared_bundles
-        found = run(nifti, tmp_path / "out", models, **({} if name == "HOLOSCAN_MODEL_PATH" else {name: value}))
+        found = run(
+            nifti,
+            tmp_path / "out",
+            models,
+            **({} if name == "HOLOSCAN_MODEL_PATH" else {name: value}),
+        )
         failed(found, code, text)
         assert (found[2]["state"], found[2]["exit_code"]) == ("failed", code)
         assert [path.name for path in (tmp_path / "out").iterdir()] == ["status.json"]
@@ -173,13 +234,20 @@ def test_sigterm_in_the_middle(tmp_path: Path, nifti: Path, shared_bundles: Path
     _, err = process.communicate(timeout=20)
     assert process.returncode == 143, err
     content = json.loads(status.read_text())
-    assert (content["state"], content["exit_code"], content["studies"][0]["state"]) == ("cancelled", 143, "cancelled")
+    assert (content["state"], content["exit_code"], content["studies"][0]["state"]) == (
+        "cancelled",
+        143,
+        "cancelled",
+    )
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["status.json"]
 
 
 def test_a_low_stack_limit(tmp_path: Path, nifti: Path, shared_bundles: Path) -> None:
     """One line, before anything is done."""
-    words = f'ulimit -s 8192; exec "{sys.executable}" "{PROJECT / "app"}" -i "{nifti}" -o "{tmp_path / "out"}" -m "{shared_bundles}"'
+    words = (
+        f'ulimit -s 8192; exec "{sys.executable}" "{PROJECT / "app"}" -i "{nifti}" -o'
+        f' "{tmp_path / "out"}" -m "{shared_bundles}"'
+    )
     found = subprocess.run(["bash", "-c", words], capture_output=True, text=True, check=False)
     assert found.returncode == 2
     assert "the stack is limited to 8 MiB" in found.stderr

@@ -9,11 +9,17 @@ import pytest
 from mmccd.apps.map.arguments import Paths, parse_paths
 from mmccd.core.errors import UsageError
 
-HOLOSCAN = {"HOLOSCAN_INPUT_PATH": "/in", "HOLOSCAN_OUTPUT_PATH": "/out", "HOLOSCAN_MODEL_PATH": "/models"}
+HOLOSCAN = {
+    "HOLOSCAN_INPUT_PATH": "/in",
+    "HOLOSCAN_OUTPUT_PATH": "/out",
+    "HOLOSCAN_MODEL_PATH": "/models",
+}
 
 
 def test_words() -> None:
-    assert parse_paths(["-i", "a", "--output=b", "-m", "c"], {}) == Paths(Path("a"), Path("b"), Path("c"), None)
+    assert parse_paths(["-i", "a", "--output=b", "-m", "c"], {}) == Paths(
+        Path("a"), Path("b"), Path("c"), None
+    )
 
 
 def test_environment() -> None:
@@ -25,7 +31,9 @@ def test_words_win() -> None:
 
 
 def test_the_settings_file(tmp_path: Path) -> None:
-    beside, mounted, given = (tmp_path / name for name in ("beside.yaml", "mounted.yaml", "given.yaml"))
+    beside, mounted, given = (
+        tmp_path / name for name in ("beside.yaml", "mounted.yaml", "given.yaml")
+    )
     beside.touch()
     variables = {**HOLOSCAN, "HOLOSCAN_CONFIG_PATH": str(mounted)}
     assert parse_paths([], HOLOSCAN, tmp_path / "none.yaml").config is None

@@ -14,7 +14,14 @@ from mmccd.apps.map.studies import DICOM, NIFTI, Study
 
 def line(kind: str, message: str, redact: Redactor | None = None, **extra: object) -> str:
     record = logging.makeLogRecord(
-        {"name": "mmccd.apps.map", "levelname": "INFO", "msg": message, "created": 0.25, "msecs": 250.0, **extra}
+        {
+            "name": "mmccd.apps.map",
+            "levelname": "INFO",
+            "msg": message,
+            "created": 0.25,
+            "msecs": 250.0,
+            **extra,
+        }
     )
     formatter = Formatter(kind)
     formatter.redact = redact or Redactor({})
@@ -22,12 +29,21 @@ def line(kind: str, message: str, redact: Redactor | None = None, **extra: objec
 
 
 def test_text() -> None:
-    assert line("text", "done\nin 2 s", study="study-1") == "1970-01-01T00:00:00.250Z INFO mmccd.apps.map: study-1: done in 2 s"
+    assert (
+        line("text", "done\nin 2 s", study="study-1")
+        == "1970-01-01T00:00:00.250Z INFO mmccd.apps.map: study-1: done in 2 s"
+    )
 
 
 def test_json() -> None:
     content = json.loads(line("json", 'a "quoted" text', study="study-1", seconds=1.5))
-    expected = {"level": "info", "logger": "mmccd.apps.map", "study": "study-1", "seconds": 1.5, "message": 'a "quoted" text'}
+    expected = {
+        "level": "info",
+        "logger": "mmccd.apps.map",
+        "study": "study-1",
+        "seconds": 1.5,
+        "message": 'a "quoted" text',
+    }
     assert content == {"time": "1970-01-01T00:00:00.250Z", **expected}
 
 
@@ -51,7 +67,10 @@ class TestRedactor:
         assert redact("/in/Erika: bad") == "study-b: bad"
         assert redact("/in/Erika/head.nii.gz: bad") == "head: bad"
         assert redact("/in: holds nothing") == "/in: holds nothing"
-        assert redact.also("/tmp/mmccd-x/study-a", "study-a")("/tmp/mmccd-x/study-a: bad") == "study-a: bad"
+        assert (
+            redact.also("/tmp/mmccd-x/study-a", "study-a")("/tmp/mmccd-x/study-a: bad")
+            == "study-a: bad"
+        )
 
     @pytest.mark.parametrize(
         ("text", "expected"),

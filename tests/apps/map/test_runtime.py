@@ -11,7 +11,9 @@ import pytest
 from mmccd.apps.map import runtime
 
 
-def test_from_the_wheel_where_the_system_has_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_from_the_wheel_where_the_system_has_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     library = tmp_path / "cu13" / "lib" / runtime.LIBRARY
     library.parent.mkdir(parents=True)
     library.touch()
@@ -23,7 +25,11 @@ def test_from_the_wheel_where_the_system_has_none(tmp_path: Path, monkeypatch: p
         loaded.append(name)
 
     monkeypatch.setattr(ctypes, "CDLL", load)
-    monkeypatch.setattr(runtime.importlib.util, "find_spec", lambda name: SimpleNamespace(submodule_search_locations=[str(tmp_path)]))
+    monkeypatch.setattr(
+        runtime.importlib.util,
+        "find_spec",
+        lambda name: SimpleNamespace(submodule_search_locations=[str(tmp_path)]),
+    )
     assert runtime.load_cuda_runtime() == library
     assert loaded == [str(library)]
 

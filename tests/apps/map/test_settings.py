@@ -25,12 +25,24 @@ def test_the_file_that_ships_holds_the_defaults(project: Path) -> None:
 
 
 def test_the_environment_wins(tmp_path: Path) -> None:
-    path = config(tmp_path, "application: {title: x}\nmmccd: {preset: fast, threshold: 0.5, force: true}\n")
-    settings = read_settings(path, {"MMCCD_PRESET": "full", "MMCCD_TIMEOUT_S": "90", "PATH": "/bin", "MMCCD_DATA": "/data"})
-    assert (settings.preset, settings.threshold, settings.force, settings.timeout_s) == ("full", 0.5, True, 90.0)
+    path = config(
+        tmp_path, "application: {title: x}\nmmccd: {preset: fast, threshold: 0.5, force: true}\n"
+    )
+    settings = read_settings(
+        path,
+        {"MMCCD_PRESET": "full", "MMCCD_TIMEOUT_S": "90", "PATH": "/bin", "MMCCD_DATA": "/data"},
+    )
+    assert (settings.preset, settings.threshold, settings.force, settings.timeout_s) == (
+        "full",
+        0.5,
+        True,
+        90.0,
+    )
 
 
-@pytest.mark.parametrize("name", ["auto", "cpu", "mps", "cuda", "cuda:1", "cuda:0,cuda:1", "cuda:all"])
+@pytest.mark.parametrize(
+    "name", ["auto", "cpu", "mps", "cuda", "cuda:1", "cuda:0,cuda:1", "cuda:all"]
+)
 def test_devices(name: str) -> None:
     assert read_settings(None, {"MMCCD_DEVICE": name.upper()}).device == name
 

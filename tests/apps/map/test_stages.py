@@ -12,7 +12,16 @@ import torch
 from tests.io.dicom_files import write_series
 
 from mmccd.apps.map.settings import Settings
-from mmccd.apps.map.stages import STAGES, Job, Work, check_size, explain, finish, run_stage, series_by_rule
+from mmccd.apps.map.stages import (
+    STAGES,
+    Job,
+    Work,
+    check_size,
+    explain,
+    finish,
+    run_stage,
+    series_by_rule,
+)
 from mmccd.apps.map.studies import find_studies
 from mmccd.core.errors import InputError, ModelError, ResourceError, UnsuitableInputError
 from mmccd.io.dicom.scan import scan
@@ -24,7 +33,9 @@ def refuse() -> AnomalyPipeline:
     raise ModelError("no weights")
 
 
-def run_all(source: Path, output: Path, make_pipeline: Any = refuse, **settings: Any) -> list[dict[str, Any]]:
+def run_all(
+    source: Path, output: Path, make_pipeline: Any = refuse, **settings: Any
+) -> list[dict[str, Any]]:
     """A study through all stages; the events."""
     events: list[dict[str, Any]] = []
     job = Job(0, find_studies(source)[0], output)
@@ -45,7 +56,9 @@ def head(tmp_path: Path, lesion_phantom: Phantom) -> Path:
 
 def test_results(tmp_path: Path, head: Path, shared_bundles: Path) -> None:
     def make() -> AnomalyPipeline:
-        return AnomalyPipeline.from_bundles(shared_bundles, preset="fast", device="cpu", threshold=0.7)
+        return AnomalyPipeline.from_bundles(
+            shared_bundles, preset="fast", device="cpu", threshold=0.7
+        )
 
     events = run_all(head, tmp_path / "out", make)
     assert [event.get("stage") for event in events[:-1]] == list(STAGES)

@@ -9,7 +9,15 @@ import pytest
 from pydicom.dataset import Dataset
 from tests.io.dicom_files import SECRETS, write_series
 
-from mmccd.apps.map.studies import DICOM, NIFTI, UNREADABLE, Study, find_studies, safe_name, study_name
+from mmccd.apps.map.studies import (
+    DICOM,
+    NIFTI,
+    UNREADABLE,
+    Study,
+    find_studies,
+    safe_name,
+    study_name,
+)
 from mmccd.apps.map.view import view_of
 from mmccd.core.errors import InputError
 from mmccd.io.read import read_volume
@@ -27,7 +35,9 @@ def of_study(uid: str, series: str = "1.2.3.5") -> object:
 class TestNifti:
     def test_a_file(self, tmp_path: Path) -> None:
         (tmp_path / "head.nii.gz").touch()
-        assert find_studies(tmp_path / "head.nii.gz") == [Study("head", NIFTI, tmp_path / "head.nii.gz")]
+        assert find_studies(tmp_path / "head.nii.gz") == [
+            Study("head", NIFTI, tmp_path / "head.nii.gz")
+        ]
 
     def test_a_folder(self, tmp_path: Path) -> None:
         (tmp_path / "b").mkdir()
@@ -46,7 +56,13 @@ class TestNifti:
 
     @pytest.mark.parametrize(
         ("name", "expected"),
-        [("a b/ä.nii", "study"), ("A b_ä.NII.GZ", "A_b"), ("..nii", "study"), ("x" * 80 + ".nii", "x" * 64), (".hidden.nii.gz", "hidden")],
+        [
+            ("a b/ä.nii", "study"),
+            ("A b_ä.NII.GZ", "A_b"),
+            ("..nii", "study"),
+            ("x" * 80 + ".nii", "x" * 64),
+            (".hidden.nii.gz", "hidden"),
+        ],
     )
     def test_names(self, name: str, expected: str) -> None:
         assert safe_name(Path(name)) == expected
@@ -83,7 +99,10 @@ class TestDicom:
         assert len(studies) == 2
         with view_of(studies[study_name("1.2.8")]) as path:
             read_volume(path)
-        with view_of(studies[study_name("1.2.9")]) as path, pytest.raises(InputError, match="damaged or cut off"):
+        with (
+            view_of(studies[study_name("1.2.9")]) as path,
+            pytest.raises(InputError, match="damaged or cut off"),
+        ):
             read_volume(path)
 
     def test_files_of_no_study(self, tmp_path: Path) -> None:

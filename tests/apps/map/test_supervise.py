@@ -1,4 +1,6 @@
-"""mmccd.apps.map.supervise: what a study leaves behind that was ended in the middle, and a worker that dies."""
+"""mmccd.apps.map.supervise: what a study leaves behind that was ended in the middle, and a worker
+that dies.
+"""
 
 from __future__ import annotations
 
@@ -44,16 +46,29 @@ class TestRemoveUnfinished:
         remove_unfinished(tmp_path / "none", tmp_path)
 
 
-def run_with(worker: str, folder: Path, monkeypatch: pytest.MonkeyPatch, studies: int = 2, **settings: float) -> RunStatus:
-    """Supervise a worker that is a few lines of Python; ``tell`` writes an event, ``plan`` is the plan."""
+def run_with(
+    worker: str, folder: Path, monkeypatch: pytest.MonkeyPatch, studies: int = 2, **settings: float
+) -> RunStatus:
+    """Supervise a worker that is a few lines of Python; ``tell`` writes an event, ``plan`` is the
+    plan.
+    """
     text = "import json, os, sys, time\nplan = json.loads(sys.stdin.readline())\n"
     text += "def tell(**event):\n    print(json.dumps(event), flush=True)\n"
-    text += "def start(i):\n    tell(event='start', study=i); tell(event='stage', study=i, stage='volume')\n"
-    text += "def done(i):\n    tell(event='done', study=i, exit_code=0, timings_s={}, memory_mib=1.0)\n"
+    text += (
+        "def start(i):\n    tell(event='start', study=i); tell(event='stage', study=i,"
+        " stage='volume')\n"
+    )
+    text += (
+        "def done(i):\n    tell(event='done', study=i, exit_code=0, timings_s={}, memory_mib=1.0)\n"
+    )
     script = folder / "worker.py"
     script.write_text(text + worker)
     original = supervise.subprocess.Popen
-    monkeypatch.setattr(supervise.subprocess, "Popen", lambda command, **rest: original([sys.executable, str(script)], **rest))
+    monkeypatch.setattr(
+        supervise.subprocess,
+        "Popen",
+        lambda command, **rest: original([sys.executable, str(script)], **rest),
+    )
     names = [f"s{number}" for number in range(studies)]
     plan = Plan(
         [Study(name, NIFTI, folder) for name in names],
@@ -76,8 +91,13 @@ def test_all_well(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert codes(status) == [0, 0]
 
 
-def test_a_study_that_hangs_does_not_stop_the_next(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    worker = "for i in plan['indices']:\n    start(i)\n    i == 0 and (os.makedirs(plan['outputs'][0] + '/.mmccd_staging'), time.sleep(60))\n    done(i)\n"
+def test_a_study_that_hangs_does_not_stop_the_next(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    worker = (
+        "for i in plan['indices']:\n    start(i)\n    i == 0 and (os.makedirs(plan['outputs'][0] +"
+        " '/.mmccd_staging'), time.sleep(60))\n    done(i)\n"
+    )
     status = run_with(worker, tmp_path, monkeypatch, timeout_s=1.0)
     assert codes(status) == [7, 0]
     assert "took longer than 1 s, in the stage volume" in str(status.studies[0].message)
@@ -86,10 +106,20 @@ def test_a_study_that_hangs_does_not_stop_the_next(tmp_path: Path, monkeypatch: 
 
 @pytest.mark.parametrize(
     ("end", "code", "words"),
-    [("os.kill(os.getpid(), 9)", 7, "want of memory"), ("os.abort()", 1, "SIGABRT"), ("sys.exit(5)", 1, "exit code 5")],
+    [
+        ("os.kill(os.getpid(), 9)", 7, "want of memory"),
+        ("os.abort()", 1, "SIGABRT"),
+        ("sys.exit(5)", 1, "exit code 5"),
+    ],
 )
-def test_a_worker_that_dies(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, end: str, code: int, words: str) -> None:
-    status = run_with(f"for i in plan['indices']:\n    start(i)\n    if i == 0: {end}\n    done(i)\n", tmp_path, monkeypatch)
+def test_a_worker_that_dies(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, end: str, code: int, words: str
+) -> None:
+    status = run_with(
+        f"for i in plan['indices']:\n    start(i)\n    if i == 0: {end}\n    done(i)\n",
+        tmp_path,
+        monkeypatch,
+    )
     assert codes(status) == [code, 0]
     assert words in str(status.studies[0].message)
 
@@ -101,5 +131,7 @@ def test_a_worker_that_never_begins(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 
 def test_an_error_that_ends_the_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(MmccdError, match="no such device") as caught:
-        run_with("tell(event='fatal', exit_code=2, message='no such device')", tmp_path, monkeypatch)
+        run_with(
+            "tell(event='fatal', exit_code=2, message='no such device')", tmp_path, monkeypatch
+        )
     assert caught.value.exit_code == 2

@@ -1,4 +1,6 @@
-"""Orthanc on this machine alone, for tests that need an archive (Debian: orthanc, orthanc-dicomweb, dcmtk)."""
+"""Orthanc on this machine alone, for tests that need an archive (Debian: orthanc, orthanc-dicomweb,
+dcmtk).
+"""
 
 from __future__ import annotations
 
@@ -46,7 +48,9 @@ class Orthanc:
         self.users: dict[str, str] = settings.get("RegisteredUsers", {})
         (folder / "orthanc.json").write_text(json.dumps({**settings, **local}))
         self.log = (folder / "log").open("wb")
-        self.process = subprocess.Popen(["Orthanc", str(folder / "orthanc.json")], stdout=self.log, stderr=self.log)
+        self.process = subprocess.Popen(
+            ["Orthanc", str(folder / "orthanc.json")], stdout=self.log, stderr=self.log
+        )
 
     @property
     def dicomweb(self) -> str:
@@ -58,7 +62,9 @@ class Orthanc:
     def read(self, path: str) -> bytes:
         request = urllib.request.Request(f"http://127.0.0.1:{self.http}/{path}")
         for user, password in self.users.items():
-            request.add_header("Authorization", "Basic " + base64.b64encode(f"{user}:{password}".encode()).decode())
+            request.add_header(
+                "Authorization", "Basic " + base64.b64encode(f"{user}:{password}".encode()).decode()
+            )
         with urllib.request.urlopen(request, timeout=10) as answer:
             return bytes(answer.read())
 
@@ -73,7 +79,18 @@ class Orthanc:
         pytest.fail("Orthanc does not answer")
 
     def send(self, folder: Path) -> None:
-        subprocess.run(["dcmsend", "--scan-directories", "--recurse", "127.0.0.1", str(self.dicom), str(folder)], check=True, timeout=60)
+        subprocess.run(
+            [
+                "dcmsend",
+                "--scan-directories",
+                "--recurse",
+                "127.0.0.1",
+                str(self.dicom),
+                str(folder),
+            ],
+            check=True,
+            timeout=60,
+        )
 
     def close(self) -> None:
         self.process.terminate()
@@ -87,12 +104,17 @@ class Orthanc:
 
 @contextlib.contextmanager
 def running_orthanc(folder: Path, **settings: Any) -> Iterator[Orthanc]:
-    """An archive that runs until the block ends; the test is skipped where the programs are not installed."""
+    """An archive that runs until the block ends; the test is skipped where the programs are not
+    installed.
+    """
     for program, package in (("Orthanc", "orthanc"), ("dcmsend", "dcmtk")):
         if shutil.which(program) is None:
             pytest.skip(f"{program} is not installed (Debian: {package})")
     folder.mkdir()
-    archive = Orthanc(folder, {"AuthenticationEnabled": False, "DicomAlwaysAllowStore": True, "Plugins": [], **settings})
+    archive = Orthanc(
+        folder,
+        {"AuthenticationEnabled": False, "DicomAlwaysAllowStore": True, "Plugins": [], **settings},
+    )
     try:
         archive.wait()
         yield archive

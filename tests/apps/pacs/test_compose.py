@@ -26,7 +26,10 @@ def services() -> dict[str, Any]:
 
 def variables(service: dict[str, Any]) -> dict[str, str]:
     """The environment as compose sets it, with a password."""
-    return {name: re.sub(r"\$\{MMCCD_PACS_PASSWORD:\?[^}]*\}", "secret", str(value)) for name, value in service["environment"].items()}
+    return {
+        name: re.sub(r"\$\{MMCCD_PACS_PASSWORD:\?[^}]*\}", "secret", str(value))
+        for name, value in service["environment"].items()
+    }
 
 
 def test_the_application_s_settings_are_accepted(services: dict[str, Any]) -> None:
@@ -69,9 +72,15 @@ def test_both_sides_of_the_connection_agree(services: dict[str, Any]) -> None:
 
 def test_nothing_is_reached_from_other_machines(services: dict[str, Any]) -> None:
     content = yaml.safe_load((DOCKER / "compose.yml").read_text())
-    assert all(port.startswith("127.0.0.1:") for service in services.values() for port in service.get("ports", []))
+    assert all(
+        port.startswith("127.0.0.1:")
+        for service in services.values()
+        for port in service.get("ports", [])
+    )
     assert "ports" not in services["mmccd"]
-    assert [content["networks"][name]["internal"] for name in services["mmccd"]["networks"]] == [True]
+    assert [content["networks"][name]["internal"] for name in services["mmccd"]["networks"]] == [
+        True
+    ]
     assert set(services["orthanc"]["networks"]) <= set(content["networks"])
 
 
@@ -91,7 +100,11 @@ def test_mounted_files_exist(services: dict[str, Any]) -> None:
     for service in services.values():
         for volume in service["volumes"]:
             source = volume.split(":")[0]
-            assert (DOCKER / source).is_file() if source.startswith(".") else source in content["volumes"]
+            assert (
+                (DOCKER / source).is_file()
+                if source.startswith(".")
+                else source in content["volumes"]
+            )
 
 
 def test_the_docs_list_every_variable() -> None:

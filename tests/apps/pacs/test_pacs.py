@@ -1,4 +1,6 @@
-"""The round trip with a real archive on this machine: Debian's Orthanc with the settings of docker/orthanc.json, and dcmtk."""
+"""The round trip with a real archive on this machine: Debian's Orthanc with the settings of
+docker/orthanc.json, and dcmtk.
+"""
 
 from __future__ import annotations
 
@@ -27,9 +29,11 @@ from tests.outputs.dicom.test_objects import columns_rows_slices, ones_in_patien
 from mmccd.apps.map.studies import study_name
 from mmccd.phantom import Phantom
 
-# Where CI is set these tests run, or fail (but for the archive itself): they are never left out unnoticed.
+# Where CI is set these tests run, or fail (but for the archive itself): they are never left out
+# unnoticed.
 pytestmark = pytest.mark.skipif(
-    importlib.util.find_spec("holoscan") is None and not os.environ.get("CI"), reason="the MONAI Deploy App SDK is not installed"
+    importlib.util.find_spec("holoscan") is None and not os.environ.get("CI"),
+    reason="the MONAI Deploy App SDK is not installed",
 )
 STUDY = "1.2.826.0.1.3680043.8.498.77"
 USER, PASSWORD = "mmccd", "a pass:wörd"
@@ -47,7 +51,13 @@ def archive(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Orthanc]:
         yield running
 
 
-def send_study(folder: Path, phantom: Phantom, archive: Orthanc, uid: str, contrasts: tuple[str, ...] = ("t1", "flair", "t2")) -> None:
+def send_study(
+    folder: Path,
+    phantom: Phantom,
+    archive: Orthanc,
+    uid: str,
+    contrasts: tuple[str, ...] = ("t1", "flair", "t2"),
+) -> None:
     """A study of the phantom, a series for each contrast."""
     for number, name in enumerate(contrasts, 1):
         image = phantom.images[name]
@@ -62,29 +72,58 @@ def send_study(folder: Path, phantom: Phantom, archive: Orthanc, uid: str, contr
     archive.send(folder)
 
 
-def start(archive: Orthanc, folder: Path, bundles: Path, *words: str, **variables: str) -> subprocess.Popen[str]:
+def start(
+    archive: Orthanc, folder: Path, bundles: Path, *words: str, **variables: str
+) -> subprocess.Popen[str]:
     """The service with settings that are quick; its temporary files lie in ``folder/tmp``."""
     (folder / "tmp").mkdir(exist_ok=True)
     (folder / "password").write_text(PASSWORD + "\n")
-    settings = {"MMCCD_PACS_URL": archive.dicomweb, "MMCCD_PACS_STATE": str(folder / "state"), "MMCCD_PACS_USER": USER}
-    settings |= {"MMCCD_PACS_PASSWORD_FILE": str(folder / "password"), "MMCCD_PACS_SETTLE_S": "0", "MMCCD_PACS_DAYS": "0"}
+    settings = {
+        "MMCCD_PACS_URL": archive.dicomweb,
+        "MMCCD_PACS_STATE": str(folder / "state"),
+        "MMCCD_PACS_USER": USER,
+    }
+    settings |= {
+        "MMCCD_PACS_PASSWORD_FILE": str(folder / "password"),
+        "MMCCD_PACS_SETTLE_S": "0",
+        "MMCCD_PACS_DAYS": "0",
+    }
     settings |= {"HOLOSCAN_MODEL_PATH": str(bundles), "TMPDIR": str(folder / "tmp")}
     return program(["-m", "mmccd.apps.pacs", *words], {**settings, **variables})
 
 
 def start_application(source: Path, output: Path, bundles: Path) -> subprocess.Popen[str]:
     """The application on the same files, without an archive."""
-    return program([str(PROJECT / "app"), "-i", str(source), "-o", str(output), "-m", str(bundles)], {})
+    return program(
+        [str(PROJECT / "app"), "-i", str(source), "-o", str(output), "-m", str(bundles)], {}
+    )
 
 
 def program(words: list[str], variables: dict[str, str]) -> subprocess.Popen[str]:
-    clean = {key: value for key, value in os.environ.items() if not key.startswith(("MMCCD_", "HOLOSCAN_"))}
-    settings = {"MMCCD_PRESET": "fast", "MMCCD_DEVICE": "cpu", "MMCCD_THRESHOLD": "0.7", "OMP_NUM_THREADS": "1"}
+    clean = {
+        key: value
+        for key, value in os.environ.items()
+        if not key.startswith(("MMCCD_", "HOLOSCAN_"))
+    }
+    settings = {
+        "MMCCD_PRESET": "fast",
+        "MMCCD_DEVICE": "cpu",
+        "MMCCD_THRESHOLD": "0.7",
+        "OMP_NUM_THREADS": "1",
+    }
     environment = {**clean, **settings, **variables}
-    return subprocess.Popen([sys.executable, *words], env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    return subprocess.Popen(
+        [sys.executable, *words],
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
 
 
-def once(archive: Orthanc, folder: Path, bundles: Path, **variables: str) -> tuple[int, str, dict[str, Any]]:
+def once(
+    archive: Orthanc, folder: Path, bundles: Path, **variables: str
+) -> tuple[int, str, dict[str, Any]]:
     """One look at the archive: exit code, log, state file."""
     process = start(archive, folder, bundles, "--once", **variables)
     out, err = process.communicate(timeout=MINUTES_S)
@@ -94,20 +133,39 @@ def once(archive: Orthanc, folder: Path, bundles: Path, **variables: str) -> tup
 
 def modalities(archive: Orthanc, uid: str) -> dict[str, int]:
     """The number of objects in a study, by modality."""
-    (study,) = [entry for entry in archive.ask("studies?expand") if entry["MainDicomTags"]["StudyInstanceUID"] == uid]
+    (study,) = [
+        entry
+        for entry in archive.ask("studies?expand")
+        if entry["MainDicomTags"]["StudyInstanceUID"] == uid
+    ]
     series = [archive.ask(f"series/{name}") for name in study["Series"]]
-    return {entry["MainDicomTags"]["Modality"] + entry["MainDicomTags"]["SeriesNumber"]: len(entry["Instances"]) for entry in series}
+    return {
+        entry["MainDicomTags"]["Modality"] + entry["MainDicomTags"]["SeriesNumber"]: len(
+            entry["Instances"]
+        )
+        for entry in series
+    }
 
 
 def seg_of(archive: Orthanc, folder: Path) -> tuple[NDArray[np.uint8], NDArray[np.float64]]:
     """The segmentation in the archive: array and affine in RAS."""
-    (series,) = [entry for entry in archive.ask("series?expand") if entry["MainDicomTags"]["Modality"] == "SEG"]
+    (series,) = [
+        entry
+        for entry in archive.ask("series?expand")
+        if entry["MainDicomTags"]["Modality"] == "SEG"
+    ]
     (folder / "seg.dcm").write_bytes(archive.read(f"instances/{series['Instances'][0]}/file"))
-    return columns_rows_slices(highdicom.seg.segread(folder / "seg.dcm").get_volume(combine_segments=True))
+    return columns_rows_slices(
+        highdicom.seg.segread(folder / "seg.dcm").get_volume(combine_segments=True)
+    )
 
 
-def test_the_round_trip(tmp_path: Path, archive: Orthanc, lesion_phantom: Phantom, shared_bundles: Path) -> None:
-    """Results come back in the study; they are those that the application makes of the same files; a second and a third look do nothing more."""
+def test_the_round_trip(
+    tmp_path: Path, archive: Orthanc, lesion_phantom: Phantom, shared_bundles: Path
+) -> None:
+    """Results come back in the study; they are those that the application makes of the same files;
+    a second and a third look do nothing more.
+    """
     send_study(tmp_path / "source", lesion_phantom, archive, STUDY)
     count = lesion_phantom.brain.shape[2]
     assert modalities(archive, STUDY) == {"MR1": count, "MR2": count, "MR3": count}
@@ -117,8 +175,16 @@ def test_the_round_trip(tmp_path: Path, archive: Orthanc, lesion_phantom: Phanto
     record = status["studies"][study_name(STUDY)]
     assert (status["state"], record["state"], record["exit_code"]) == ("done", "done", 0)
     after = modalities(archive, STUDY)
-    assert {name: after[name] for name in ("MR1", "MR2", "MR3")} == {"MR1": count, "MR2": count, "MR3": count}
-    assert set(after) - {"MR1", "MR2", "MR3"} == {"SEG2001", "OT2002", "SR2003"}, "from series 2, the FLAIR"
+    assert {name: after[name] for name in ("MR1", "MR2", "MR3")} == {
+        "MR1": count,
+        "MR2": count,
+        "MR3": count,
+    }
+    assert set(after) - {"MR1", "MR2", "MR3"} == {
+        "SEG2001",
+        "OT2002",
+        "SR2003",
+    }, "from series 2, the FLAIR"
     assert not list((tmp_path / "tmp").glob("mmccd*")), "no patient's files stay"
     text = err + (tmp_path / "state" / "status.json").read_text()
     assert not [secret for secret in (*SECRETS, STUDY, PASSWORD) if secret.lower() in text.lower()]
@@ -128,8 +194,12 @@ def test_the_round_trip(tmp_path: Path, archive: Orthanc, lesion_phantom: Phanto
     nifti = nib.load(tmp_path / "out" / "segmentation.nii.gz")
     expected = ones_in_patient_space(np.asarray(nifti.dataobj), nifti.affine)
     assert len(expected) > 20
-    np.testing.assert_allclose(ones_in_patient_space(*seg_of(archive, tmp_path)), expected, atol=0.01)
-    written = {str(pydicom.dcmread(path).SOPInstanceUID) for path in (tmp_path / "out" / "dicom").iterdir()}
+    np.testing.assert_allclose(
+        ones_in_patient_space(*seg_of(archive, tmp_path)), expected, atol=0.01
+    )
+    written = {
+        str(pydicom.dcmread(path).SOPInstanceUID) for path in (tmp_path / "out" / "dicom").iterdir()
+    }
     stored = {entry["MainDicomTags"]["SOPInstanceUID"] for entry in archive.ask("instances?expand")}
     assert written <= stored, "the same objects, to their UIDs"
 
@@ -142,8 +212,12 @@ def test_the_round_trip(tmp_path: Path, archive: Orthanc, lesion_phantom: Phanto
     assert modalities(archive, STUDY) == after
 
 
-def test_a_study_without_flair_and_sigterm(tmp_path: Path, archive: Orthanc, lesion_phantom: Phantom, shared_bundles: Path) -> None:
-    """It is given up with exit code 4 and nothing is stored; the service goes on, and ends with 143 when it is told to."""
+def test_a_study_without_flair_and_sigterm(
+    tmp_path: Path, archive: Orthanc, lesion_phantom: Phantom, shared_bundles: Path
+) -> None:
+    """It is given up with exit code 4 and nothing is stored; the service goes on, and ends with 143
+    when it is told to.
+    """
     uid = STUDY + "1"
     send_study(tmp_path / "source", lesion_phantom, archive, uid, ("t1", "t2"))
     process = start(archive, tmp_path, shared_bundles, MMCCD_PACS_POLL_S="1")
@@ -152,7 +226,11 @@ def test_a_study_without_flair_and_sigterm(tmp_path: Path, archive: Orthanc, les
     record: dict[str, Any] = {}
     while time.monotonic() < end and process.poll() is None and record.get("state") != "given up":
         time.sleep(0.2)
-        record = json.loads(path.read_text())["studies"].get(study_name(uid), {}) if path.is_file() else {}
+        record = (
+            json.loads(path.read_text())["studies"].get(study_name(uid), {})
+            if path.is_file()
+            else {}
+        )
     process.send_signal(signal.SIGTERM)
     _, err = process.communicate(timeout=30)
     assert process.returncode == 143, err

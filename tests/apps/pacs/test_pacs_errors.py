@@ -27,7 +27,15 @@ from mmccd.apps.pacs.run import run
 from mmccd.apps.pacs.service import Service
 from mmccd.apps.pacs.settings import PacsSettings, read_pacs_settings
 from mmccd.apps.pacs.web import Archive
-from mmccd.core.errors import CancelledError, InputError, ModelError, OutputError, ResourceError, UnsuitableInputError, UsageError
+from mmccd.core.errors import (
+    CancelledError,
+    InputError,
+    ModelError,
+    OutputError,
+    ResourceError,
+    UnsuitableInputError,
+    UsageError,
+)
 from mmccd.outputs.dicom.identity import MANUFACTURER
 
 UID = "1.2.826.0.1.3680043.8.498.1"
@@ -60,12 +68,19 @@ class _Handler(BaseHTTPRequestHandler):
         self.server.asked.append(f"{path}?{query}")
         if path == "studies":
             first = "offset=0" in query
-            entries = [{"0020000D": value(uid), "00201208": value(self.server.promised)} for uid in self.server.studies if first]
+            entries = [
+                {"0020000D": value(uid), "00201208": value(self.server.promised)}
+                for uid in self.server.studies
+                if first
+            ]
             self.answer(self.server.query_status, json.dumps(entries).encode())
         elif series := re.fullmatch(r"studies/([0-9.]+)/series", path):
             ours = self.server.studies[series.group(1)]
             entries = [entry(f"{series.group(1)}.5", "MR", "Scanners", self.server.promised)]
-            entries += [entry(f"{series.group(1)}.{kind}", name, MANUFACTURER, 1) for kind, name in enumerate(ours, 90)]
+            entries += [
+                entry(f"{series.group(1)}.{kind}", name, MANUFACTURER, 1)
+                for kind, name in enumerate(ours, 90)
+            ]
             self.answer(self.server.query_status, json.dumps(entries).encode())
         else:
             body, kind = pack(self.server.files)
@@ -94,7 +109,12 @@ def value(content: object) -> dict[str, Any]:
 
 
 def entry(uid: str, modality: str, manufacturer: str, instances: int) -> dict[str, Any]:
-    return {"0020000E": value(uid), "00080060": value(modality), "00080070": value(manufacturer), "00201209": value(instances)}
+    return {
+        "0020000E": value(uid),
+        "00080060": value(modality),
+        "00080070": value(manufacturer),
+        "00201209": value(instances),
+    }
 
 
 @pytest.fixture(autouse=True)
@@ -145,7 +165,9 @@ def application() -> Application:
 def make(
     tmp_path: Path, archive: FakeArchive, application: Application, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[Callable[..., Service]]:
-    """Makes a service on the archive, as after a restart; temporary files lie in ``tmp``, and none may stay."""
+    """Makes a service on the archive, as after a restart; temporary files lie in ``tmp``, and none
+    may stay.
+    """
     (tmp_path / "tmp").mkdir()
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "tmp"))
     ledgers: list[Ledger] = []
@@ -153,7 +175,13 @@ def make(
     def service(**settings: Any) -> Service:
         for ledger in ledgers:
             ledger.close()
-        values = {"url": archive.url, "state": tmp_path / "state", "settle_s": 0, "retry_s": 0, "days": 0}
+        values = {
+            "url": archive.url,
+            "state": tmp_path / "state",
+            "settle_s": 0,
+            "retry_s": 0,
+            "days": 0,
+        }
         chosen = PacsSettings(**{**values, **settings})
         ledgers.append(Ledger(chosen))
         ledgers[-1].open()
@@ -177,18 +205,24 @@ Make = Callable[..., Service]
 class TestService:
     """What is done with studies, and what is remembered."""
 
-    def test_a_study_is_done_once(self, tmp_path: Path, archive: FakeArchive, application: Application, make: Make) -> None:
+    def test_a_study_is_done_once(
+        self, tmp_path: Path, archive: FakeArchive, application: Application, make: Make
+    ) -> None:
         service = make()
         assert [service.once(), service.once()] == [0, 0]
         assert application.seen == [6]
-        assert is_healthy(tmp_path / "state", datetime.now(UTC)), "the container's health check reads this file"
+        assert is_healthy(tmp_path / "state", datetime.now(UTC)), (
+            "the container's health check reads this file"
+        )
         assert not is_healthy(tmp_path / "state", datetime.now(UTC) + timedelta(minutes=3))
         (tmp_path / "state" / "status.json").unlink()
         assert make().once() == 0
         assert application.seen == [6], "the archive says that it is done"
         assert record(tmp_path)["state"] == "done"
 
-    def test_it_waits_until_the_study_is_complete(self, archive: FakeArchive, application: Application, make: Make) -> None:
+    def test_it_waits_until_the_study_is_complete(
+        self, archive: FakeArchive, application: Application, make: Make
+    ) -> None:
         service = make(settle_s=3600)
         service.once()
         service.once()
@@ -211,13 +245,17 @@ class TestService:
         assert make(retry=True).once() == 4
         assert len(application.seen) == 3
 
-    def test_one_bad_study_does_not_stop_the_next(self, tmp_path: Path, archive: FakeArchive, application: Application, make: Make) -> None:
+    def test_one_bad_study_does_not_stop_the_next(
+        self, tmp_path: Path, archive: FakeArchive, application: Application, make: Make
+    ) -> None:
         archive.studies[UID + ".2"] = {}
         application.error = ResourceError("too large")
         assert make().once() == 7
         assert len(application.seen) == 2
 
-    @pytest.mark.parametrize(("status", "answer"), [(507, {}), (409, {}), (202, {"00081198": {"Value": [{}]}})])
+    @pytest.mark.parametrize(
+        ("status", "answer"), [(507, {}), (409, {}), (202, {"00081198": {"Value": [{}]}})]
+    )
     def test_what_is_not_stored_is_not_done(
         self, tmp_path: Path, archive: FakeArchive, make: Make, status: int, answer: dict[str, Any]
     ) -> None:
@@ -228,14 +266,18 @@ class TestService:
         assert make().once() == 0
         assert record(tmp_path)["state"] == "done"
 
-    def test_attempts_end(self, tmp_path: Path, archive: FakeArchive, application: Application, make: Make) -> None:
+    def test_attempts_end(
+        self, tmp_path: Path, archive: FakeArchive, application: Application, make: Make
+    ) -> None:
         archive.fetch_status = 500
         service = make(attempts=2)
         assert [service.once(), service.once(), service.once()] == [3, 3, 0]
         assert record(tmp_path)["state"] == "given up"
         assert application.seen == []
 
-    def test_a_failure_is_not_tried_again_at_once(self, archive: FakeArchive, application: Application, make: Make) -> None:
+    def test_a_failure_is_not_tried_again_at_once(
+        self, archive: FakeArchive, application: Application, make: Make
+    ) -> None:
         application.error = ResourceError("too large")
         service = make(retry_s=3600)
         assert [service.once(), service.once()] == [7, 0]
@@ -248,22 +290,34 @@ class TestService:
         assert make().once() == 3
         assert application.seen == []
 
-    def test_a_study_that_is_too_large(self, tmp_path: Path, archive: FakeArchive, application: Application, make: Make) -> None:
+    def test_a_study_that_is_too_large(
+        self, tmp_path: Path, archive: FakeArchive, application: Application, make: Make
+    ) -> None:
         archive.files = [b"x" * 2**20] * 3
         assert make(max_mib=2).once() == 7
         assert "MMCCD_PACS_MAX_MIB" in record(tmp_path)["message"]
         assert application.seen == []
 
     @pytest.mark.parametrize(
-        "error", [ModelError("no weights"), UsageError("no such device"), CancelledError("SIGTERM"), KeyboardInterrupt()]
+        "error",
+        [
+            ModelError("no weights"),
+            UsageError("no such device"),
+            CancelledError("SIGTERM"),
+            KeyboardInterrupt(),
+        ],
     )
-    def test_what_is_not_the_study_s_fault(self, tmp_path: Path, application: Application, make: Make, error: BaseException) -> None:
+    def test_what_is_not_the_study_s_fault(
+        self, tmp_path: Path, application: Application, make: Make, error: BaseException
+    ) -> None:
         application.error = error
         with pytest.raises(type(error)):
             make().once()
         assert (record(tmp_path)["state"], record(tmp_path)["attempts"]) == ("waiting", 0)
 
-    def test_a_service_that_was_killed_counts_as_an_attempt(self, tmp_path: Path, make: Make) -> None:
+    def test_a_service_that_was_killed_counts_as_an_attempt(
+        self, tmp_path: Path, make: Make
+    ) -> None:
         service = make()
         service.once()
         service.ledger.records[study_name(UID)].state = "running"
@@ -282,7 +336,12 @@ class TestService:
         assert make().once() == 0
 
     def test_it_goes_on_while_the_archive_is_down(
-        self, archive: FakeArchive, application: Application, make: Make, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+        self,
+        archive: FakeArchive,
+        application: Application,
+        make: Make,
+        monkeypatch: pytest.MonkeyPatch,
+        caplog: pytest.LogCaptureFixture,
     ) -> None:
         """Waits grow while looking fails; the study is done when the archive is back."""
         archive.query_status = 503
@@ -316,8 +375,13 @@ class TestArchive:
         files = sorted(path for path in tmp_path.iterdir() if path.suffix == ".dcm")
         assert [path.read_bytes() for path in files] == archive.files
 
-    @pytest.mark.parametrize(("status", "text"), [(401, "MMCCD_PACS_USER"), (403, "not allowed"), (302, "redirected"), (500, "HTTP 500")])
-    def test_bad_answers(self, tmp_path: Path, archive: FakeArchive, status: int, text: str) -> None:
+    @pytest.mark.parametrize(
+        ("status", "text"),
+        [(401, "MMCCD_PACS_USER"), (403, "not allowed"), (302, "redirected"), (500, "HTTP 500")],
+    )
+    def test_bad_answers(
+        self, tmp_path: Path, archive: FakeArchive, status: int, text: str
+    ) -> None:
         archive.query_status = status
         with pytest.raises(InputError, match=text) as found:
             Archive(PacsSettings(archive.url, tmp_path)).series(UID)
@@ -340,7 +404,11 @@ class TestArchive:
             "-addext",
             "subjectAltName=IP:127.0.0.1",
         ]
-        subprocess.run(["openssl", *words, "-keyout", str(key), "-out", str(certificate)], check=True, capture_output=True)
+        subprocess.run(
+            ["openssl", *words, "-keyout", str(key), "-out", str(certificate)],
+            check=True,
+            capture_output=True,
+        )
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(certificate, key)
         archive.socket = context.wrap_socket(archive.socket, server_side=True)
@@ -359,7 +427,9 @@ class TestArchive:
         with pytest.raises(InputError, match="something else than DICOM JSON"):
             client._query(f"studies/{UID}/series/1", {})
 
-    def test_an_archive_that_is_down(self, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_an_archive_that_is_down(
+        self, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         """``--once`` ends with 3 and one line; the state file says so, too."""
         monkeypatch.setattr("signal.signal", lambda *words: None)
         url = f"http://127.0.0.1:{free_port()}/dicom-web"
@@ -371,12 +441,19 @@ class TestArchive:
         assert (status["state"], status["exit_code"]) == ("failed", 3)
 
     def test_wrong_credentials(
-        self, tmp_path: Path, archive: FakeArchive, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+        self,
+        tmp_path: Path,
+        archive: FakeArchive,
+        capsys: pytest.CaptureFixture[str],
+        monkeypatch: pytest.MonkeyPatch,
     ) -> None:
         monkeypatch.setattr("signal.signal", lambda *words: None)
         archive.query_status = 401
         variables = {"MMCCD_PACS_USER": "someone", "MMCCD_PACS_PASSWORD": "secret-word"}
-        assert run(["--once", f"--url={archive.url}", "--state", str(tmp_path / "state")], variables) == 3
+        assert (
+            run(["--once", f"--url={archive.url}", "--state", str(tmp_path / "state")], variables)
+            == 3
+        )
         text = capsys.readouterr().err + (tmp_path / "state" / "status.json").read_text()
         assert "HTTP 401" in text
         assert not [secret for secret in (*SECRETS, "secret-word") if secret in text]
@@ -389,9 +466,19 @@ class TestSettings:
 
     def test_words_win_over_variables(self, tmp_path: Path) -> None:
         (tmp_path / "password").write_text("one two\n")
-        variables = {"MMCCD_PACS_USER": "me", "MMCCD_PACS_PASSWORD_FILE": str(tmp_path / "password"), "MMCCD_PACS_DAYS": "3"}
-        settings = read_pacs_settings(["--days", "5", "--once"], {**self.GOOD, **variables, "MMCCD_PACS_POLL_S": ""})
-        assert (settings.url, settings.days, settings.once) == ("https://pacs.example/dicom-web", 5, True)
+        variables = {
+            "MMCCD_PACS_USER": "me",
+            "MMCCD_PACS_PASSWORD_FILE": str(tmp_path / "password"),
+            "MMCCD_PACS_DAYS": "3",
+        }
+        settings = read_pacs_settings(
+            ["--days", "5", "--once"], {**self.GOOD, **variables, "MMCCD_PACS_POLL_S": ""}
+        )
+        assert (settings.url, settings.days, settings.once) == (
+            "https://pacs.example/dicom-web",
+            5,
+            True,
+        )
         assert (settings.poll_s, settings.password) == (30.0, "one two")
         assert "one two" not in repr(settings)
 
@@ -409,7 +496,11 @@ class TestSettings:
             ([], {"MMCCD_PACS_URL": ""}, "no archive"),
             ([], {"MMCCD_PACS_STATE": ""}, "no state folder"),
             ([], {"MMCCD_PACS_URL": "ftp://pacs.example"}, "cannot be used"),
-            ([], {"MMCCD_PACS_URL": "https://me:word@pacs.example"}, "has a user or password in it"),
+            (
+                [],
+                {"MMCCD_PACS_URL": "https://me:word@pacs.example"},
+                "has a user or password in it",
+            ),
             ([], {"MMCCD_PACS_USER": "me"}, "belong together"),
             ([], {"MMCCD_PACS_PASSWORD_FILE": "/no/such/file"}, "cannot be read"),
             ([], {"MMCCD_PACS_CA_FILE": "/no/such/file"}, "no such file"),
@@ -421,7 +512,9 @@ class TestSettings:
             read_pacs_settings(words, {**self.GOOD, **variables})
         assert "word@" not in str(found.value)
 
-    def test_exit_codes_of_the_front_end(self, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_exit_codes_of_the_front_end(
+        self, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         monkeypatch.setattr("signal.signal", lambda *words: None)
         assert run(["--help"], {}) == 0
         assert run([], {}) == 2
@@ -447,7 +540,9 @@ class TestMultipart:
             with pytest.raises(BrokenBodyError):
                 save_parts(iter([body[:length]]), boundary_of(kind), tmp_path)
 
-    @pytest.mark.parametrize("kind", ["", "text/html", "multipart/related", "application/dicom; boundary=x"])
+    @pytest.mark.parametrize(
+        "kind", ["", "text/html", "multipart/related", "application/dicom; boundary=x"]
+    )
     def test_other_types(self, kind: str) -> None:
         with pytest.raises(BrokenBodyError):
             boundary_of(kind)

@@ -1,4 +1,6 @@
-"""mmccd.methods.mmccd.cycle against a slow reference of Alg. 2 and Eq. 10, and what must not change the map."""
+"""mmccd.methods.mmccd.cycle against a slow reference of Alg. 2 and Eq. 10, and what must not change
+the map.
+"""
 
 from __future__ import annotations
 
@@ -81,12 +83,20 @@ def scheduler() -> MaskedDiffusionScheduler:
     return MaskedDiffusionScheduler(beta_start=1e-4, beta_end=2e-2)
 
 
-def inferer(settings: CycleSettings = QUICK, batch_size: int = 16, precision: str = "fp32", seed: int = SEED) -> MaskedCycleInferer:
+def inferer(
+    settings: CycleSettings = QUICK, batch_size: int = 16, precision: str = "fp32", seed: int = SEED
+) -> MaskedCycleInferer:
     """The cycle with a seed."""
     return MaskedCycleInferer(scheduler(), settings, batch_size, precision, seed)
 
 
-def slow_masks(reading: str, width: int, stride: int, size: int = SIZE, vertical: Sequence[bool] = (False, True)) -> list[np.ndarray]:
+def slow_masks(
+    reading: str,
+    width: int,
+    stride: int,
+    size: int = SIZE,
+    vertical: Sequence[bool] = (False, True),
+) -> list[np.ndarray]:
     """M: every position where a strip fits (paper), or every multiple of the stride (code)."""
     masks = []
     for transposed in vertical:
@@ -106,9 +116,15 @@ def slow_timesteps(settings: CycleSettings) -> list[int]:
 
 
 def slow_cycle(
-    settings: CycleSettings, images: Tensor, f: Callable[..., Tensor], g: Callable[..., Tensor], hidden: Tensor | None = None
+    settings: CycleSettings,
+    images: Tensor,
+    f: Callable[..., Tensor],
+    g: Callable[..., Tensor],
+    hidden: Tensor | None = None,
 ) -> dict[str, np.ndarray]:
-    """Alg. 2 with Eq. 10, one image, one mask and one step at a time, in float64 but for the networks; ``hidden`` is masked, too."""
+    """Alg. 2 with Eq. 10, one image, one mask and one step at a time, in float64 but for the
+    networks; ``hidden`` is masked, too.
+    """
     abar = np.cumprod(1 - np.linspace(1e-4, 2e-2, 1000))
     size, timesteps = images.shape[-1], slow_timesteps(settings)
     vertical = [name == "vertical" for name in settings.orientations]
@@ -119,9 +135,15 @@ def slow_cycle(
         drawn = normal_noise(SEED, torch.tensor([k]), torch.tensor([r]), step, stream, (size, size))
         return drawn[0, 0].double().numpy()
 
-    def apply(network: Callable[..., Tensor], channels: Sequence[np.ndarray], *rest: Tensor) -> np.ndarray:
+    def apply(
+        network: Callable[..., Tensor], channels: Sequence[np.ndarray], *rest: Tensor
+    ) -> np.ndarray:
         with torch.no_grad():
-            return network(torch.tensor(np.stack(channels)[None], dtype=torch.float32), *rest)[0, 0].double().numpy()
+            return (
+                network(torch.tensor(np.stack(channels)[None], dtype=torch.float32), *rest)[0, 0]
+                .double()
+                .numpy()
+            )
 
     sums = {name: np.zeros((len(images), 1, size, size)) for name in NAMES}
     for k in range(len(images)):
@@ -135,16 +157,26 @@ def slow_cycle(
                 y_0 = apply(f, [y, condition], torch.tensor([t]))
                 implied = (y - math.sqrt(abar[t]) * y_0) / math.sqrt(1 - abar[t])
                 before = abar[timesteps[i + 1]] if i + 1 < len(timesteps) else 1.0
-                variance = (1 - before) / (1 - abar[t]) * (1 - abar[t] / before) if settings.sampler == "ancestral" else 0.0
+                variance = (
+                    (1 - before) / (1 - abar[t]) * (1 - abar[t] / before)
+                    if settings.sampler == "ancestral"
+                    else 0.0
+                )
                 y = math.sqrt(before) * y_0 + math.sqrt(max(1 - before - variance, 0)) * implied
                 if variance > 0:
                     y = y + math.sqrt(variance) * noise(k, r, i, ANCESTRAL)
             returned = apply(g, [y])
             bright, dark = np.maximum(x - returned, 0), np.minimum(x - returned, 0)
             weight = settings.other_side
-            counted = {"both": x - returned, "brighter": bright + weight * dark, "darker": dark + weight * bright}[settings.sign]
+            counted = {
+                "both": x - returned,
+                "brighter": bright + weight * dark,
+                "darker": dark + weight * bright,
+            }[settings.sign]
             error = counted**2 if settings.reading == "code" else np.abs(counted)
-            for name, value in zip(NAMES, (error, x - returned, y, returned, np.ones_like(x)), strict=True):
+            for name, value in zip(
+                NAMES, (error, x - returned, y, returned, np.ones_like(x)), strict=True
+            ):
                 sums[name][k, 0] += m * value
     coverage = sums["coverage"]
     return {name: total if name == "coverage" else total / coverage for name, total in sums.items()}
@@ -158,14 +190,21 @@ def assert_close(first: Tensor, second: Tensor | np.ndarray, relative: float = 1
 
 
 def test_both_signs_are_the_sum_of_each(images: Tensor, networks: tuple[Forward, Backward]) -> None:
-    both, brighter, darker = (inferer(replace(QUICK, sign=sign))(images, *networks) for sign in ("both", "brighter", "darker"))
+    both, brighter, darker = (
+        inferer(replace(QUICK, sign=sign))(images, *networks)
+        for sign in ("both", "brighter", "darker")
+    )
     assert_close(brighter.anomaly + darker.anomaly, both.anomaly)
     assert_close(brighter.signed, both.signed)
     assert (brighter.anomaly.nan_to_num() <= both.anomaly.nan_to_num()).all()
 
 
-def test_the_other_side_counts_by_its_weight(images: Tensor, networks: tuple[Forward, Backward]) -> None:
-    """0 leaves it out, 1 is both; the signed error, and what it hides in a further round, stay as they are."""
+def test_the_other_side_counts_by_its_weight(
+    images: Tensor, networks: tuple[Forward, Backward]
+) -> None:
+    """0 leaves it out, 1 is both; the signed error, and what it hides in a further round, stay as
+    they are.
+    """
     both, brighter, darker, weighted, whole = (
         inferer(replace(QUICK, **change))(images, *networks)  # type: ignore[arg-type]
         for change in (
@@ -178,7 +217,10 @@ def test_the_other_side_counts_by_its_weight(images: Tensor, networks: tuple[For
     assert_close(weighted.anomaly, brighter.anomaly + 0.25 * darker.anomaly)
     assert_close(whole.anomaly, both.anomaly)
     assert torch.equal(
-        inferer(replace(QUICK, sign="both", other_side=0.25))(images, *networks).anomaly.nan_to_num(), both.anomaly.nan_to_num()
+        inferer(replace(QUICK, sign="both", other_side=0.25))(
+            images, *networks
+        ).anomaly.nan_to_num(),
+        both.anomaly.nan_to_num(),
     )
     assert torch.equal(weighted.signed.nan_to_num(), brighter.signed.nan_to_num())
 
@@ -186,23 +228,48 @@ def test_the_other_side_counts_by_its_weight(images: Tensor, networks: tuple[For
 @pytest.mark.parametrize(
     ("settings", "count", "size"),
     [
-        pytest.param(CycleSettings("paper", steps=1, stride=2, width=8), 3, SIZE, id="paper, 1 step"),
-        pytest.param(CycleSettings("paper", steps=4, stride=2, width=8), 2, SIZE, id="paper, 4 steps"),
-        pytest.param(CycleSettings("paper", steps=100, stride=8, width=8), 1, SIZE, id="paper, 100 steps"),
+        pytest.param(
+            CycleSettings("paper", steps=1, stride=2, width=8), 3, SIZE, id="paper, 1 step"
+        ),
+        pytest.param(
+            CycleSettings("paper", steps=4, stride=2, width=8), 2, SIZE, id="paper, 4 steps"
+        ),
+        pytest.param(
+            CycleSettings("paper", steps=100, stride=8, width=8), 1, SIZE, id="paper, 100 steps"
+        ),
         pytest.param(CODE, 1, SIZE, id="code"),
-        pytest.param(CycleSettings("paper", steps=2, stride=4, width=8, sign="brighter"), 2, SIZE, id="brighter"),
-        pytest.param(CycleSettings("paper", steps=2, stride=4, width=8, sign="darker"), 2, SIZE, id="darker"),
         pytest.param(
-            CycleSettings("paper", steps=1, stride=4, width=8, sign="brighter", other_side=0.25), 2, SIZE, id="brighter, weighted"
+            CycleSettings("paper", steps=2, stride=4, width=8, sign="brighter"),
+            2,
+            SIZE,
+            id="brighter",
         ),
         pytest.param(
-            CycleSettings("code", steps=100, stride=8, width=8, sign="darker", other_side=0.5), 1, SIZE, id="darker, weighted, squared"
+            CycleSettings("paper", steps=2, stride=4, width=8, sign="darker"), 2, SIZE, id="darker"
         ),
-        pytest.param(CycleSettings("paper", 1000, 8, 8, ("horizontal",), "ancestral"), 1, 16, id="ancestral"),
+        pytest.param(
+            CycleSettings("paper", steps=1, stride=4, width=8, sign="brighter", other_side=0.25),
+            2,
+            SIZE,
+            id="brighter, weighted",
+        ),
+        pytest.param(
+            CycleSettings("code", steps=100, stride=8, width=8, sign="darker", other_side=0.5),
+            1,
+            SIZE,
+            id="darker, weighted, squared",
+        ),
+        pytest.param(
+            CycleSettings("paper", 1000, 8, 8, ("horizontal",), "ancestral"), 1, 16, id="ancestral"
+        ),
     ],
 )
 def test_equals_the_slow_reference(
-    settings: CycleSettings, count: int, size: int, images: Tensor, networks: tuple[Forward, Backward]
+    settings: CycleSettings,
+    count: int,
+    size: int,
+    images: Tensor,
+    networks: tuple[Forward, Backward],
 ) -> None:
     images = images[:count, :, :size, :size]
     result = inferer(settings)(images, *networks)
@@ -230,13 +297,17 @@ def test_networks_see_identical_noise_for_every_batch_size(batch_size: int, imag
     def f(x: Tensor, timesteps: Tensor) -> Tensor:
         return x[:, :1] * 0.5 + x[:, 1:] * (timesteps / 1000).view(-1, 1, 1, 1)
 
-    result, reference = (inferer(batch_size=size)(images, f, lambda y: y * 0.25) for size in (batch_size, 3))
+    result, reference = (
+        inferer(batch_size=size)(images, f, lambda y: y * 0.25) for size in (batch_size, 3)
+    )
     for name in NAMES:
         assert torch.equal(getattr(result, name), getattr(reference, name))
 
 
 @pytest.mark.parametrize("settings", [QUICK, CODE])
-def test_a_slice_alone_gives_its_map_in_the_whole(settings: CycleSettings, networks: tuple[Forward, Backward]) -> None:
+def test_a_slice_alone_gives_its_map_in_the_whole(
+    settings: CycleSettings, networks: tuple[Forward, Backward]
+) -> None:
     volume = torch.randn(4, 1, SIZE, SIZE, generator=torch.Generator().manual_seed(3))
     whole = inferer(settings, 64)(volume, *networks)
     alone = inferer(settings, 64)(volume[3:], *networks, slices=[3])
@@ -249,15 +320,21 @@ def test_a_slice_alone_gives_its_map_in_the_whole(settings: CycleSettings, netwo
 class TestRounds:
     """A lesion in the second of three slices; f copies what it sees, and g returns it."""
 
-    SETTINGS = CycleSettings("paper", steps=1, stride=4, width=8, sign="brighter", rounds=2, suspicious_sd=2.0)
+    SETTINGS = CycleSettings(
+        "paper", steps=1, stride=4, width=8, sign="brighter", rounds=2, suspicious_sd=2.0
+    )
 
     @pytest.fixture
     def volume(self) -> Tensor:
-        values = 0.3 * torch.randn(SLICES, 1, SIZE, SIZE, generator=torch.Generator().manual_seed(4))
+        values = 0.3 * torch.randn(
+            SLICES, 1, SIZE, SIZE, generator=torch.Generator().manual_seed(4)
+        )
         values[1, 0, 6:16, 4:18] += 3
         return values
 
-    def test_equals_the_slow_reference_with_the_region_hidden(self, volume: Tensor, networks: tuple[Forward, Backward]) -> None:
+    def test_equals_the_slow_reference_with_the_region_hidden(
+        self, volume: Tensor, networks: tuple[Forward, Backward]
+    ) -> None:
         one = inferer(replace(self.SETTINGS, rounds=1))(volume, *networks)
         region = suspicious_region(one.signed, torch.ones_like(volume, dtype=torch.bool), 2.0)
         assert 50 < int(region[1].sum()) < SIZE * SIZE / 2
@@ -278,12 +355,18 @@ class TestRounds:
 
         lesion = torch.zeros_like(volume, dtype=torch.bool)
         lesion[1, 0, 6:16, 4:18] = True
-        one, two = (inferer(replace(self.SETTINGS, rounds=rounds))(volume, f, g) for rounds in (1, 2))
+        one, two = (
+            inferer(replace(self.SETTINGS, rounds=rounds))(volume, f, g) for rounds in (1, 2)
+        )
         assert float(two.anomaly[lesion].mean()) > 1.2 * float(one.anomaly[lesion].mean())
         assert float(two.returned[lesion].mean()) < 0.6 * float(one.returned[lesion].mean())
 
-    def test_slices_whose_region_stays_are_not_run_again(self, volume: Tensor, networks: tuple[Forward, Backward]) -> None:
-        """The brain is in the second slice alone; the others cost nothing, and more rounds than needed change nothing."""
+    def test_slices_whose_region_stays_are_not_run_again(
+        self, volume: Tensor, networks: tuple[Forward, Backward]
+    ) -> None:
+        """The brain is in the second slice alone; the others cost nothing, and more rounds than
+        needed change nothing.
+        """
         brain = torch.zeros_like(volume, dtype=torch.bool)
         brain[1, 0, 4:28, 4:28] = True
         f, g = networks
@@ -292,7 +375,9 @@ class TestRounds:
         two = inferer(self.SETTINGS)(volume, f, g, brain)
         assert g.images == 3 * passes
         for name in NAMES:
-            torch.testing.assert_close(getattr(two, name)[[0, 2]], getattr(once, name)[[0, 2]], equal_nan=True)
+            torch.testing.assert_close(
+                getattr(two, name)[[0, 2]], getattr(once, name)[[0, 2]], equal_nan=True
+            )
         nothing = inferer(replace(self.SETTINGS, suspicious_sd=1e6, rounds=9))(volume, f, g, brain)
         assert g.images == 4 * passes
         assert_close(nothing.anomaly, once.anomaly)
@@ -301,13 +386,17 @@ class TestRounds:
         calls: list[tuple[int, int]] = []
         for sd in (2.0, 1e6):
             calls.clear()
-            inferer(replace(self.SETTINGS, suspicious_sd=sd))(volume, *networks, progress=lambda done, total: calls.append((done, total)))
+            inferer(replace(self.SETTINGS, suspicious_sd=sd))(
+                volume, *networks, progress=lambda done, total: calls.append((done, total))
+            )
             done, totals = zip(*calls, strict=True)
             assert len(set(totals)) == 1
             assert list(done) == sorted(set(done))
             assert done[-1] == totals[0]
 
-    @pytest.mark.parametrize("wrong", [{"rounds": 0}, {"suspicious_sd": 0.0}, {"suspicious_sd": math.nan}])
+    @pytest.mark.parametrize(
+        "wrong", [{"rounds": 0}, {"suspicious_sd": 0.0}, {"suspicious_sd": math.nan}]
+    )
     def test_refuses(self, wrong: dict[str, float]) -> None:
         with pytest.raises(ValueError, match=next(iter(wrong))):
             replace(self.SETTINGS, **wrong)  # type: ignore[arg-type]
@@ -318,7 +407,9 @@ def test_slices_have_noise_of_their_own(images: Tensor, networks: tuple[Forward,
     assert not torch.allclose(first, second, atol=1e-3)
 
 
-def test_skipping_changes_nothing_inside_the_brain(images: Tensor, brain: Tensor, networks: tuple[Forward, Backward]) -> None:
+def test_skipping_changes_nothing_inside_the_brain(
+    images: Tensor, brain: Tensor, networks: tuple[Forward, Backward]
+) -> None:
     whole = inferer(batch_size=1)(images, *networks)
     skipped = inferer(batch_size=1)(images, *networks, brain)
     for name in NAMES:
@@ -327,11 +418,17 @@ def test_skipping_changes_nothing_inside_the_brain(images: Tensor, brain: Tensor
     assert int(skipped.coverage.sum()) < int(whole.coverage.sum())
 
 
-def test_slices_without_brain_cost_nothing(images: Tensor, brain: Tensor, networks: tuple[Forward, Backward]) -> None:
+def test_slices_without_brain_cost_nothing(
+    images: Tensor, brain: Tensor, networks: tuple[Forward, Backward]
+) -> None:
     f, g = networks
     result = inferer()(images, f, g, brain)
     masks = np.stack(slow_masks("paper", 8, 4))
-    touching = sum(bool((masks & one.numpy()).any(axis=(1, 2))[index]) for one in brain[:, 0] for index in range(len(masks)))
+    touching = sum(
+        bool((masks & one.numpy()).any(axis=(1, 2))[index])
+        for one in brain[:, 0]
+        for index in range(len(masks))
+    )
     assert 0 < touching < SLICES * len(masks)
     assert (g.images, f.images) == (touching, 3 * touching)
     for name in NAMES[:4]:
@@ -339,7 +436,9 @@ def test_slices_without_brain_cost_nothing(images: Tensor, brain: Tensor, networ
     assert bool((result.coverage[2] == 0).all())
 
 
-def test_no_brain_at_all_runs_no_network(images: Tensor, networks: tuple[Forward, Backward]) -> None:
+def test_no_brain_at_all_runs_no_network(
+    images: Tensor, networks: tuple[Forward, Backward]
+) -> None:
     f, g = networks
     result = inferer()(images, f, g, torch.zeros_like(images, dtype=torch.bool))
     assert f.images == g.images == 0
@@ -352,40 +451,62 @@ def test_coverage_is_the_sum_of_the_masks(
 ) -> None:
     masks = np.stack(slow_masks(reading, 8, 4))
     result = inferer(CycleSettings(reading, steps, stride=4, width=8))(images, *networks, brain)
-    for one, covered, anomaly in zip(brain[:, 0].numpy(), result.coverage[:, 0].numpy(), result.anomaly[:, 0].numpy(), strict=True):
+    for one, covered, anomaly in zip(
+        brain[:, 0].numpy(),
+        result.coverage[:, 0].numpy(),
+        result.anomaly[:, 0].numpy(),
+        strict=True,
+    ):
         expected = masks[(masks & one).any(axis=(1, 2))].sum(0)
         np.testing.assert_array_equal(covered, expected)
         np.testing.assert_array_equal(np.isnan(anomaly), expected == 0)
         assert (expected[one] > 0).all()
 
 
-@pytest.mark.parametrize(("orientations", "expected"), [(["horizontal"], 7), (["vertical"], 7), (["horizontal", "vertical"], 14)])
-def test_orientations(orientations: list[str], expected: int, images: Tensor, networks: tuple[Forward, Backward]) -> None:
+@pytest.mark.parametrize(
+    ("orientations", "expected"),
+    [(["horizontal"], 7), (["vertical"], 7), (["horizontal", "vertical"], 14)],
+)
+def test_orientations(
+    orientations: list[str], expected: int, images: Tensor, networks: tuple[Forward, Backward]
+) -> None:
     settings = CycleSettings(steps=1, stride=4, width=8, orientations=tuple(orientations))
     inferer(settings)(images[:1], *networks)
     assert networks[1].images == expected
-    assert CycleSettings(**settings.as_dict()) == settings, "as_dict() is what the constructor takes"
+    assert CycleSettings(**settings.as_dict()) == settings, (
+        "as_dict() is what the constructor takes"
+    )
 
 
 def test_a_perfect_cycle_has_no_anomaly(images: Tensor) -> None:
     """Where f returns what is under the strip and g returns x, the error is 0 and x' is x."""
-    result = inferer(batch_size=64)(images[:1], lambda x, t: images[:1].expand(len(x), -1, -1, -1), lambda y: y)
+    result = inferer(batch_size=64)(
+        images[:1], lambda x, t: images[:1].expand(len(x), -1, -1, -1), lambda y: y
+    )
     assert float(result.anomaly.abs().max()) < 1e-6
     torch.testing.assert_close(result.returned, images[:1])
     torch.testing.assert_close(result.imagined, images[:1])
 
 
 def test_sign_and_square(images: Tensor) -> None:
-    """An input that is brighter than what returns by 0.5 has a signed error of 0.5; the public code squares the error."""
+    """An input that is brighter than what returns by 0.5 has a signed error of 0.5; the public code
+    squares the error.
+    """
     for settings, expected in ((QUICK, 0.5), (CODE, 0.25)):
-        result = inferer(settings, 64)(images[:1], lambda x, t: images[:1].expand(len(x), -1, -1, -1), lambda y: y - 0.5)
+        result = inferer(settings, 64)(
+            images[:1], lambda x, t: images[:1].expand(len(x), -1, -1, -1), lambda y: y - 0.5
+        )
         torch.testing.assert_close(result.signed, torch.full_like(result.signed, 0.5))
         torch.testing.assert_close(result.anomaly, torch.full_like(result.anomaly, expected))
 
 
-def test_progress_grows_to_the_total(images: Tensor, brain: Tensor, networks: tuple[Forward, Backward]) -> None:
+def test_progress_grows_to_the_total(
+    images: Tensor, brain: Tensor, networks: tuple[Forward, Backward]
+) -> None:
     calls: list[tuple[int, int]] = []
-    inferer(batch_size=5)(images, *networks, brain, progress=lambda done, total: calls.append((done, total)))
+    inferer(batch_size=5)(
+        images, *networks, brain, progress=lambda done, total: calls.append((done, total))
+    )
     done, totals = zip(*calls, strict=True)
     assert len(set(totals)) == 1
     assert list(done) == sorted(set(done))
@@ -396,7 +517,9 @@ def test_progress_grows_to_the_total(images: Tensor, brain: Tensor, networks: tu
 @pytest.mark.parametrize("batches", [0, 2])
 def test_cancelled(batches: int, images: Tensor, networks: tuple[Forward, Backward]) -> None:
     with pytest.raises(CancelledError):
-        inferer(batch_size=4)(images, *networks, cancelled=lambda: networks[1].images >= 4 * batches)
+        inferer(batch_size=4)(
+            images, *networks, cancelled=lambda: networks[1].images >= 4 * batches
+        )
     assert networks[1].images == 4 * batches
 
 
@@ -407,7 +530,9 @@ def test_seed(images: Tensor, networks: tuple[Forward, Backward]) -> None:
 
 
 def test_bf16_is_close(images: Tensor, networks: tuple[Forward, Backward]) -> None:
-    exact, quick = (inferer(precision=precision)(images, *networks) for precision in ("fp32", "bf16"))
+    exact, quick = (
+        inferer(precision=precision)(images, *networks) for precision in ("fp32", "bf16")
+    )
     assert quick.anomaly.dtype == torch.float32
     assert not torch.equal(exact.anomaly, quick.anomaly)
     for name in NAMES:
@@ -415,7 +540,9 @@ def test_bf16_is_close(images: Tensor, networks: tuple[Forward, Backward]) -> No
     assert torch.equal(exact.coverage, quick.coverage)
 
 
-def test_inputs_stay_as_they_are(images: Tensor, brain: Tensor, networks: tuple[Forward, Backward]) -> None:
+def test_inputs_stay_as_they_are(
+    images: Tensor, brain: Tensor, networks: tuple[Forward, Backward]
+) -> None:
     before = images.clone(), brain.clone()
     inferer()(images, *networks, brain)
     assert torch.equal(images, before[0])
@@ -451,7 +578,9 @@ def test_refuses_settings(settings: dict[str, object], message: str) -> None:
         ({"orientations": ("diagonal",)}, "orientations"),
     ],
 )
-def test_refuses_masks(settings: dict[str, object], message: str, images: Tensor, networks: tuple[Forward, Backward]) -> None:
+def test_refuses_masks(
+    settings: dict[str, object], message: str, images: Tensor, networks: tuple[Forward, Backward]
+) -> None:
     with pytest.raises(ValueError, match=message):
         inferer(CycleSettings(steps=1, **settings))(images, *networks)  # type: ignore[arg-type]
 
@@ -461,7 +590,9 @@ def test_refuses_a_batch_size() -> None:
         inferer(batch_size=0)
 
 
-@pytest.mark.parametrize("shape", [(SIZE, SIZE), (1, SIZE, SIZE), (1, 2, SIZE, SIZE), (1, 1, 3, SIZE, SIZE)])
+@pytest.mark.parametrize(
+    "shape", [(SIZE, SIZE), (1, SIZE, SIZE), (1, 2, SIZE, SIZE), (1, 1, 3, SIZE, SIZE)]
+)
 def test_refuses_inputs(shape: tuple[int, ...], networks: tuple[Forward, Backward]) -> None:
     with pytest.raises(ValueError, match="shape"):
         inferer()(torch.zeros(shape), *networks)
@@ -487,7 +618,11 @@ class TestOutOfMemory:
 
     @pytest.mark.parametrize("which", ["f", "g"])
     def test_halves_the_batch_and_gives_the_same_map(
-        self, which: str, images: Tensor, networks: tuple[Forward, Backward], caplog: pytest.LogCaptureFixture
+        self,
+        which: str,
+        images: Tensor,
+        networks: tuple[Forward, Backward],
+        caplog: pytest.LogCaptureFixture,
     ) -> None:
         f, g = networks
         expected = inferer(batch_size=4)(images, f, g)
@@ -495,7 +630,9 @@ class TestOutOfMemory:
         cycle = inferer(batch_size=16)
         result = cycle(images, *((small, g) if which == "f" else (f, small)))
         for name in NAMES:
-            torch.testing.assert_close(getattr(result, name), getattr(expected, name), rtol=0, atol=1e-5, equal_nan=True)
+            torch.testing.assert_close(
+                getattr(result, name), getattr(expected, name), rtol=0, atol=1e-5, equal_nan=True
+            )
         assert cycle.batch_size == 4
         assert small.sizes[:3] == [16, 8, 4]
         assert "going on with batches of 4" in caplog.text

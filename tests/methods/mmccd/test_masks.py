@@ -34,7 +34,9 @@ def test_published_counts(border: str, each: int, last: int) -> None:
 
 @settings(deadline=None)
 @given(strips(), st.integers(1, 50))
-def test_full_strips_cover_everything_and_are_whole(strip: tuple[int, int, int], other: int) -> None:
+def test_full_strips_cover_everything_and_are_whole(
+    strip: tuple[int, int, int], other: int
+) -> None:
     size, width, stride = strip
     masks = strip_masks((size, other), width, stride, "full", ["horizontal"])
     assert masks.any(0).all()
@@ -45,7 +47,9 @@ def test_full_strips_cover_everything_and_are_whole(strip: tuple[int, int, int],
     starts = strip_starts(size, width, stride, "full")
     assert starts[0] == 0
     assert starts[-1] == size - width
-    assert all(0 < second - first <= stride for first, second in zip(starts, starts[1:], strict=False))
+    assert all(
+        0 < second - first <= stride for first, second in zip(starts, starts[1:], strict=False)
+    )
 
 
 @settings(deadline=None)
@@ -57,16 +61,23 @@ def test_cut_strips_start_at_every_multiple(strip: tuple[int, int, int]) -> None
     columns = masks.all(1)
     assert torch.equal(columns, masks.any(1))
     for start, column in zip(range(0, size, stride), columns, strict=True):
-        assert torch.nonzero(column).flatten().tolist() == list(range(start, min(start + width, size)))
+        assert torch.nonzero(column).flatten().tolist() == list(
+            range(start, min(start + width, size))
+        )
 
 
-@pytest.mark.parametrize("orientations", [("horizontal",), ("vertical",), ("horizontal", "vertical"), ("vertical", "horizontal")])
+@pytest.mark.parametrize(
+    "orientations",
+    [("horizontal",), ("vertical",), ("horizontal", "vertical"), ("vertical", "horizontal")],
+)
 def test_orientations_of_a_slice_that_is_not_square(orientations: tuple[str, ...]) -> None:
     masks = strip_masks((20, 12), 4, 4, "full", orientations)
     horizontal, vertical = masks[masks.all(2).any(1)], masks[masks.all(1).any(1)]
     assert len(horizontal) == (5 if "horizontal" in orientations else 0)
     assert len(vertical) == (3 if "vertical" in orientations else 0)
-    assert torch.equal(masks, torch.cat([horizontal, vertical])), "horizontal strips come first, whatever the order of the names"
+    assert torch.equal(masks, torch.cat([horizontal, vertical])), (
+        "horizontal strips come first, whatever the order of the names"
+    )
 
 
 @pytest.mark.parametrize(
@@ -93,14 +104,19 @@ def test_random_strips_have_every_position_and_both_orientations() -> None:
     assert masks.shape == (1000, 1, height, breadth)
     assert masks.dtype == torch.bool
     drawn = [tuple(map(tuple, mask.tolist())) for mask in masks[:, 0]]
-    possible = [tuple(map(tuple, mask.tolist())) for mask in strip_masks((height, breadth), width, 1)]
+    possible = [
+        tuple(map(tuple, mask.tolist())) for mask in strip_masks((height, breadth), width, 1)
+    ]
     assert set(drawn) == set(possible)
     horizontal = sum(all(row) for mask in drawn for row in mask if row[0]) / width
     assert 420 < horizontal < 580, "each orientation has an equal chance"
 
 
 def test_random_strips_are_reproducible() -> None:
-    first, second, third = (random_strip_masks(20, (32, 32), 8, torch.Generator().manual_seed(seed)) for seed in (1, 1, 2))
+    first, second, third = (
+        random_strip_masks(20, (32, 32), 8, torch.Generator().manual_seed(seed))
+        for seed in (1, 1, 2)
+    )
     assert torch.equal(first, second)
     assert not torch.equal(first, third)
 
@@ -117,23 +133,33 @@ def test_random_strips_of_a_range_have_every_width_and_fit() -> None:
     thick = [sorted([int(mask.all(0).sum()), int(mask.all(1).sum())]) for mask in masks[:, 0]]
     assert all(least == 0 for least, _ in thick), "strips run from border to border"
     drawn = [most for _, most in thick]
-    assert {drawn.count(width) > 110 for width in (3, 4, 5, 6)} == {True}, "each width has an equal chance (150)"
+    assert {drawn.count(width) > 110 for width in (3, 4, 5, 6)} == {True}, (
+        "each width has an equal chance (150)"
+    )
     assert set(drawn) == {3, 4, 5, 6}
 
 
 def test_a_range_of_one_width_draws_as_the_width_does() -> None:
-    one, pair = (random_strip_masks(20, (32, 32), width, torch.Generator().manual_seed(5)) for width in (8, [8, 8]))
+    one, pair = (
+        random_strip_masks(20, (32, 32), width, torch.Generator().manual_seed(5))
+        for width in (8, [8, 8])
+    )
     assert torch.equal(one, pair)
 
 
-@pytest.mark.parametrize(("width", "wanted"), [(16, (16, 16)), ([16, 64], (16, 64)), ((5, 5), (5, 5))])
+@pytest.mark.parametrize(
+    ("width", "wanted"), [(16, (16, 16)), ([16, 64], (16, 64)), ((5, 5), (5, 5))]
+)
 def test_width_range(width: int | list[int], wanted: tuple[int, int]) -> None:
     assert width_range(width) == wanted
 
 
 @pytest.mark.parametrize("width", [0, [8], [8, 9, 10], [9, 8], [0, 4], [1.5, 4]])
 def test_width_ranges_that_cannot_be(width: int | list[int]) -> None:
-    with pytest.raises(ValueError, match="strip width must be a number of pixels, or the smallest and the largest one; got"):
+    with pytest.raises(
+        ValueError,
+        match="strip width must be a number of pixels, or the smallest and the largest one; got",
+    ):
         width_range(width)
 
 

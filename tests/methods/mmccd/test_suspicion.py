@@ -13,7 +13,9 @@ from mmccd.methods.mmccd.suspicion import suspicious_region
 
 @pytest.fixture
 def signed() -> Tensor:
-    """Noise of standard deviation 1, a bright block in the first slice and a dark one in the second."""
+    """Noise of standard deviation 1, a bright block in the first slice and a dark one in the
+    second.
+    """
     error = torch.randn(2, 1, 64, 64, generator=torch.Generator().manual_seed(0))
     error[0, 0, 10:30, 20:40] += 6
     error[1, 0, 40:50, 20:40] -= 6
@@ -25,11 +27,19 @@ def brain(signed: Tensor) -> Tensor:
     return torch.ones_like(signed, dtype=torch.bool)
 
 
-@pytest.mark.parametrize(("sign", "bright", "dark"), [("brighter", True, False), ("darker", False, True), ("both", True, True)])
-def test_the_lesion_with_a_margin(signed: Tensor, brain: Tensor, sign: str, bright: bool, dark: bool) -> None:
+@pytest.mark.parametrize(
+    ("sign", "bright", "dark"),
+    [("brighter", True, False), ("darker", False, True), ("both", True, True)],
+)
+def test_the_lesion_with_a_margin(
+    signed: Tensor, brain: Tensor, sign: str, bright: bool, dark: bool
+) -> None:
     region = suspicious_region(signed, brain, 2.0, sign)
     assert (region.shape, region.dtype) == (signed.shape, torch.bool)
-    for slice_, block, expected in ((0, np.s_[10:30, 20:40], bright), (1, np.s_[40:50, 20:40], dark)):
+    for slice_, block, expected in (
+        (0, np.s_[10:30, 20:40], bright),
+        (1, np.s_[40:50, 20:40], dark),
+    ):
         lesion = np.zeros((64, 64), dtype=bool)
         lesion[block] = True
         found = region[slice_, 0].numpy()
@@ -48,7 +58,9 @@ def test_less_is_suspicious_at_a_higher_bar(signed: Tensor, brain: Tensor) -> No
 
 
 def test_stays_in_the_brain(signed: Tensor, brain: Tensor) -> None:
-    """What lies outside does not count, and NaN is no error; a slice with a few pixels has no region."""
+    """What lies outside does not count, and NaN is no error; a slice with a few pixels has no
+    region.
+    """
     brain[0, 0, :, 30:] = False
     brain[1] = False
     brain[1, 0, 40:48, 20:28] = True

@@ -17,7 +17,9 @@ CYCLE = CycleResult(*[torch.zeros(1, 1, 2, 2)] * 5)
 
 
 def result_on(folder: Path, nothing: bool = False, seed: int = 0) -> Result:
-    """A map with a block above the threshold off the middle of the volume (or nothing), on the series in a folder."""
+    """A map with a block above the threshold off the middle of the volume (or nothing), on the
+    series in a folder.
+    """
     return result_of(read_volume(folder, "flair"), nothing, seed)
 
 
@@ -25,13 +27,27 @@ def result_of(volume: Volume, nothing: bool = False, seed: int = 0) -> Result:
     """The same on a volume."""
     brain = np.zeros(volume.shape, dtype=np.uint8)
     brain[tuple(slice(max(1, n // 6), n - max(1, n // 8)) for n in volume.shape)] = 1
-    anomaly = (np.random.default_rng(seed).uniform(0.0, 0.3, volume.shape) * brain).astype(np.float32)
+    anomaly = (np.random.default_rng(seed).uniform(0.0, 0.3, volume.shape) * brain).astype(
+        np.float32
+    )
     if not nothing:
         anomaly[tuple(slice(n // 4, n // 4 + max(2, n // 5)) for n in volume.shape)] += 1.0
     segmentation = ((anomaly > THRESHOLD) & (brain > 0)).astype(np.uint8)
     the_map = volume.with_data(anomaly, "anomaly")
-    report = report_of(anomaly[brain > 0], float(segmentation.sum() * volume.voxel_ml), float(brain.sum() * volume.voxel_ml))
-    return Result(volume, the_map, the_map, volume.with_data(segmentation, "mask"), volume.with_data(brain, "mask"), CYCLE, report)
+    report = report_of(
+        anomaly[brain > 0],
+        float(segmentation.sum() * volume.voxel_ml),
+        float(brain.sum() * volume.voxel_ml),
+    )
+    return Result(
+        volume,
+        the_map,
+        the_map,
+        volume.with_data(segmentation, "mask"),
+        volume.with_data(brain, "mask"),
+        CYCLE,
+        report,
+    )
 
 
 def report_of(values: np.ndarray[Any, Any], anomalous_ml: float, brain_ml: float) -> dict[str, Any]:
@@ -39,9 +55,19 @@ def report_of(values: np.ndarray[Any, Any], anomalous_ml: float, brain_ml: float
     return {
         "status": "done",
         "volumes_ml": {"brain": round(brain_ml, 3), "anomalous": round(anomalous_ml, 3)},
-        "map": {"mean": float(values.mean()), "p99": float(np.quantile(values, 0.99)), "max": float(values.max())},
+        "map": {
+            "mean": float(values.mean()),
+            "p99": float(np.quantile(values, 0.99)),
+            "max": float(values.max()),
+        },
         "threshold": {"value": THRESHOLD, "source": "given", "calibration": None},
-        "settings": {"preset": "fast", "cycle": {"steps": 1, "stride": 16}, "target": "t2", "seed": 0, "device": "cpu"},
+        "settings": {
+            "preset": "fast",
+            "cycle": {"steps": 1, "stride": 16},
+            "target": "t2",
+            "seed": 0,
+            "device": "cpu",
+        },
         "weights": {"forward": {"sha256": "ab" * 32}, "backward": {"sha256": "cd" * 32}},
         "versions": {"mmccd": "0.1.0"},
         "warnings": ["the brain was found by the test – look at it"],

@@ -1,4 +1,6 @@
-"""mmccd.outputs.dicom: objects that belong to the source study, sit where the voxels are, and are the same in a second run."""
+"""mmccd.outputs.dicom: objects that belong to the source study, sit where the voxels are, and are
+the same in a second run.
+"""
 
 from __future__ import annotations
 
@@ -43,7 +45,9 @@ SEG, REPORT, CAPTURE = "segmentation.dcm", "report.dcm", "secondary_capture_1.dc
 KINDS = ["axial", "oblique", "sagittal", "coronal", "multi-frame", "compressed"]
 
 
-def write_kind(kind: str, folder: Path, change: Callable[[list[Dataset]], object] = as_archived) -> Path:
+def write_kind(
+    kind: str, folder: Path, change: Callable[[list[Dataset]], object] = as_archived
+) -> Path:
     """A series of that kind."""
     array, affine = voxels(SHAPE), GRID
     if kind == "oblique":
@@ -53,7 +57,9 @@ def write_kind(kind: str, folder: Path, change: Callable[[list[Dataset]], object
     if kind in ("sagittal", "coronal"):
         order = [1, 2, 0] if kind == "sagittal" else [0, 2, 1]
         array, affine = array.transpose(order), affine[:, [*order, 3]]
-    datasets = [multi_frame(array, affine)] if kind == "multi-frame" else single_frames(array, affine)
+    datasets = (
+        [multi_frame(array, affine)] if kind == "multi-frame" else single_frames(array, affine)
+    )
     change(datasets)
     if kind == "compressed":
         for dataset in datasets:
@@ -66,7 +72,9 @@ def write_kind(kind: str, folder: Path, change: Callable[[list[Dataset]], object
 
 
 @pytest.fixture(scope="module", params=KINDS)
-def written(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Result]:
+def written(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[Path, Result]:
     """A source series in ``source``, its result, and the objects in ``out/dicom``."""
     folder = tmp_path_factory.mktemp("kind")
     result = result_on(write_kind(request.param, folder / "source"))
@@ -79,7 +87,9 @@ def sources(folder: Path) -> list[Dataset]:
 
 
 def objects(folder: Path) -> dict[str, Dataset]:
-    return {path.name: pydicom.dcmread(path) for path in sorted((folder / "out" / "dicom").iterdir())}
+    return {
+        path.name: pydicom.dcmread(path) for path in sorted((folder / "out" / "dicom").iterdir())
+    }
 
 
 def instances(references: object) -> set[str]:
@@ -91,19 +101,26 @@ def columns_rows_slices(volume: highdicom.Volume) -> tuple[NDArray[np.uint8], ND
     return volume.array.transpose(2, 1, 0), RAS_TO_LPS @ volume.affine[:, [2, 1, 0, 3]]
 
 
-def ones_in_patient_space(data: NDArray[np.generic], affine: NDArray[np.float64]) -> NDArray[np.float64]:
+def ones_in_patient_space(
+    data: NDArray[np.generic], affine: NDArray[np.float64]
+) -> NDArray[np.float64]:
     """Places of all voxels that are 1, in mm, sorted."""
     places = np.argwhere(data > 0) @ affine[:3, :3].T + affine[:3, 3]
     return places[np.lexsort(np.round(places, 2).T)]
 
 
-def test_the_segmentation_lies_where_the_nifti_is(written: tuple[Path, Result], tmp_path: Path) -> None:
+def test_the_segmentation_lies_where_the_nifti_is(
+    written: tuple[Path, Result], tmp_path: Path
+) -> None:
     folder, result = written
     write_nifti(result.segmentation, tmp_path / "segmentation.nii.gz", "uint8")
     nifti = read_nifti(tmp_path / "segmentation.nii.gz")
     volume = highdicom.seg.segread(folder / "out" / "dicom" / SEG).get_volume(combine_segments=True)
     array, affine = columns_rows_slices(volume)
-    found, expected = ones_in_patient_space(array, affine), ones_in_patient_space(nifti.data, nifti.affine)
+    found, expected = (
+        ones_in_patient_space(array, affine),
+        ones_in_patient_space(nifti.data, nifti.affine),
+    )
     assert len(expected) > 20
     np.testing.assert_allclose(found, expected, atol=0.01)
 
@@ -120,8 +137,13 @@ def test_each_frame_references_the_slice_that_it_lies_on(written: tuple[Path, Re
     for frame in dataset.PerFrameFunctionalGroupsSequence:
         reference = frame.DerivationImageSequence[0].SourceImageSequence[0]
         key = (reference.ReferencedSOPInstanceUID, int(reference.get("ReferencedFrameNumber") or 1))
-        np.testing.assert_allclose(frame.PlanePositionSequence[0].ImagePositionPatient, positions[key], atol=1e-4)
-    assert len(dataset.PerFrameFunctionalGroupsSequence) == result.segmentation.data.any(axis=(0, 1)).sum(), "empty frames are left out"
+        np.testing.assert_allclose(
+            frame.PlanePositionSequence[0].ImagePositionPatient, positions[key], atol=1e-4
+        )
+    assert (
+        len(dataset.PerFrameFunctionalGroupsSequence)
+        == result.segmentation.data.any(axis=(0, 1)).sum()
+    ), "empty frames are left out"
 
 
 def test_same_patient_study_and_frame_of_reference(written: tuple[Path, Result]) -> None:
@@ -129,13 +151,32 @@ def test_same_patient_study_and_frame_of_reference(written: tuple[Path, Result])
     source = sources(folder)[0]
     for dataset in objects(folder).values():
         for keyword in (
-            *("StudyInstanceUID", "StudyID", "StudyDate", "StudyTime", "StudyDescription", "AccessionNumber", "ReferringPhysicianName"),
-            *("PatientName", "PatientID", "PatientBirthDate", "PatientSex", "PatientAge", "SpecificCharacterSet", "TimezoneOffsetFromUTC"),
+            *(
+                "StudyInstanceUID",
+                "StudyID",
+                "StudyDate",
+                "StudyTime",
+                "StudyDescription",
+                "AccessionNumber",
+                "ReferringPhysicianName",
+            ),
+            *(
+                "PatientName",
+                "PatientID",
+                "PatientBirthDate",
+                "PatientSex",
+                "PatientAge",
+                "SpecificCharacterSet",
+                "TimezoneOffsetFromUTC",
+            ),
         ):
             assert dataset[keyword].value == source[keyword].value, keyword
         assert dataset.SeriesInstanceUID != source.SeriesInstanceUID
         assert (dataset.ContentDate, dataset.ContentTime) == ("20240305", "102030.5")
-        purposes = {(item.Manufacturer, item.PurposeOfReferenceCodeSequence[0].CodeValue) for item in dataset.ContributingEquipmentSequence}
+        purposes = {
+            (item.Manufacturer, item.PurposeOfReferenceCodeSequence[0].CodeValue)
+            for item in dataset.ContributingEquipmentSequence
+        }
         assert ("MMCCD", "109102") in purposes
     assert objects(folder)[SEG].FrameOfReferenceUID == source.FrameOfReferenceUID
     assert str(source.PatientName) == "Mustermann^Jörg=漢字"
@@ -148,7 +189,9 @@ def test_every_source_instance_is_referenced(written: tuple[Path, Result]) -> No
     assert instances(found[SEG].ReferencedSeriesSequence[0].ReferencedInstanceSequence) == expected
     assert instances(found[CAPTURE].SourceImageSequence) == expected
     evidence = found[REPORT].CurrentRequestedProcedureEvidenceSequence[0].ReferencedSeriesSequence
-    assert set().union(*(instances(item.ReferencedSOPSequence) for item in evidence)) == expected | {found[SEG].SOPInstanceUID}
+    assert set().union(
+        *(instances(item.ReferencedSOPSequence) for item in evidence)
+    ) == expected | {found[SEG].SOPInstanceUID}
 
 
 def test_a_second_run_gives_the_same_bytes(written: tuple[Path, Result], tmp_path: Path) -> None:
@@ -156,7 +199,9 @@ def test_a_second_run_gives_the_same_bytes(written: tuple[Path, Result], tmp_pat
     again = write_dicom(result_on(folder / "source"), tmp_path)
     assert again.report["dicom"] == result.report["dicom"]
     for entry in result.report["dicom"]:
-        assert (tmp_path / entry["file"]).read_bytes() == (folder / "out" / entry["file"]).read_bytes(), entry["file"]
+        assert (tmp_path / entry["file"]).read_bytes() == (
+            folder / "out" / entry["file"]
+        ).read_bytes(), entry["file"]
 
 
 def test_the_standard_is_kept(written: tuple[Path, Result]) -> None:
@@ -171,13 +216,21 @@ def check_standard(folder: Path) -> None:
             pytest.skip(f"{program} is not installed (Debian: dicom3tools)")
     paths = sorted((folder / "out" / "dicom").iterdir())
     for path in paths:
-        done = subprocess.run(["dciodvfy", str(path)], capture_output=True, text=True, errors="replace", check=False)
+        done = subprocess.run(
+            ["dciodvfy", str(path)], capture_output=True, text=True, errors="replace", check=False
+        )
         assert done.returncode == 0, done.stderr
         assert "Error" not in done.stderr + done.stdout, path.name
     all_paths = [str(path) for path in [*sorted((folder / "source").iterdir()), *paths]]
-    done = subprocess.run(["dcentvfy", *all_paths], capture_output=True, text=True, errors="replace", check=False)
+    done = subprocess.run(
+        ["dcentvfy", *all_paths], capture_output=True, text=True, errors="replace", check=False
+    )
     # dcentvfy counts an accession number to the series where the object is a report.
-    said = [line for line in (done.stderr + done.stdout).splitlines() if "<AccessionNumber> IE <Study> versus <Series>" not in line]
+    said = [
+        line
+        for line in (done.stderr + done.stdout).splitlines()
+        if "<AccessionNumber> IE <Study> versus <Series>" not in line
+    ]
     assert done.returncode == 0
     assert said == []
 
@@ -186,10 +239,14 @@ class TestNothingFound:
     """A run that finds nothing says so in every object."""
 
     @pytest.fixture(scope="class", params=["axial", "multi-frame"])
-    def nothing(self, request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    def nothing(
+        self, request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+    ) -> Path:
         folder = tmp_path_factory.mktemp("nothing")
         (folder / "out").mkdir()
-        write_dicom(result_on(write_kind(request.param, folder / "source"), nothing=True), folder / "out")
+        write_dicom(
+            result_on(write_kind(request.param, folder / "source"), nothing=True), folder / "out"
+        )
         return folder
 
     def test_an_empty_segmentation_on_all_frames(self, nothing: Path) -> None:
@@ -201,9 +258,11 @@ class TestNothingFound:
     def test_the_report_says_absent_and_no_millilitres(self, nothing: Path) -> None:
         group = measurement_groups(nothing)[0]
         assert values(group) == {"Volume": 0.0}
-        assert [item.ConceptCodeSequence[0].CodeMeaning for item in group if item.ConceptNameCodeSequence[0].CodeMeaning == "Presence"] == [
-            "Absent"
-        ]
+        assert [
+            item.ConceptCodeSequence[0].CodeMeaning
+            for item in group
+            if item.ConceptNameCodeSequence[0].CodeMeaning == "Presence"
+        ] == ["Absent"]
 
     def test_the_standard_is_kept(self, nothing: Path) -> None:
         check_standard(nothing)
@@ -211,7 +270,11 @@ class TestNothingFound:
 
 def measurement_groups(folder: Path) -> list[list[Dataset]]:
     report = objects(folder)[REPORT]
-    container = next(item for item in report.ContentSequence if item.ConceptNameCodeSequence[0].CodeMeaning == "Imaging Measurements")
+    container = next(
+        item
+        for item in report.ContentSequence
+        if item.ConceptNameCodeSequence[0].CodeMeaning == "Imaging Measurements"
+    )
     return [list(item.ContentSequence) for item in container.ContentSequence]
 
 
@@ -220,8 +283,15 @@ def values(group: list[Dataset]) -> dict[str, float]:
     found = {}
     for item in group:
         if item.ValueType == "NUM":
-            derived = [inner.ConceptCodeSequence[0].CodeMeaning for inner in item.get("ContentSequence") or []]
-            name = item.ConceptNameCodeSequence[0].CodeMeaning if item.ConceptNameCodeSequence[0].CodeValue == "118565006" else "Score"
+            derived = [
+                inner.ConceptCodeSequence[0].CodeMeaning
+                for inner in item.get("ContentSequence") or []
+            ]
+            name = (
+                item.ConceptNameCodeSequence[0].CodeMeaning
+                if item.ConceptNameCodeSequence[0].CodeValue == "118565006"
+                else "Score"
+            )
             found[" ".join([name, *derived])] = float(item.MeasuredValueSequence[0].NumericValue)
     return found
 
@@ -240,20 +310,37 @@ def test_the_report_has_the_figures(written: tuple[Path, Result]) -> None:
         "Score Mean": pytest.approx(result.report["map"]["mean"], rel=1e-5),
         "Score Maximum": pytest.approx(result.report["map"]["max"], rel=1e-5),
     }
-    segment = next(item for item in lesion if item.ConceptNameCodeSequence[0].CodeMeaning == "Referenced Segment")
-    assert segment.ReferencedSOPSequence[0].ReferencedSOPInstanceUID == objects(folder)[SEG].SOPInstanceUID
+    segment = next(
+        item
+        for item in lesion
+        if item.ConceptNameCodeSequence[0].CodeMeaning == "Referenced Segment"
+    )
+    assert (
+        segment.ReferencedSOPSequence[0].ReferencedSOPInstanceUID
+        == objects(folder)[SEG].SOPInstanceUID
+    )
     assert segment.ReferencedSOPSequence[0].ReferencedSegmentNumber == 1
-    texts = [item.TextValue for item in [*lesion, *objects(folder)[REPORT].ContentSequence] if item.ValueType == "TEXT"]
+    texts = [
+        item.TextValue
+        for item in [*lesion, *objects(folder)[REPORT].ContentSequence]
+        if item.ValueType == "TEXT"
+    ]
     assert WATERMARK in texts
     assert "threshold: 0.5" in texts
-    assert "the brain was found by the test ? look at it" in texts, "a warning, in characters that every set has"
+    assert "the brain was found by the test ? look at it" in texts, (
+        "a warning, in characters that every set has"
+    )
 
 
 def test_codes_of_the_segment(written: tuple[Path, Result]) -> None:
     segment = objects(written[0])[SEG].SegmentSequence[0]
     found = {
         name: (segment[name].value[0].CodeValue, segment[name].value[0].CodingSchemeDesignator)
-        for name in ("SegmentedPropertyCategoryCodeSequence", "SegmentedPropertyTypeCodeSequence", "AnatomicRegionSequence")
+        for name in (
+            "SegmentedPropertyCategoryCodeSequence",
+            "SegmentedPropertyTypeCodeSequence",
+            "AnatomicRegionSequence",
+        )
     }
     assert found == {
         "SegmentedPropertyCategoryCodeSequence": ("49755003", "SCT"),
@@ -266,9 +353,13 @@ def test_codes_of_the_segment(written: tuple[Path, Result]) -> None:
 
 
 def test_pictures(written: tuple[Path, Result]) -> None:
-    """Colour, the notice burnt in (its colour is there, below and above nothing but black), the source with the outline beside it."""
+    """Colour, the notice burnt in (its colour is there, below and above nothing but black), the
+    source with the outline beside it.
+    """
     folder, _ = written
-    pictures = [dataset for name, dataset in objects(folder).items() if name.startswith("secondary_capture")]
+    pictures = [
+        dataset for name, dataset in objects(folder).items() if name.startswith("secondary_capture")
+    ]
     assert 1 <= len(pictures) <= 5
     for dataset in pictures:
         pixels = dataset.pixel_array
@@ -284,9 +375,19 @@ def test_pictures(written: tuple[Path, Result]) -> None:
 @pytest.mark.parametrize(
     "change",
     [
-        lambda result: replace(result, anomaly_map=result.anomaly_map.with_data(result.anomaly_map.data + 1e-3)),
-        lambda result: replace(result, report={**result.report, "threshold": {"value": 0.6, "source": "given"}}),
-        lambda result: replace(result, report={**result.report, "weights": {"forward": {"sha256": "ef"}, "backward": {"sha256": "cd"}}}),
+        lambda result: replace(
+            result, anomaly_map=result.anomaly_map.with_data(result.anomaly_map.data + 1e-3)
+        ),
+        lambda result: replace(
+            result, report={**result.report, "threshold": {"value": 0.6, "source": "given"}}
+        ),
+        lambda result: replace(
+            result,
+            report={
+                **result.report,
+                "weights": {"forward": {"sha256": "ef"}, "backward": {"sha256": "cd"}},
+            },
+        ),
         lambda result: replace(result, report={**result.report, "versions": {"mmccd": "0.2.0"}}),
     ],
     ids=["map", "threshold", "weights", "version"],
@@ -323,7 +424,9 @@ class TestHeadersInTheWild:
             assert not dataset.StudyDate
             assert len(dataset.ContentDate) == 8
 
-    def test_values_that_are_not_valid(self, tmp_path: Path, caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]) -> None:
+    def test_values_that_are_not_valid(
+        self, tmp_path: Path, caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
+    ) -> None:
         def spoil(datasets: list[Dataset]) -> None:
             for dataset in datasets:
                 dataset.PatientSex, dataset.StudyID = "W", "much longer than sixteen characters"
@@ -361,11 +464,15 @@ class TestHeadersInTheWild:
         (tmp_path / "out").mkdir()
         report = write_dicom(result, tmp_path / "out").report
         assert report["dicom"] == []
-        assert report["warnings"][-1].startswith(f"no DICOM objects were written: a source file has no valid {says}")
+        assert report["warnings"][-1].startswith(
+            f"no DICOM objects were written: a source file has no valid {says}"
+        )
         assert list((tmp_path / "out").iterdir()) == []
 
     def test_what_nobody_expects(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        """A header that highdicom cannot take over costs the objects, not the run, and the error's text is not quoted."""
+        """A header that highdicom cannot take over costs the objects, not the run, and the error's
+        text is not quoted.
+        """
 
         def refuse(*_: object) -> None:
             raise ValueError("Mustermann")
@@ -376,7 +483,10 @@ class TestHeadersInTheWild:
         assert "the source's headers cannot be taken over (ValueError)" in report["warnings"][-1]
         assert "Mustermann" not in str(report)
 
-    @pytest.mark.parametrize(("code", "name"), [("ISO_IR 100", "Müller^Jörg"), ("ISO_IR 144", "Люкceмбypг"), ("GB18030", "王^小东")])
+    @pytest.mark.parametrize(
+        ("code", "name"),
+        [("ISO_IR 100", "Müller^Jörg"), ("ISO_IR 144", "Люкceмбypг"), ("GB18030", "王^小东")],
+    )
     def test_character_sets(self, tmp_path: Path, code: str, name: str) -> None:
         def rename(datasets: list[Dataset]) -> None:
             for dataset in datasets:
@@ -433,7 +543,10 @@ def test_nothing_of_the_patient_in_the_report(written: tuple[Path, Result]) -> N
         "Comprehensive 3D SR Storage",
     }
     source = sources(folder)[0]
-    assert not any(str(source[name].value) in str(entries) for name in ("StudyInstanceUID", "SeriesInstanceUID", "PatientID"))
+    assert not any(
+        str(source[name].value) in str(entries)
+        for name in ("StudyInstanceUID", "SeriesInstanceUID", "PatientID")
+    )
 
 
 def test_same_voxels_when_all_frames_are_asked_for(tmp_path: Path) -> None:
@@ -445,5 +558,7 @@ def test_same_voxels_when_all_frames_are_asked_for(tmp_path: Path) -> None:
     result = replace(result, segmentation=result.segmentation.with_data(full))
     (tmp_path / "out").mkdir()
     write_dicom(result, tmp_path / "out")
-    array, affine = columns_rows_slices(highdicom.seg.segread(tmp_path / "out" / "dicom" / SEG).get_volume(combine_segments=True))
+    array, affine = columns_rows_slices(
+        highdicom.seg.segread(tmp_path / "out" / "dicom" / SEG).get_volume(combine_segments=True)
+    )
     assert_same_in_patient_space(result.segmentation, array, affine)

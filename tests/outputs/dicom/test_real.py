@@ -19,7 +19,13 @@ from mmccd.io.dicom.starts import looks_like_dicom
 from mmccd.io.read import read_volume
 from mmccd.outputs.dicom.write import write_dicom
 
-SERIES = ["siemens_flair3d_4slices", "philips_4slices", "philips_enhanced_multiframe", "compressed_rle", "compressed_j2k"]
+SERIES = [
+    "siemens_flair3d_4slices",
+    "philips_4slices",
+    "philips_enhanced_multiframe",
+    "compressed_rle",
+    "compressed_j2k",
+]
 
 
 def check(result: Result, output: Path) -> None:
@@ -27,7 +33,9 @@ def check(result: Result, output: Path) -> None:
     output.mkdir()
     report = write_dicom(result, output).report
     assert len(report["dicom"]) >= 3
-    volume = highdicom.seg.segread(output / "dicom" / "segmentation.dcm").get_volume(combine_segments=True, rtol=0.05)
+    volume = highdicom.seg.segread(output / "dicom" / "segmentation.dcm").get_volume(
+        combine_segments=True, rtol=0.05
+    )
     to_index = np.linalg.inv(result.image.affine) @ RAS_TO_LPS @ volume.affine
     places = np.argwhere(volume.array) @ to_index[:3, :3].T + to_index[:3, 3]
     placed = np.zeros(result.image.shape)
@@ -36,7 +44,13 @@ def check(result: Result, output: Path) -> None:
     np.testing.assert_array_equal(placed, result.segmentation.data)
     if shutil.which("dciodvfy"):
         for entry in report["dicom"]:
-            done = subprocess.run(["dciodvfy", str(output / entry["file"])], capture_output=True, text=True, errors="replace", check=False)
+            done = subprocess.run(
+                ["dciodvfy", str(output / entry["file"])],
+                capture_output=True,
+                text=True,
+                errors="replace",
+                check=False,
+            )
             assert done.returncode == 0, done.stderr
             assert "Error" not in done.stderr + done.stdout, done.stderr
 
@@ -56,10 +70,14 @@ def test_a_head_as_scanned(tmp_path: Path, real_data: Path, case: str) -> None:
 
 
 def completed(folder: Path, target: Path) -> str:
-    """Copies of a series with the frame of reference that whoever made it anonymous took away; its series UID."""
+    """Copies of a series with the frame of reference that whoever made it anonymous took away; its
+    series UID.
+    """
     target.mkdir()
     uid = ""
-    for number, path in enumerate(path for path in sorted(folder.rglob("*")) if path.is_file() and looks_like_dicom(path)):
+    for number, path in enumerate(
+        path for path in sorted(folder.rglob("*")) if path.is_file() and looks_like_dicom(path)
+    ):
         dataset = pydicom.dcmread(path)
         uid = str(dataset.SeriesInstanceUID)
         dataset.FrameOfReferenceUID = dataset.get("FrameOfReferenceUID") or f"{uid}.1"

@@ -19,7 +19,12 @@ THRESHOLD = 0.7
 SHAPE = (48, 60, 16)
 SPACING = (3.0, 2.5, 6.0)
 CALIBRATION = {
-    "origin": {"method": "voxel false-positive rate on healthy slices", "reached_rate": 0.02, "data": "phantoms", "cases": 6},
+    "origin": {
+        "method": "voxel false-positive rate on healthy slices",
+        "reached_rate": 0.02,
+        "data": "phantoms",
+        "cases": 6,
+    },
     "healthy_error": {"mean": 0.1, "std": 0.1, "q50": 0.05, "q98": 0.7, "q99": 0.9},
 }
 
@@ -36,8 +41,12 @@ def rotation(*degrees: float) -> NDArray[np.float64]:
     return whole
 
 
-def affine(codes: str = "RAS", degrees: tuple[float, float, float] = (0.0, 0.0, 0.0)) -> NDArray[np.float64]:
-    """Of a volume of :data:`SHAPE` whose axes run as ``codes`` say, turned; the voxel in the middle lies at (5, -7, 11) mm."""
+def affine(
+    codes: str = "RAS", degrees: tuple[float, float, float] = (0.0, 0.0, 0.0)
+) -> NDArray[np.float64]:
+    """Of a volume of :data:`SHAPE` whose axes run as ``codes`` say, turned; the voxel in the middle
+    lies at (5, -7, 11) mm.
+    """
     matrix = np.eye(4)
     signs = {"R": (0, 1), "L": (0, -1), "A": (1, 1), "P": (1, -1), "S": (2, 1), "I": (2, -1)}
     linear = np.zeros((3, 3))
@@ -65,24 +74,36 @@ def make_result(
     side: str = "R",
     report: dict[str, Any] | None = None,
 ) -> Result:
-    """An elliptic brain of noise with a bright block towards one side and the front, and specks of the map that a filter may remove."""
+    """An elliptic brain of noise with a bright block towards one side and the front, and specks of
+    the map that a filter may remove.
+    """
     place = affine(codes, degrees)
     shape = shape_for(codes)
-    # Where each voxel lies in the head: towards right, anterior and superior, in mm from the middle, whatever the tilt.
+    # Where each voxel lies in the head: towards right, anterior and superior, in mm from the
+    # middle, whatever the tilt.
     inverse = rotation(*degrees).T
-    voxels = np.stack(np.meshgrid(*(np.arange(n) for n in shape), indexing="ij"), axis=-1).astype(float)
+    voxels = np.stack(np.meshgrid(*(np.arange(n) for n in shape), indexing="ij"), axis=-1).astype(
+        float
+    )
     head = (voxels @ place[:3, :3].T + place[:3, 3] - np.array([5.0, -7.0, 11.0])) @ inverse.T
     brain = ((head / np.array([58.0, 62.0, 40.0])) ** 2).sum(axis=-1) < 1
     random = np.random.default_rng(3)
     centre = np.array([28.0 if side == "R" else -28.0, 25.0, 6.0])
     block = (np.abs(head - centre) < np.array([12.0, 10.0, 9.0])).all(axis=-1)
     image = np.where(brain, random.uniform(60, 140, shape) + 60 * block, 0.0).astype(np.float32)
-    anomaly = np.where(brain, random.uniform(0.0, 0.72, shape) + 1.5 * block * random.uniform(0.8, 1.0, shape), 0.0).astype(np.float32)
+    anomaly = np.where(
+        brain, random.uniform(0.0, 0.72, shape) + 1.5 * block * random.uniform(0.8, 1.0, shape), 0.0
+    ).astype(np.float32)
     volume = Volume(image, place, "flair", {"file": "SMITH_JOHN_flair.nii.gz", "format": "NIfTI"})
     post = Postprocessing(median_size=1, min_component_ml=min_component_ml)
-    segmentation = volume.with_data(post.segment(anomaly, brain, threshold, volume.voxel_ml), "mask")
+    segmentation = volume.with_data(
+        post.segment(anomaly, brain, threshold, volume.voxel_ml), "mask"
+    )
     lesions, count = find_lesions(segmentation, anomaly)
-    the_map, mask = volume.with_data(anomaly, "anomaly"), volume.with_data(brain.astype(np.uint8), "mask")
+    the_map, mask = (
+        volume.with_data(anomaly, "anomaly"),
+        volume.with_data(brain.astype(np.uint8), "mask"),
+    )
     content = {
         "notice": "",
         "volumes_ml": {
@@ -93,7 +114,12 @@ def make_result(
         "lesions": [lesion.as_dict() for lesion in lesions],
         "unusual_ml": {"above_95_percent": 60.0, "expected_above_95_percent": 50.0},
         "threshold": {"value": threshold, "source": "calibration", "calibration": CALIBRATION},
-        "input": {**volume.provenance, "shape": list(shape), "spacing_mm": list(volume.spacing), "brain_found_by": "given"},
+        "input": {
+            **volume.provenance,
+            "shape": list(shape),
+            "spacing_mm": list(volume.spacing),
+            "brain_found_by": "given",
+        },
         "settings": {
             "preset": "fast",
             "target": "t2",
@@ -103,7 +129,14 @@ def make_result(
             "device": "cpu",
             "precision": "fp32",
         },
-        "weights": {"forward": {"source": "flair", "target": "t2", "sha256": "ab" * 32, "normalisation": {"flair": {"kind": "paper"}}}},
+        "weights": {
+            "forward": {
+                "source": "flair",
+                "target": "t2",
+                "sha256": "ab" * 32,
+                "normalisation": {"flair": {"kind": "paper"}},
+            }
+        },
         "versions": {"mmccd": "0.1.0"},
         "timings_s": {"cycle": 1.0},
         "warnings": ["SMITH_JOHN_flair.nii.gz: the brain was found <by> a test"],
@@ -113,7 +146,9 @@ def make_result(
 
 
 def make_cycle(image: Volume, brain: Volume) -> CycleResult:
-    """As if every strip had been run: what was imagined is the slice upside down, what returned is darker than the input."""
+    """As if every strip had been run: what was imagined is the slice upside down, what returned is
+    darker than the input.
+    """
     transform = GridTransform.fit(image, brain.data > 0)
     inside = torch.from_numpy(transform.to_model(brain.data, 0.0) >= 0.5)[:, None]
     x = torch.from_numpy(transform.to_model(image.data, 0.0))[:, None] / 100
@@ -125,5 +160,10 @@ def make_cycle(image: Volume, brain: Volume) -> CycleResult:
 def without_lesion(result: Result) -> Result:
     """The same where nothing lies above the threshold."""
     empty = result.segmentation.with_data(np.zeros_like(result.segmentation.data))
-    report = {**result.report, "lesions": [], "lesion_count": 0, "volumes_ml": {**result.report["volumes_ml"], "anomalous": 0.0}}
+    report = {
+        **result.report,
+        "lesions": [],
+        "lesion_count": 0,
+        "volumes_ml": {**result.report["volumes_ml"], "anomalous": 0.0},
+    }
     return replace(result, segmentation=empty, report=report)

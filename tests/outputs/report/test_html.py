@@ -41,7 +41,9 @@ def volume_of(page: str, name: str) -> nib.Nifti1Image:
 def native(result: Result, image: nib.Nifti1Image) -> NDArray[Any]:
     """An embedded volume put back into the input's grid, by its affine alone."""
     whole = np.zeros(result.image.shape, dtype=np.asarray(image.dataobj).dtype)
-    places = np.argwhere(np.ones(image.shape, dtype=bool)) @ image.affine[:3, :3].T + image.affine[:3, 3]
+    places = (
+        np.argwhere(np.ones(image.shape, dtype=bool)) @ image.affine[:3, :3].T + image.affine[:3, 3]
+    )
     inverse = np.linalg.inv(result.image.affine)
     voxels = places @ inverse[:3, :3].T + inverse[:3, 3]
     assert np.abs(voxels - np.round(voxels)).max() < 1e-3, "voxels lie on voxels"
@@ -49,7 +51,10 @@ def native(result: Result, image: nib.Nifti1Image) -> NDArray[Any]:
     return whole
 
 
-@pytest.mark.parametrize(("codes", "degrees"), [("RAS", (0.0, 0.0, 0.0)), TILTED, ("SPL", (0.0, 0.0, 0.0)), ("ASR", (5.0, 25.0, -10.0))])
+@pytest.mark.parametrize(
+    ("codes", "degrees"),
+    [("RAS", (0.0, 0.0, 0.0)), TILTED, ("SPL", (0.0, 0.0, 0.0)), ("ASR", (5.0, 25.0, -10.0))],
+)
 def test_volumes_keep_values_and_places(codes: str, degrees: tuple[float, float, float]) -> None:
     result = make_result(codes, degrees)
     page = render_page(result)
@@ -62,7 +67,9 @@ def test_volumes_keep_values_and_places(codes: str, degrees: tuple[float, float,
     flair = volume_of(page, "flair")
     window = data_of(page)["window"]
     shown = np.clip(native(result, flair), *window)
-    assert np.abs(shown - np.clip(result.image.data, *window))[brain > 0].max() <= flair.dataobj.slope
+    assert (
+        np.abs(shown - np.clip(result.image.data, *window))[brain > 0].max() <= flair.dataobj.slope
+    )
 
 
 def test_headers_hold_geometry_only() -> None:
@@ -76,7 +83,10 @@ def test_headers_hold_geometry_only() -> None:
 def test_margin() -> None:
     result = make_result()
     box, tight = Box.around(result.brain_mask), Box.around(result.brain_mask, 0.0)
-    assert all(wide.start <= narrow.start and wide.stop >= narrow.stop for wide, narrow in zip(box.part, tight.part, strict=True))
+    assert all(
+        wide.start <= narrow.start and wide.stop >= narrow.stop
+        for wide, narrow in zip(box.part, tight.part, strict=True)
+    )
     assert result.brain_mask.data.sum() == tight.cut(result.brain_mask.data).sum()
     assert all(tight.cut(result.brain_mask.data).any(axis=(1, 2))[[0, -1]])
 
@@ -91,8 +101,15 @@ def test_grey_levels_of_a_constant_and_of_nan() -> None:
 def test_nothing_of_the_patient() -> None:
     result = make_result(
         report={
-            "input": {"file": 'DICOM series 5 "SMITH JOHN flair"', "series_description": "SMITH JOHN flair", "shape": [1, 2, 3]},
-            "warnings": ['2 series look like FLAIR; series 5 "SMITH JOHN flair" was taken, not series 7 "SMITH other" (axial, 5 slices)'],
+            "input": {
+                "file": 'DICOM series 5 "SMITH JOHN flair"',
+                "series_description": "SMITH JOHN flair",
+                "shape": [1, 2, 3],
+            },
+            "warnings": [
+                '2 series look like FLAIR; series 5 "SMITH JOHN flair" was taken, not series 7'
+                ' "SMITH other" (axial, 5 slices)'
+            ],
         }
     )
     page = render_page(result)
@@ -113,7 +130,9 @@ class Page(HTMLParser):
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         content = dict(attrs)
-        self.addresses += [value for name in ("src", "href", "action", "srcset") if (value := content.get(name))]
+        self.addresses += [
+            value for name in ("src", "href", "action", "srcset") if (value := content.get(name))
+        ]
         self.ids += [value for name, value in content.items() if name == "id" and value]
         self.images_without_text += tag == "img" and not content.get("alt")
 
@@ -133,7 +152,9 @@ def test_the_page_stands_alone() -> None:
 def test_text_is_escaped() -> None:
     page = render_page(make_result())
     assert "the brain was found &lt;by&gt; a test" in page
-    assert "</script><b>" not in render_page(make_result(report={"warnings": ["</script><b>bad</b>"]}))
+    assert "</script><b>" not in render_page(
+        make_result(report={"warnings": ["</script><b>bad</b>"]})
+    )
 
 
 def test_nothing_found(tmp_path: Path) -> None:
@@ -143,15 +164,25 @@ def test_nothing_found(tmp_path: Path) -> None:
 
 
 def test_a_given_threshold_above_everything() -> None:
-    result = without_lesion(make_result(threshold=9.0, report={"threshold": {"value": 9.0, "source": "given", "calibration": None}}))
+    result = without_lesion(
+        make_result(
+            threshold=9.0,
+            report={"threshold": {"value": 9.0, "source": "given", "calibration": None}},
+        )
+    )
     page = render_page(result)
     assert "was given by the user" in page
     assert data_of(page)["range"] == 9.0
 
 
 def test_calibration_in_words() -> None:
-    sentence = threshold_sentence(make_result(report={"volumes_ml": {"brain": 1400.0, "anomalous": 1.0}}).report)
-    assert f"In healthy brain of 6 validation cases (phantoms), 2 % of the voxels lie above the threshold {THRESHOLD}" in sentence
+    sentence = threshold_sentence(
+        make_result(report={"volumes_ml": {"brain": 1400.0, "anomalous": 1.0}}).report
+    )
+    assert (
+        "In healthy brain of 6 validation cases (phantoms), 2 % of the voxels lie above the"
+        f" threshold {THRESHOLD}" in sentence
+    )
     assert "about 28 mL" in sentence
 
 
@@ -173,7 +204,10 @@ def test_unit(units: str, reading: str, kind: str, unit: str) -> None:
 
 
 def test_a_short_description_does_not_change_other_words() -> None:
-    report = {"input": {"file": 'DICOM series 3 "T1"', "series_description": "T1"}, "warnings": ["the contrast looks like T1"]}
+    report = {
+        "input": {"file": 'DICOM series 3 "T1"', "series_description": "T1"},
+        "warnings": ["the contrast looks like T1"],
+    }
     assert warnings_without_names(report) == ["the contrast looks like T1"]
 
 
@@ -183,15 +217,25 @@ def pictures(page: str, part: str) -> list[NDArray[np.float32]]:
 
 
 @pytest.mark.parametrize("side", ["R", "L"])
-@pytest.mark.parametrize(("codes", "degrees"), [("RAS", (0.0, 0.0, 0.0)), ("ASR", (0.0, 0.0, 0.0)), TILTED])
-def test_pictures_are_radiological_and_in_register(side: str, codes: str, degrees: tuple[float, float, float]) -> None:
-    """The block is bright at the image's left where it is on the patient's right, and at the same place in what returned."""
+@pytest.mark.parametrize(
+    ("codes", "degrees"), [("RAS", (0.0, 0.0, 0.0)), ("ASR", (0.0, 0.0, 0.0)), TILTED]
+)
+def test_pictures_are_radiological_and_in_register(
+    side: str, codes: str, degrees: tuple[float, float, float]
+) -> None:
+    """The block is bright at the image's left where it is on the patient's right, and at the same
+    place in what returned.
+    """
     page = render_page(make_result(codes, degrees, side=side))
     places = []
     for part in ("input", "FLAIR that returned"):
         # Slices with the block only: the brightest picture.
         picture = max(
-            (image[..., :3].mean(axis=2) if image.ndim == 3 else image for image in pictures(page, part)), key=lambda p: (p > 0.8).sum()
+            (
+                image[..., :3].mean(axis=2) if image.ndim == 3 else image
+                for image in pictures(page, part)
+            ),
+            key=lambda p: (p > 0.8).sum(),
         )
         smooth = picture.astype(float)
         rows, columns = np.nonzero(smooth > 0.8)

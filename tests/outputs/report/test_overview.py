@@ -18,7 +18,11 @@ from mmccd.core.volume import Volume
 from mmccd.outputs.report.overview import write_overview
 from mmccd.outputs.report.view import most_anomalous
 
-REPORT = {"volumes_ml": {"anomalous": 12.3, "brain": 1400.0}, "threshold": {"value": 0.5}, "settings": {"target": "t2", "preset": "fast"}}
+REPORT = {
+    "volumes_ml": {"anomalous": 12.3, "brain": 1400.0},
+    "threshold": {"value": 0.5},
+    "settings": {"target": "t2", "preset": "fast"},
+}
 CYCLE = CycleResult(*[torch.zeros(1, 1, 2, 2)] * 5)
 RIGHT, LEFT, ANTERIOR, POSTERIOR = 1, -1, 1, -1
 CONTOUR, NOTICE_COLOUR = (0, 213, 255), (255, 157, 92)
@@ -58,7 +62,9 @@ def test_empty_map_has_slices_to_show() -> None:
 
 
 def head(side: int, front: int) -> Result:
-    """Three slices of noise with a bright block off the middle, towards a side and front or back, segmented; stored as RAS."""
+    """Three slices of noise with a bright block off the middle, towards a side and front or back,
+    segmented; stored as RAS.
+    """
     data = np.random.default_rng(0).uniform(60, 180, (60, 80, 3)).astype(np.float32)
     i, j = 30 + side * 15, 40 + front * 20
     block = np.zeros(data.shape, dtype=np.uint8)
@@ -66,7 +72,15 @@ def head(side: int, front: int) -> Result:
     data[block > 0] = 200
     volume = Volume(data, np.diag([2.0, 2.0, 2.0, 1.0]), "flair")
     anomaly = volume.with_data(block.astype(np.float32))
-    return Result(volume, anomaly, anomaly, volume.with_data(block), volume.with_data(np.ones_like(block)), CYCLE, REPORT)
+    return Result(
+        volume,
+        anomaly,
+        anomaly,
+        volume.with_data(block),
+        volume.with_data(np.ones_like(block)),
+        CYCLE,
+        REPORT,
+    )
 
 
 def turned(result: Result, codes: str) -> Result:
@@ -74,11 +88,21 @@ def turned(result: Result, codes: str) -> Result:
 
     def turn(volume: Volume) -> Volume:
         image = nib.Nifti1Image(volume.data, volume.affine)
-        transform = orientations.ornt_transform(nib.io_orientation(volume.affine), orientations.axcodes2ornt(codes))
+        transform = orientations.ornt_transform(
+            nib.io_orientation(volume.affine), orientations.axcodes2ornt(codes)
+        )
         new = image.as_reoriented(transform)
-        return Volume(np.asarray(new.dataobj).astype(volume.data.dtype), new.affine, volume.modality)
+        return Volume(
+            np.asarray(new.dataobj).astype(volume.data.dtype), new.affine, volume.modality
+        )
 
-    volumes = (result.image, result.anomaly_map, result.smoothed_map, result.segmentation, result.brain_mask)
+    volumes = (
+        result.image,
+        result.anomaly_map,
+        result.smoothed_map,
+        result.segmentation,
+        result.brain_mask,
+    )
     return Result(*(turn(volume) for volume in volumes), CYCLE, REPORT)
 
 
@@ -92,13 +116,19 @@ def panel_rows(pixels: NDArray[np.uint8]) -> list[slice]:
     """The panels from top to bottom: three long runs of rows in which many pixels are not black."""
     busy = (pixels.max(axis=2) > 10).mean(axis=1) > 0.35
     edges = np.flatnonzero(np.diff(np.concatenate([[False], busy, [False]]).astype(int)))
-    runs = [slice(int(start), int(stop)) for start, stop in zip(edges[::2], edges[1::2], strict=True) if stop - start > 30]
+    runs = [
+        slice(int(start), int(stop))
+        for start, stop in zip(edges[::2], edges[1::2], strict=True)
+        if stop - start > 30
+    ]
     assert len(runs) == 3
     return runs
 
 
 def outline_centre(pixels: NDArray[np.uint8]) -> tuple[float, float]:
-    """Where the outline lies in the lowest panel: shares of its width and height, from the top left."""
+    """Where the outline lies in the lowest panel: shares of its width and height, from the top
+    left.
+    """
     panel = pixels[panel_rows(pixels)[2]].astype(int)
     lit = np.flatnonzero((panel.max(axis=2) > 10).mean(axis=0) > 0.5)
     panel = panel[:, lit[0] : lit[-1] + 1]
@@ -110,9 +140,16 @@ def outline_centre(pixels: NDArray[np.uint8]) -> tuple[float, float]:
 @pytest.mark.parametrize("codes", ["RAS", "LPS", "ASR", "SPL"])
 @pytest.mark.parametrize(
     ("side", "front", "left", "top"),
-    [(RIGHT, ANTERIOR, True, True), (RIGHT, POSTERIOR, True, False), (LEFT, ANTERIOR, False, True), (LEFT, POSTERIOR, False, False)],
+    [
+        (RIGHT, ANTERIOR, True, True),
+        (RIGHT, POSTERIOR, True, False),
+        (LEFT, ANTERIOR, False, True),
+        (LEFT, POSTERIOR, False, False),
+    ],
 )
-def test_the_pictures_left_is_the_patients_right(tmp_path: Path, codes: str, side: int, front: int, left: bool, top: bool) -> None:
+def test_the_pictures_left_is_the_patients_right(
+    tmp_path: Path, codes: str, side: int, front: int, left: bool, top: bool
+) -> None:
     pixels = picture(turned(head(side, front), codes), tmp_path / "overview.png")
     x, y = outline_centre(pixels)
     assert (x < 0.4) == left
@@ -157,7 +194,13 @@ def test_nothing_found(tmp_path: Path) -> None:
     result = head(RIGHT, ANTERIOR)
     empty = result.anomaly_map.with_data(np.zeros_like(result.anomaly_map.data))
     nothing = Result(
-        result.image, empty, empty, result.segmentation.with_data(np.zeros_like(result.segmentation.data)), result.brain_mask, CYCLE, REPORT
+        result.image,
+        empty,
+        empty,
+        result.segmentation.with_data(np.zeros_like(result.segmentation.data)),
+        result.brain_mask,
+        CYCLE,
+        REPORT,
     )
     pixels = picture(nothing, tmp_path / "overview.png").astype(int)
     assert (np.abs(pixels - CONTOUR).sum(axis=2) < 60).sum() == 0
@@ -168,7 +211,13 @@ def test_anisotropic_pixels_keep_their_proportions(tmp_path: Path) -> None:
     result = head(RIGHT, ANTERIOR)
     coarse = [
         Volume(volume.data[::3], np.diag([6.0, 2.0, 2.0, 1.0]), volume.modality)
-        for volume in (result.image, result.anomaly_map, result.smoothed_map, result.segmentation, result.brain_mask)
+        for volume in (
+            result.image,
+            result.anomaly_map,
+            result.smoothed_map,
+            result.segmentation,
+            result.brain_mask,
+        )
     ]
     pixels = picture(Result(*coarse, CYCLE, REPORT), tmp_path / "overview.png")
     rows = panel_rows(pixels)[0]

@@ -40,11 +40,19 @@ class Opened:
     def mask(self) -> NDArray[np.uint8]:
         """The page's segmentation, put into the order of segmentation.nii.gz by its affine."""
         shape = self.page.evaluate("report.shape")
-        values = np.array(self.page.evaluate("Array.from(report.state.mask)"), dtype=np.uint8).reshape(shape, order="F")
-        affine = np.vstack([np.array(self.page.evaluate("report.viewer.volumes[1].hdr.affine"))[:3], [0, 0, 0, 1]])
+        values = np.array(
+            self.page.evaluate("Array.from(report.state.mask)"), dtype=np.uint8
+        ).reshape(shape, order="F")
+        affine = np.vstack(
+            [np.array(self.page.evaluate("report.viewer.volumes[1].hdr.affine"))[:3], [0, 0, 0, 1]]
+        )
         stored = nib.load(self.folder / "segmentation.nii.gz")
         whole = np.zeros(stored.shape, dtype=np.uint8)
-        places = np.linalg.inv(stored.affine) @ affine @ np.vstack([np.argwhere(values).T, np.ones(int(values.sum()))])
+        places = (
+            np.linalg.inv(stored.affine)
+            @ affine
+            @ np.vstack([np.argwhere(values).T, np.ones(int(values.sum()))])
+        )
         assert np.abs(places - np.round(places)).max() < 1e-2
         whole[tuple(np.round(places[:3]).astype(int))] = 1
         return whole
@@ -53,7 +61,9 @@ class Opened:
         return float(self.page.inner_text("#volume"))
 
     def slide(self, step: int) -> None:
-        self.page.evaluate("step => { slider.value = step; slider.dispatchEvent(new Event('input')); }", step)
+        self.page.evaluate(
+            "step => { slider.value = step; slider.dispatchEvent(new Event('input')); }", step
+        )
 
     def picture(self) -> NDArray[np.float32]:
         """What the viewer shows, RGB from 0 to 1."""
@@ -62,12 +72,19 @@ class Opened:
         return np.asarray(matplotlib.image.imread(io.BytesIO(content))[..., :3])
 
 
-def open_page(browser: Any, result: Result, folder: Path, size: tuple[int, int] = (640, 600)) -> Opened:
+def open_page(
+    browser: Any, result: Result, folder: Path, size: tuple[int, int] = (640, 600)
+) -> Opened:
     write_result(result, folder)
     context = browser.new_context(viewport={"width": size[0], "height": size[1]}, offline=True)
     opened = Opened(context.new_page(), result, folder)
     opened.page.set_default_timeout(PATIENCE_MS)
-    opened.page.on("console", lambda message: opened.complaints.append(message.text) if message.type in ("error", "warning") else None)
+    opened.page.on(
+        "console",
+        lambda message: (
+            opened.complaints.append(message.text) if message.type in ("error", "warning") else None
+        ),
+    )
     opened.page.on("pageerror", lambda error: opened.complaints.append(str(error)))
     opened.page.on("request", lambda request: opened.requests.append(request.url))
     opened.page.goto((folder / "report.html").resolve().as_uri())
@@ -85,8 +102,14 @@ def opened(browser: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[O
 
 @pytest.fixture(scope="module")
 def tilted(browser: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Opened]:
-    """A head in an oblique volume with its axes the other way round, its block on the left, small regions removed."""
-    opened = open_page(browser, make_result(*TILTED, min_component_ml=1.0, side="L"), tmp_path_factory.mktemp("tilted"))
+    """A head in an oblique volume with its axes the other way round, its block on the left, small
+    regions removed.
+    """
+    opened = open_page(
+        browser,
+        make_result(*TILTED, min_component_ml=1.0, side="L"),
+        tmp_path_factory.mktemp("tilted"),
+    )
     yield opened
     opened.page.close()
 
@@ -101,14 +124,18 @@ def either(request: pytest.FixtureRequest) -> Opened:
 def test_the_viewer_starts_and_asks_for_nothing(either: Opened) -> None:
     assert not either.page.is_visible("#no-viewer")
     assert either.complaints == []
-    assert [url for url in either.requests if not url.startswith(("data:", "blob:"))] == [either.page.url]
+    assert [url for url in either.requests if not url.startswith(("data:", "blob:"))] == [
+        either.page.url
+    ]
 
 
 def test_at_the_default_it_is_the_file_voxel_for_voxel(either: Opened) -> None:
     stored = np.asarray(nib.load(either.folder / "segmentation.nii.gz").dataobj)
     assert stored.sum() > 100
     assert np.array_equal(either.mask(), stored)
-    assert either.millilitres() == pytest.approx(either.result.report["volumes_ml"]["anomalous"], abs=0.051)
+    assert either.millilitres() == pytest.approx(
+        either.result.report["volumes_ml"]["anomalous"], abs=0.051
+    )
 
 
 def test_small_regions_are_removed(tilted: Opened) -> None:
@@ -123,7 +150,9 @@ def test_another_threshold(either: Opened) -> None:
     threshold = either.page.evaluate("report.state.threshold")
     result = either.result
     post = Postprocessing(**result.report["settings"]["postprocessing"])
-    expected = post.segment(result.smoothed_map.data, result.brain_mask.data > 0, threshold, result.image.voxel_ml)
+    expected = post.segment(
+        result.smoothed_map.data, result.brain_mask.data > 0, threshold, result.image.voxel_ml
+    )
     assert 0 < expected.sum() < result.segmentation.data.sum()
     assert np.array_equal(either.mask(), expected)
     assert either.millilitres() == pytest.approx(expected.sum() * result.image.voxel_ml, abs=0.051)
@@ -138,7 +167,8 @@ def test_a_typed_threshold(opened: Opened) -> None:
     opened.page.keyboard.press("Tab")
     assert opened.page.evaluate("report.state.threshold") == 1.25
     assert opened.millilitres() == pytest.approx(
-        (opened.result.smoothed_map.data > np.float32(1.25)).sum() * opened.result.image.voxel_ml, abs=0.051
+        (opened.result.smoothed_map.data > np.float32(1.25)).sum() * opened.result.image.voxel_ml,
+        abs=0.051,
     )
     opened.page.click("#reset")
 
@@ -157,25 +187,35 @@ def cyan(picture: NDArray[np.float32]) -> NDArray[np.bool_]:
 
 
 def test_overlay_and_brain_are_in_register(either: Opened) -> None:
-    """The block is the brightest tissue; its outline lies on it, at the image's left where it is on the patient's right, and in front."""
+    """The block is the brightest tissue; its outline lies on it, at the image's left where it is on
+    the patient's right, and in front.
+    """
     page, viewer = either.page, "report.viewer"
     page.evaluate(f"{viewer}.setCrosshairWidth(0); report.show(report.data.start_voxel)")
     either.slide(450)
     outlined = either.picture()
-    page.evaluate(f"for (const n of [1, 2, 3]) {viewer}.volumes[n].opacity = 0; {viewer}.opts.atlasOutline = 0; {viewer}.updateGLVolume()")
+    page.evaluate(
+        f"for (const n of [1, 2, 3]) {viewer}.volumes[n].opacity = 0; {viewer}.opts.atlasOutline ="
+        f" 0; {viewer}.updateGLVolume()"
+    )
     plain = either.picture()
     page.evaluate(
-        f"[0.6, 0.15, 1].forEach((value, n) => {viewer}.volumes[n + 1].opacity = value); {viewer}.opts.atlasOutline = 1; {viewer}.updateGLVolume()"
+        f"[0.6, 0.15, 1].forEach((value, n) => {viewer}.volumes[n + 1].opacity = value);"
+        f" {viewer}.opts.atlasOutline = 1; {viewer}.updateGLVolume()"
     )
     axial = slice(0, int(0.6 * plain.shape[1]))
     tissue, lines = plain[:, axial].mean(axis=2), cyan(outlined)[:, axial]
     assert cyan(plain).sum() == 0, "what is measured is the outline"
     # Over a neighbourhood, single voxels of noise and letters vanish.
     smooth = ndimage.uniform_filter(tissue, 17)
-    head, outline, bright = (np.argwhere(mask)[:, ::-1] for mask in (smooth > 0.15, lines, smooth > 0.9 * smooth.max()))
+    head, outline, bright = (
+        np.argwhere(mask)[:, ::-1] for mask in (smooth > 0.15, lines, smooth > 0.9 * smooth.max())
+    )
     assert min(len(outline), len(bright)) > 30
     width = np.ptp(head[:, 0])
-    centre, block, middle = ((points.min(axis=0) + points.max(axis=0)) / 2 for points in (outline, bright, head))
+    centre, block, middle = (
+        (points.min(axis=0) + points.max(axis=0)) / 2 for points in (outline, bright, head)
+    )
     assert np.abs(centre - block).max() < 0.06 * width
     right = either.result.report["lesions"][0]["centre_mm"][0] > 5.0
     assert (centre[0] < middle[0] - 0.1 * width) if right else (centre[0] > middle[0] + 0.1 * width)
@@ -190,7 +230,10 @@ def test_a_click_on_a_region_moves_the_crosshair(either: Opened) -> None:
         page.evaluate("report.show([0, 0, 0])")
         rows.nth(number).locator("button").focus()
         page.keyboard.press("Enter")
-        place = page.evaluate("Array.from(report.viewer.frac2mm(report.viewer.scene.crosshairPos, 0, true)).slice(0, 3)")
+        place = page.evaluate(
+            "Array.from(report.viewer.frac2mm(report.viewer.scene.crosshairPos, 0,"
+            " true)).slice(0, 3)"
+        )
         assert np.abs(np.array(place) - lesions[number]["peak_mm"]).max() < 0.05
         told = re.search(r"R (\S+), A (\S+), S (\S+) mm", page.inner_text("#location"))
         assert told
@@ -217,7 +260,9 @@ def test_a_button_beside_the_pictures_shows_the_slice(opened: Opened) -> None:
     button = opened.page.locator("[data-slice]").first
     index = int(button.get_attribute("data-slice"))
     button.click()
-    assert f"Slice {index + 1} of {opened.result.image.shape[2]}" in opened.page.inner_text("#location")
+    assert f"Slice {index + 1} of {opened.result.image.shape[2]}" in opened.page.inner_text(
+        "#location"
+    )
 
 
 def test_what_a_reader_must_see(opened: Opened) -> None:
@@ -242,8 +287,8 @@ def test_nothing_is_cut_off(opened: Opened, size: tuple[int, int]) -> None:
 
 def test_every_control_has_a_name(opened: Opened) -> None:
     nameless = opened.page.evaluate(
-        "[...document.querySelectorAll('input, button')]"
-        ".filter(one => !(one.getAttribute('aria-label') || one.labels?.length || one.textContent.trim())).length"
+        "[...document.querySelectorAll('input, button')].filter(one =>"
+        " !(one.getAttribute('aria-label') || one.labels?.length || one.textContent.trim())).length"
     )
     assert nameless == 0
 
@@ -256,7 +301,9 @@ def test_without_webgl_the_numbers_stay(browser: Any, tmp_path: Path) -> None:
     page.goto((tmp_path / "report.html").resolve().as_uri())
     page.wait_for_selector("body[data-ready]")
     assert "no WebGL 2" in page.inner_text("#no-viewer")
-    assert float(page.inner_text("#volume")) == pytest.approx(result.report["volumes_ml"]["anomalous"], abs=0.051)
+    assert float(page.inner_text("#volume")) == pytest.approx(
+        result.report["volumes_ml"]["anomalous"], abs=0.051
+    )
     page.close()
 
 
@@ -272,7 +319,9 @@ def alone(browser: Any, project: Path) -> Iterator[Any]:
 @pytest.mark.parametrize("seed", range(4))
 @pytest.mark.parametrize("min_ml", [0.0, 0.004, 0.02])
 def test_the_script_is_the_postprocessing(alone: Any, seed: int, min_ml: float) -> None:
-    """The same voxels on noise, with equal values among them, at a threshold that float32 rounds, below zero too."""
+    """The same voxels on noise, with equal values among them, at a threshold that float32 rounds,
+    below zero too.
+    """
     random = np.random.default_rng(seed)
     shape = (7, 11, 5)
     anomaly = np.round(random.uniform(0, 1, shape), 1).astype(np.float32)
@@ -280,9 +329,15 @@ def test_the_script_is_the_postprocessing(alone: Any, seed: int, min_ml: float) 
     threshold = [0.7, 0.6999999999, float(anomaly[3, 3, 3]), -0.5][seed]
     expected = Postprocessing(min_component_ml=min_ml).segment(anomaly, brain, threshold, 0.001)
     found = alone.evaluate(
-        "([map, brain, shape, threshold, least]) =>"
-        " Array.from(segmentation.segment(new Float32Array(map), new Uint8Array(brain), shape, threshold, least, 0.001))",
-        [anomaly.ravel("F").tolist(), brain.ravel("F").astype(int).tolist(), list(shape), threshold, min_ml],
+        "([map, brain, shape, threshold, least]) => Array.from(segmentation.segment(new"
+        " Float32Array(map), new Uint8Array(brain), shape, threshold, least, 0.001))",
+        [
+            anomaly.ravel("F").tolist(),
+            brain.ravel("F").astype(int).tolist(),
+            list(shape),
+            threshold,
+            min_ml,
+        ],
     )
     assert np.array_equal(np.array(found).reshape(shape, order="F"), expected)
 
@@ -293,6 +348,7 @@ def test_the_outline_is_the_border_within_the_slice(alone: Any) -> None:
     inner = np.zeros_like(mask)
     inner[2:4, 2:5, 1] = 1
     found = alone.evaluate(
-        "([mask, shape]) => Array.from(segmentation.outline(new Uint8Array(mask), shape))", [mask.ravel("F").tolist(), [6, 7, 3]]
+        "([mask, shape]) => Array.from(segmentation.outline(new Uint8Array(mask), shape))",
+        [mask.ravel("F").tolist(), [6, 7, 3]],
     )
     assert np.array_equal(np.array(found).reshape(mask.shape, order="F"), mask - inner)

@@ -1,7 +1,8 @@
 """The command line: strict parsing first, then Google Fire calls the command.
 
-Fire runs a command before it complains about an unknown flag, lets a boolean flag swallow the word behind it, and turns a path that looks like
-a number into one. So every word is checked against the command's signature here, and Fire gets values that can be read in one way only.
+Fire runs a command before it complains about an unknown flag, lets a boolean flag swallow the word
+behind it, and turns a path that looks like a number into one. So every word is checked against the
+command's signature here, and Fire gets values that can be read in one way only.
 """
 
 from __future__ import annotations
@@ -40,7 +41,9 @@ _TRUE, _FALSE = ("true", "1", "yes"), ("false", "0", "no")
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Run one command and exit with its code (docs/command_line.md); an error is one line on stderr."""
+    """Run one command and exit with its code (docs/command_line.md); an error is one line on
+    stderr.
+    """
     sys.exit(run(sys.argv[1:] if arguments is None else arguments))
 
 
@@ -67,12 +70,24 @@ def _run_command(words: list[str], debug: bool) -> int:
     except KeyboardInterrupt as error:
         return _complain(words, error, 130, debug, str(error) or "interrupted; nothing was written")
     except MemoryError as error:
-        return _complain(words, error, 7, debug, "out of memory; use a machine with more memory or a smaller volume")
+        return _complain(
+            words,
+            error,
+            7,
+            debug,
+            "out of memory; use a machine with more memory or a smaller volume",
+        )
     except BrokenPipeError:
         sys.stderr.close()
         return 0
     except Exception as error:  # the last resort: a defect of ours, reported with its own code
-        return _complain(words, error, 1, debug, f"defect: {type(error).__name__}: {error}; please report it (--debug shows where)")
+        return _complain(
+            words,
+            error,
+            1,
+            debug,
+            f"defect: {type(error).__name__}: {error}; please report it (--debug shows where)",
+        )
 
 
 @dataclass
@@ -98,7 +113,10 @@ def _global_flags(arguments: list[str]) -> _Given:
         elif flag == LOG_FORMAT:
             given.log_format = text if equals else queue.pop(0) if queue else ""
             if given.log_format not in LOG_FORMATS:
-                raise UsageError(f"{LOG_FORMAT}: {given.log_format!r} is unknown; expected one of {', '.join(LOG_FORMATS)}")
+                raise UsageError(
+                    f"{LOG_FORMAT}: {given.log_format!r} is unknown; expected one of"
+                    f" {', '.join(LOG_FORMATS)}"
+                )
         else:
             given.words.append(word)
     return given
@@ -113,7 +131,10 @@ def _dispatch(words: list[str]) -> int:
         return 0
     name, rest = words[0], words[1:]
     if name not in COMMANDS:
-        raise UsageError(f"unknown command {name!r}{_suggestion(name, COMMANDS)}; expected one of {', '.join(COMMANDS)}")
+        raise UsageError(
+            f"unknown command {name!r}{_suggestion(name, COMMANDS)}; expected one of"
+            f" {', '.join(COMMANDS)}"
+        )
     if "--help" in rest or "-h" in rest:
         _say(_help(name))
         return 0
@@ -122,7 +143,9 @@ def _dispatch(words: list[str]) -> int:
 
     free = [repr(word) for value in values.values() if isinstance(value, tuple) for word in value]
     flags = [f"--{key}={value!r}" for key, value in values.items() if not isinstance(value, tuple)]
-    result = fire.Fire({name: COMMANDS[name]}, command=[name, *free, *flags], serialize=lambda _: None)
+    result = fire.Fire(
+        {name: COMMANDS[name]}, command=[name, *free, *flags], serialize=lambda _: None
+    )
     return int(result or 0)
 
 
@@ -131,14 +154,16 @@ def parse(name: str, function: Callable[..., Any], words: list[str]) -> dict[str
 
     Args:
         name: the command, for messages.
-        function: its parameters without default are positional, those with one are flags; ``*name`` takes all further words, at least one.
+        function: its parameters without default are positional, those with one are flags; ``*name``
+            takes all further words, at least one.
         words: everything behind the command.
 
     Returns:
         Values by parameter name, of the annotated types; a tuple for ``*name``.
 
     Raises:
-        UsageError: an unknown or repeated flag, a flag without a value, a value of another type, too few or too many words.
+        UsageError: an unknown or repeated flag, a flag without a value, a value of another type,
+            too few or too many words.
     """
     parameters = inspect.signature(function).parameters
     hints = get_type_hints(function)
@@ -156,7 +181,9 @@ def parse(name: str, function: Callable[..., Any], words: list[str]) -> dict[str
         flag, equals, text = word.partition("=")
         flag = flag.replace("_", "-")
         if flag not in flags:
-            raise UsageError(f"{name}: unknown flag {flag}{_suggestion(flag, flags)}; see 'mmccd {name} --help'")
+            raise UsageError(
+                f"{name}: unknown flag {flag}{_suggestion(flag, flags)}; see 'mmccd {name} --help'"
+            )
         key = flags[flag]
         if key in values:
             raise UsageError(f"{name}: {flag} is given twice")
@@ -171,9 +198,12 @@ def parse(name: str, function: Callable[..., Any], words: list[str]) -> dict[str
     if len(free) > len(positional) and not many:
         raise UsageError(f"{name}: unexpected {free[len(positional)]!r}; see 'mmccd {name} --help'")
     if len(free) < len(positional):
-        raise UsageError(f"{name}: {positional[len(free)].upper()} is missing; see 'mmccd {name} --help'")
+        raise UsageError(
+            f"{name}: {positional[len(free)].upper()} is missing; see 'mmccd {name} --help'"
+        )
     pairs = [
-        (key, _typed(key.upper(), text, _plain_type(hints[key]))) for key, text in zip([*positional, *many * len(free)], free, strict=False)
+        (key, _typed(key.upper(), text, _plain_type(hints[key])))
+        for key, text in zip([*positional, *many * len(free)], free, strict=False)
     ]
     several = {key: tuple(value for name, value in pairs if name == key) for key in many}
     return {**dict(pairs), **several, **values}
@@ -215,14 +245,28 @@ def _suggestion(word: str, known: Any) -> str:
 
 
 def _overview() -> str:
-    lines = [f"mmccd {__version__}: unsupervised anomaly segmentation in brain MRI. Research use only, not a medical device.", ""]
+    lines = [
+        (
+            f"mmccd {__version__}: unsupervised anomaly segmentation in brain MRI. Research use"
+            " only, not a medical device."
+        ),
+        "",
+    ]
     lines += ["usage: mmccd COMMAND ...", ""]
-    lines += [f"  {name:<10} {inspect.getdoc(function).splitlines()[0]}" for name, function in COMMANDS.items()]  # type: ignore[union-attr]
+    lines += [f"  {name:<10} {_summary(function)}" for name, function in COMMANDS.items()]
     lines += [
         "",
-        "  mmccd COMMAND --help shows the command's arguments; --quiet, --debug, --log-format json and --version work everywhere.",
+        (
+            "  mmccd COMMAND --help shows the command's arguments; --quiet, --debug, --log-format"
+            " json and --version work everywhere."
+        ),
     ]
     return "\n".join(lines)
+
+
+def _summary(function: Callable[..., Any]) -> str:
+    """The first sentence of a docstring, on one line."""
+    return " ".join((inspect.getdoc(function) or "").partition("\n\n")[0].split())
 
 
 def _help(name: str) -> str:
@@ -242,7 +286,11 @@ def examples(name: str) -> list[str]:
 def _usage(key: str, parameter: inspect.Parameter) -> str:
     if parameter.kind is parameter.VAR_POSITIONAL:
         return f"{key.upper()} [{key.upper()} ...]"
-    return key.upper() if parameter.default is parameter.empty else f"[{flag_of(key)}{_value_hint(key, parameter)}]"
+    return (
+        key.upper()
+        if parameter.default is parameter.empty
+        else f"[{flag_of(key)}{_value_hint(key, parameter)}]"
+    )
 
 
 def _value_hint(key: str, parameter: inspect.Parameter) -> str:
@@ -255,10 +303,18 @@ def _on_sigterm(number: int, frame: Any) -> None:
     raise CancelledError("ended by SIGTERM; nothing was written")
 
 
-def _complain(words: list[str], error: BaseException, code: int, debug: bool, message: str | None = None) -> int:
-    """Say on stderr what ended the command; with the command's flag --json also on stdout, as JSON."""
+def _complain(
+    words: list[str], error: BaseException, code: int, debug: bool, message: str | None = None
+) -> int:
+    """Say on stderr what ended the command; with the command's flag --json also on stdout, as
+    JSON.
+    """
     text = _one_line(message or str(error))
-    if "--json" in words and words[0] in COMMANDS and "json" in inspect.signature(COMMANDS[words[0]]).parameters:
+    if (
+        "--json" in words
+        and words[0] in COMMANDS
+        and "json" in inspect.signature(COMMANDS[words[0]]).parameters
+    ):
         _say(json.dumps({"status": "failed", "exit_code": code, "error": text}, indent=2))
     complain(text, code, error if debug else None)
     return code

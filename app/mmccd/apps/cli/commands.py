@@ -57,20 +57,27 @@ def predict(
     """Find anomalies in FLAIR volumes: map, segmentation, picture and report of each.
 
     Args:
-        input: a 3-D NIfTI file (.nii or .nii.gz) or a folder with a DICOM study, with skull or without; several of them, a quoted pattern, or a folder of cases
-            (BraTS layout), of DICOM studies or of NIfTI files, or a datalist: then each goes into a folder of its own (docs/cohort.md).
-        output: folder for the results; made if it is not there (default: NAME_mmccd, for several inputs mmccd_results).
+        input: a 3-D NIfTI file (.nii or .nii.gz) or a folder with a DICOM study, with skull or
+            without; several of them, a quoted pattern, or a folder of cases (BraTS layout), of
+            DICOM studies or of NIfTI files, or a datalist: then each goes into a folder of its own
+            (docs/cohort.md).
+        output: folder for the results; made if it is not there (default: NAME_mmccd, for several
+            inputs mmccd_results).
         preset: full, balanced or fast.
         target: contrast that is imagined, t2 or t1; t2 where its weights are there.
-        device: auto, cpu, cuda, cuda:N, several of them (cuda:0,cuda:1), cuda:all, or mps; with several workers and --device cuda each takes its own GPU.
+        device: auto, cpu, cuda, cuda:N, several of them (cuda:0,cuda:1), cuda:all, or mps; with
+            several workers and --device cuda each takes its own GPU.
         bundles: folder with other bundles (default: HOLOSCAN_MODEL_PATH, else those installed).
-        brain_mask: NIfTI mask of the brain on the input's grid (default: the brain is found); for one input.
+        brain_mask: NIfTI mask of the brain on the input's grid (default: the brain is found); for
+            one input.
         threshold: instead of the calibrated one.
         series: UID of the DICOM series to take (default: the one that is FLAIR); for one input.
         seed: seed of the noise.
-        extractor: what finds the brain in a head: mmccd (a network of our own), or hd-bet where that is installed.
+        extractor: what finds the brain in a head: mmccd (a network of our own), or hd-bet where
+            that is installed.
         bias_correction: even out the brightness of the brain with N4 before the cycle.
-        unchecked: go on where the checks refuse the input (another contrast, half a head); the report then has a warning.
+        unchecked: go on where the checks refuse the input (another contrast, half a head); the
+            report then has a warning.
         workers: processes of this machine that share several inputs.
         scheduler: address or file of a running Dask scheduler whose workers share several inputs.
         threads: threads of each worker (default: the cores divided by the workers).
@@ -92,7 +99,9 @@ def predict(
     from mmccd.core.options import Options
     from mmccd.jobs.inputs import find_sources
 
-    options = Options(bundles, target, preset, device, threshold, seed, extractor, bias_correction, unchecked)
+    options = Options(
+        bundles, target, preset, device, threshold, seed, extractor, bias_correction, unchecked
+    )
     options.intake()
     sources, is_cohort = find_sources(input, SOURCE)
     if not is_cohort:
@@ -101,9 +110,12 @@ def predict(
     for flag, value in (("--brain-mask", brain_mask), ("--series", series)):
         if value is not None:
             raise UsageError(
-                f"predict: {flag} is for one input, found {len(sources)}; cases of BraTS layout bring their own masks (CASE_brain)"
+                f"predict: {flag} is for one input, found {len(sources)}; cases of BraTS layout"
+                " bring their own masks (CASE_brain)"
             )
-    return _predict_cohort(sources, Path(output or RESULTS), _runner(options, workers, scheduler, threads), force, json)
+    return _predict_cohort(
+        sources, Path(output or RESULTS), _runner(options, workers, scheduler, threads), force, json
+    )
 
 
 def _predict_one(
@@ -120,7 +132,15 @@ def _predict_one(
 
     _set_threads(threads)
     with open_console() as console:
-        result = predict_file(options.make_pipeline, source.path, folder, brain_mask or source.brain, force, console, series)
+        result = predict_file(
+            options.make_pipeline,
+            source.path,
+            folder,
+            brain_mask or source.brain,
+            force,
+            console,
+            series,
+        )
     if as_json:
         _say_json(_essentials(result.report, folder))
     else:
@@ -128,7 +148,9 @@ def _predict_one(
     return 0
 
 
-def _predict_cohort(sources: list[Source], folder: Path, run: Run, force: bool, as_json: bool) -> int:
+def _predict_cohort(
+    sources: list[Source], folder: Path, run: Run, force: bool, as_json: bool
+) -> int:
     from mmccd.jobs.account import NAME, TABLE
     from mmccd.jobs.run import failures, run_cohort
 
@@ -137,7 +159,13 @@ def _predict_cohort(sources: list[Source], folder: Path, run: Run, force: bool, 
     for outcome in failures(account):
         complain(outcome.line(), outcome.exit_code or 1)
     if as_json:
-        _say_json({**account.as_dict(), "output": str(folder), "files": [str(folder / name) for name in (NAME, TABLE)]})
+        _say_json(
+            {
+                **account.as_dict(),
+                "output": str(folder),
+                "files": [str(folder / name) for name in (NAME, TABLE)],
+            }
+        )
     else:
         _say(f"{account.summary()}; see {folder / TABLE}")
     return account.exit_code
@@ -169,7 +197,8 @@ def demo(
     bundles: str | None = None,
     force: bool = False,
 ) -> None:
-    """Make a phantom with six lesions (one bright, one like grey matter on FLAIR, four small) and run predict on it.
+    """Make a phantom with six lesions (one bright, one like grey matter on FLAIR, four small) and
+    run predict on it.
 
     Args:
         output: folder for the phantom (phantom/) and the results.
@@ -218,20 +247,25 @@ def calibrate(
     seed: int = 0,
     json: bool = False,
 ) -> None:
-    """Choose the threshold for a wanted false-positive rate on healthy slices, or for the best Dice, and store it in the forward bundle.
+    """Choose the threshold for a wanted false-positive rate on healthy slices, or for the best
+    Dice, and store it in the forward bundle.
 
     Args:
         data: data folder in BraTS layout, or a datalist JSON.
-        split_file: JSON with the cases of each split (default: DATA/split.json, or the datalist's own lists).
+        split_file: JSON with the cases of each split (default: DATA/split.json, or the datalist's
+            own lists).
         split: which split; not the one that is tested on.
         rate: share of healthy brain voxels above the threshold (default: 0.02).
-        best_dice: instead, the threshold with the best pooled Dice on the lesion labels of the split.
+        best_dice: instead, the threshold with the best pooled Dice on the lesion labels of the
+            split.
         preset: full, balanced or fast.
         target: contrast that is imagined, t2 or t1.
         device: auto, cpu, cuda, cuda:N, several of them (cuda:0,cuda:1), cuda:all, or mps.
         bundles: folder with the bundles; its cycle.json is changed.
-        slices_per_case: only so many (with a rate: healthy) slices of each case, evenly spread (default: all).
-        precision: fp32, or bf16: predict computes in bf16 where the hardware has it and a threshold was chosen in it.
+        slices_per_case: only so many (with a rate: healthy) slices of each case, evenly spread
+            (default: all).
+        precision: fp32, or bf16: predict computes in bf16 where the hardware has it and a threshold
+            was chosen in it.
         seed: seed of the noise.
         json: print the threshold and where it comes from as JSON.
 
@@ -242,7 +276,9 @@ def calibrate(
     if data is None:
         raise UsageError("calibrate: --data is missing; give a data folder or a datalist")
     if split == "test":
-        raise UsageError("calibrate: a threshold is never chosen on the test split; use --split val")
+        raise UsageError(
+            "calibrate: a threshold is never chosen on the test split; use --split val"
+        )
     if rate is not None and best_dice:
         raise UsageError("calibrate: --rate and --best-dice exclude each other; give one")
     if rate is not None and not 0 < rate < 1:
@@ -259,17 +295,31 @@ def calibrate(
     groups = split_cases(data, split_file)
     cases = groups.get(split, [])
     if not cases:
-        raise UnsuitableInputError(f"{data}: the split {split!r} has no cases; expected healthy or labelled validation cases")
+        raise UnsuitableInputError(
+            f"{data}: the split {split!r} has no cases; expected healthy or labelled validation"
+            " cases"
+        )
     chosen = pair.with_preset(replace(pair.preset(preset), precision=precision))
     pipeline = AnomalyPipeline(chosen, preset, device, seed=seed, require_threshold=False)
     origin = {"data": _data_name(Path(data)), "split": split}
     with open_console("calibrate") as console:
-        calibration = calibrate_on_cases(pipeline, cases, wanted, slices_per_case, origin, console.progress, groups.get("test", []))
+        calibration = calibrate_on_cases(
+            pipeline,
+            cases,
+            wanted,
+            slices_per_case,
+            origin,
+            console.progress,
+            groups.get("test", []),
+        )
     path = write_calibrations(pair.root, replace_calibration(pair.calibrations, calibration))
     if json:
         _say_json({"status": "done", "exit_code": 0, "file": str(path), **calibration.summary()})
         return
-    _say(f"threshold {calibration.threshold:.5g} ({json_.dumps(calibration.origin)}); written to {path}")
+    _say(
+        f"threshold {calibration.threshold:.5g} ({json_.dumps(calibration.origin)}); written to"
+        f" {path}"
+    )
 
 
 def evaluate(
@@ -293,21 +343,26 @@ def evaluate(
     seed: int = 0,
     json: bool = False,
 ) -> None:
-    """Compare methods on labelled cases: tables, intervals, figures (docs/evaluation.md). The same command goes on where it stopped.
+    """Compare methods on labelled cases: tables, intervals, figures (docs/evaluation.md). The same
+    command goes on where it stopped.
 
     Args:
         data: data folder in BraTS layout, or a datalist JSON.
         output: folder for maps, tables and figures; made if it is not there.
-        split: JSON with the cases of each split (default: DATA/split.json, or the datalist's own lists).
-        methods: rows, joined by commas: ae, vae, dae, ddpm, cyclic_unet, masked_translation, mmccd, intensity, histogram; some with
-            settings (mmccd:steps=1:stride=16). Differences are to the first.
+        split: JSON with the cases of each split (default: DATA/split.json, or the datalist's own
+            lists).
+        methods: rows, joined by commas: ae, vae, dae, ddpm, cyclic_unet, masked_translation, mmccd,
+            intensity, histogram; some with settings (mmccd:steps=1:stride=16). Differences are to
+            the first.
         protocol: slice, paper, strict, or some of them joined by commas.
         subset: the split that is reported, test or val; thresholds are chosen on val.
         source: contrast that is scored, flair, t1 or t2.
         target: contrast that is imagined (default: t2 where its weights are there).
         preset: full, balanced or fast.
-        postprocessing: none, or some of median, erosion and components joined by + (median+erosion=4); several joined by commas.
-        grid: settings of one method with their values ('steps=1,2,4 stride=16,8'), on --subset val only.
+        postprocessing: none, or some of median, erosion and components joined by +
+            (median+erosion=4); several joined by commas.
+        grid: settings of one method with their values ('steps=1,2,4 stride=16,8'), on --subset val
+            only.
         slices: for the protocol paper: central, or a range such as 70-89.
         runs: folder of the baselines' training runs (default: runs in the forward bundle).
         bundles: folder with other bundles.
@@ -319,8 +374,8 @@ def evaluate(
 
     Examples:
         mmccd evaluate --data brats_folder --output evaluation
-        mmccd evaluate --data brats_folder --output evaluation --methods intensity,mmccd,dae --protocol slice,strict
-        mmccd evaluate --data brats_folder --output grid --subset val --methods mmccd --grid 'steps=1,4 stride=16,8'
+        mmccd evaluate --data brats --output table --methods intensity,mmccd --protocol slice,strict
+        mmccd evaluate --data brats --output grid --subset val --methods mmccd --grid 'steps=1,4'
     """
     for flag, value in (("--data", data), ("--output", output)):
         if value is None:
@@ -335,9 +390,15 @@ def evaluate(
     if target == source:
         raise UsageError(f"--target {target}: is the source itself; expected another contrast")
     if not 0 < rate < 1 or draws < 1:
-        raise UsageError(f"--rate {rate}, --draws {draws}: expected a share between 0 and 1, and at least one resample")
+        raise UsageError(
+            f"--rate {rate}, --draws {draws}: expected a share between 0 and 1, and at least one"
+            " resample"
+        )
     if grid is not None and (subset != "val" or "," in methods):
-        raise UsageError("--grid: settings are compared on validation data, for one method; give --subset val and one of --methods")
+        raise UsageError(
+            "--grid: settings are compared on validation data, for one method; give --subset val"
+            " and one of --methods"
+        )
     from mmccd.bundle.bundle import FORWARD, find_bundles, read_cycle_config
     from mmccd.evaluation.methods import Setup, expand_grid, make_methods, resolve_target
     from mmccd.evaluation.protocols import make_protocol
@@ -352,15 +413,30 @@ def evaluate(
     folder = Path(runs) if runs else root / FORWARD / "runs"
     setup = Setup(root, folder, source, resolve_target(root, source, target), preset, device, seed)
     names = expand_grid(methods, grid) if grid is not None else _words(methods)
-    command = shlex.join(["mmccd", *(Path(word).name if Path(word).is_absolute() else word for word in sys.argv[1:])])
+    command = shlex.join(
+        ["mmccd", *(Path(word).name if Path(word).is_absolute() else word for word in sys.argv[1:])]
+    )
     plan = Plan(
-        data, split, subset, setup, make_methods(names, setup), variants, protocols, rate, draws, is_grid=grid is not None, command=command
+        data,
+        split,
+        subset,
+        setup,
+        make_methods(names, setup),
+        variants,
+        protocols,
+        rate,
+        draws,
+        is_grid=grid is not None,
+        command=command,
     )
     with open_console("evaluate") as console:
         tables = run_plan(plan, Path(output), console.progress)
     if json:
         files = {name: Path(output) / name / "metrics.json" for name in tables}
-        figures = {name: {"file": str(file), **json_.loads(file.read_text())} for name, file in files.items()}
+        figures = {
+            name: {"file": str(file), **json_.loads(file.read_text())}
+            for name, file in files.items()
+        }
         _say_json({"status": "done", "exit_code": 0, "protocols": figures})
         return
     for name, table in tables.items():
@@ -373,10 +449,11 @@ def export(checkpoint: str, bundle: str, research: bool = False) -> None:
     Args:
         checkpoint: best.pt or last.pt of a training run.
         bundle: folder of the bundle.
-        research: write models/research/SOURCE_TARGET.pt, which is not part of the package, instead of models/model.pt.
+        research: write models/research/SOURCE_TARGET.pt, which is not part of the package, instead
+            of models/model.pt.
 
     Examples:
-        mmccd export bundles/forward_masked_diffusion/runs/flair_t2/best.pt bundles/forward_masked_diffusion
+        mmccd export runs/flair_t2/best.pt bundles/forward_masked_diffusion
     """
     from mmccd.bundle.bundle import export_weights
 
@@ -395,14 +472,17 @@ def phantom(
     slice_mm: float | None = None,
     pixel_mm: float | None = None,
 ) -> None:
-    """Write phantoms (FLAIR, T1w, T2w, lesion mask) in BraTS layout with a datalist, which also names those that are there already.
+    """Write phantoms (FLAIR, T1w, T2w, lesion mask) in BraTS layout with a datalist, which also
+    names those that are there already.
 
     Args:
         output: folder to make, or one with phantoms to add to.
         subjects: how many.
         seed: seed of the first; the next ones count up.
-        anatomy: builtin, a label map (NIfTI with FreeSurfer labels), or a folder of label maps, each for as many subjects.
-        split: train, val or test: only label maps of that split (builtin: all subjects go there); default: all.
+        anatomy: builtin, a label map (NIfTI with FreeSurfer labels), or a folder of label maps,
+            each for as many subjects.
+        split: train, val or test: only label maps of that split (builtin: all subjects go there);
+            default: all.
         lesions: none, glioma, isointense, ms, stroke or mixed.
         head: keep skull and scalp (label maps only).
         slice_mm: slice thickness (default: random, 1 to 6).
@@ -420,7 +500,18 @@ def phantom(
     _check_choice("--split", split, SPLITS)
     _check_phantom_numbers(subjects, seed, slice_mm, pixel_mm)
     with open_console("phantoms") as console:
-        path = write_phantoms(Path(output), subjects, seed, anatomy, split, lesions, head, slice_mm, pixel_mm, console.progress)
+        path = write_phantoms(
+            Path(output),
+            subjects,
+            seed,
+            anatomy,
+            split,
+            lesions,
+            head,
+            slice_mm,
+            pixel_mm,
+            console.progress,
+        )
     _say(f"{subjects} phantoms, listed in {path}")
 
 
@@ -433,7 +524,8 @@ def datalist(
     repeat: int = 1,
     append: bool = False,
 ) -> None:
-    """Write a datalist of the cases of a folder: split by patient (60/20/20 %), or all in one split; new, or added to one that is there.
+    """Write a datalist of the cases of a folder: split by patient (60/20/20 %), or all in one
+    split; new, or added to one that is there.
 
     Args:
         data: folder with one folder per case, or another datalist.
@@ -469,7 +561,8 @@ def benchmark(
     markdown: bool = False,
     plot: str | None = None,
 ) -> None:
-    """Measure how fast this machine is: networks, cycle against a plain loop and against the paper's network, whole volumes, memory.
+    """Measure how fast this machine is: networks, cycle against a plain loop and against the
+    paper's network, whole volumes, memory.
 
     Args:
         output: JSON file for the figures.
@@ -477,7 +570,8 @@ def benchmark(
         quick: about a minute instead of a quarter of an hour; the figures are rougher.
         bundles: folder with other bundles (default: HOLOSCAN_MODEL_PATH, else those installed).
         show: JSON file of an earlier run: nothing is measured, its figures are shown.
-        compare: JSON file of an earlier run: its ratios beside the new ones, with a warning where one fell by more than 20 %.
+        compare: JSON file of an earlier run: its ratios beside the new ones, with a warning where
+            one fell by more than 20 %.
         markdown: print tables in Markdown.
         plot: PNG file for time and memory against strips, steps, slices and batch size.
 
@@ -489,7 +583,11 @@ def benchmark(
     from mmccd.benchmark.run import QUICK, load_figures, run_benchmark, save_figures
 
     earlier = load_figures(Path(compare)) if compare else None
-    figures = load_figures(Path(show)) if show else run_benchmark(device, QUICK if quick else None, bundles)
+    figures = (
+        load_figures(Path(show))
+        if show
+        else run_benchmark(device, QUICK if quick else None, bundles)
+    )
     if output is not None:
         save_figures(figures, Path(output))
     if plot is not None:
@@ -547,7 +645,9 @@ def _essentials(report: dict[str, Any], folder: Path) -> dict[str, Any]:
         "files": {name: str(folder / name) for name in NAMES if (folder / name).exists()},
         **{name: report[name] for name in ("notice", "anomaly_found", "volumes_ml", "unusual_ml")},
         "threshold": report["threshold"]["value"],
-        "settings": {name: settings[name] for name in ("preset", "target", "precision", "device", "seed")},
+        "settings": {
+            name: settings[name] for name in ("preset", "target", "precision", "device", "seed")
+        },
         "timings_s": report["timings_s"],
         "warnings": report["warnings"],
     }
@@ -557,7 +657,10 @@ def _say_result(report: dict[str, Any], output: str) -> None:
     for warning in report["warnings"]:
         logger.warning(warning)
     volumes, threshold = report["volumes_ml"], report["threshold"]["value"]
-    _say(f"{volumes['anomalous']:.1f} mL of {volumes['brain']:.0f} mL above the threshold {threshold:.4g}; see {output}")
+    _say(
+        f"{volumes['anomalous']:.1f} mL of {volumes['brain']:.0f} mL above the threshold"
+        f" {threshold:.4g}; see {output}"
+    )
 
 
 def _check_choice(flag: str, value: str | None, choices: tuple[str, ...]) -> None:
@@ -565,11 +668,16 @@ def _check_choice(flag: str, value: str | None, choices: tuple[str, ...]) -> Non
         raise UsageError(f"{flag} {value}: unknown; expected one of {', '.join(choices)}")
 
 
-def _check_phantom_numbers(subjects: int, seed: int, slice_mm: float | None, pixel_mm: float | None) -> None:
+def _check_phantom_numbers(
+    subjects: int, seed: int, slice_mm: float | None, pixel_mm: float | None
+) -> None:
     if subjects < 1:
         raise UsageError(f"phantom: --subjects {subjects}: expected a whole number from 1 on")
     _check_seed(seed)
-    for flag, value, low, high in (("--slice-mm", slice_mm, 0.5, 15), ("--pixel-mm", pixel_mm, 0.5, 4)):
+    for flag, value, low, high in (
+        ("--slice-mm", slice_mm, 0.5, 15),
+        ("--pixel-mm", pixel_mm, 0.5, 4),
+    ):
         if value is not None and not low <= value <= high:
             raise UsageError(f"phantom: {flag} {value}: expected {low} to {high}")
 
@@ -590,7 +698,10 @@ def _check_workers(workers: int, scheduler: str | None, threads: int | None) -> 
     if threads is not None and threads < 1:
         raise UsageError(f"--threads {threads}: expected a whole number from 1 on")
     if scheduler is not None and workers != 1:
-        raise UsageError("--workers and --scheduler exclude each other; a scheduler has its own workers; give one")
+        raise UsageError(
+            "--workers and --scheduler exclude each other; a scheduler has its own workers;"
+            " give one"
+        )
 
 
 def _check_seed(seed: int) -> None:

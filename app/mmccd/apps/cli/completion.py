@@ -1,4 +1,6 @@
-"""Shell completion: the commands' signatures as a parser of argparse, from which shtab writes the script."""
+"""Shell completion: the commands' signatures as a parser of argparse, from which shtab writes the
+script.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +20,19 @@ CHOICES: dict[str, tuple[str, ...]] = {
     "device": ("auto", "cpu", "cuda", "mps"),
     "shell": commands.SHELLS,
 }
-PATHS = ("input", "output", "data", "bundles", "bundle", "brain_mask", "checkpoint", "split_file", "runs", "scheduler", "anatomy")
+PATHS = (
+    "input",
+    "output",
+    "data",
+    "bundles",
+    "bundle",
+    "brain_mask",
+    "checkpoint",
+    "split_file",
+    "runs",
+    "scheduler",
+    "anatomy",
+)
 
 
 def script(shell: str) -> str:
@@ -32,7 +46,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="store_true", help="show the version")
     subparsers = parser.add_subparsers()
     for name, function in cli.COMMANDS.items():
-        summary = (inspect.getdoc(function) or "").splitlines()[0]
+        summary = (inspect.getdoc(function) or "").partition("\n\n")[0]
         command = subparsers.add_parser(name, add_help=False, help=summary, description=summary)
         for key, parameter in inspect.signature(function).parameters.items():
             _add(command, key, parameter)
@@ -60,4 +74,6 @@ def _add_global_flags(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--help", action="store_true", help="show the help")
     parser.add_argument("--quiet", action="store_true", help="warnings and errors only")
     parser.add_argument("--debug", action="store_true", help="show tracebacks")
-    parser.add_argument(cli.LOG_FORMAT, choices=cli.LOG_FORMATS, help="format of the lines on stderr")
+    parser.add_argument(
+        cli.LOG_FORMAT, choices=cli.LOG_FORMATS, help="format of the lines on stderr"
+    )

@@ -1,4 +1,6 @@
-"""The demonstration's figures: what was found of a phantom whose lesions are known, beside the plain FLAIR intensity."""
+"""The demonstration's figures: what was found of a phantom whose lesions are known, beside the
+plain FLAIR intensity.
+"""
 
 from __future__ import annotations
 
@@ -16,10 +18,11 @@ Mask = NDArray[np.bool_]
 
 
 def demo_table(phantom: Phantom, result: Result) -> str:
-    """AUPRC, best possible Dice, and, at equal false alarms, Dice and the share found of each kind of lesion; one row a score.
+    """AUPRC, best possible Dice, and, at equal false alarms, Dice and the share found of each kind
+    of lesion; one row a score.
 
-    The anomaly rows are cut at the calibrated threshold (the smoothed map), the intensity row where it marks as many healthy voxels as the segmentation does:
-    nobody has calibrated it.
+    The anomaly rows are cut at the calibrated threshold (the smoothed map), the intensity row where
+    it marks as many healthy voxels as the segmentation does: nobody has calibrated it.
     """
     truth, brain = phantom.lesion.data > 0, result.brain_mask.data > 0
     intensity = phantom.images["flair"].data
@@ -42,26 +45,44 @@ def demo_table(phantom: Phantom, result: Result) -> str:
 
 
 def equal_alarms_threshold(healthy: NDArray[Any], alarms: int) -> float:
-    """The threshold above which ``alarms`` of the healthy values lie (fewer where values are equal)."""
+    """The threshold above which ``alarms`` of the healthy values lie (fewer where values are
+    equal).
+    """
     if alarms >= healthy.size:
         return float(healthy.min()) - 1.0
     return float(np.partition(healthy, healthy.size - 1 - alarms)[healthy.size - 1 - alarms])
 
 
 def lesion_groups(phantom: Phantom, lesions: Sequence[Lesion] = DEMO_LESIONS) -> dict[str, Mask]:
-    """The mask's voxels by the lesion whose surface is nearest: the bright one, the grey-matter-like one, and the small ones."""
+    """The mask's voxels by the lesion whose surface is nearest: the bright one, the
+    grey-matter-like one, and the small ones.
+    """
     indices = np.argwhere(phantom.lesion.data > 0)
     places = indices @ phantom.lesion.affine[:3, :3].T + phantom.lesion.affine[:3, 3]
-    distances = [np.linalg.norm(places - lesion.centre_mm, axis=1) / lesion.radius_mm for lesion in lesions]
+    distances = [
+        np.linalg.norm(places - lesion.centre_mm, axis=1) / lesion.radius_mm for lesion in lesions
+    ]
     nearest = np.argmin(distances, axis=0)
     groups = {}
-    for name, numbers in (("bright", [0]), ("grey-like", [1]), ("small", list(range(2, len(lesions))))):
+    for name, numbers in (
+        ("bright", [0]),
+        ("grey-like", [1]),
+        ("small", list(range(2, len(lesions)))),
+    ):
         groups[name] = np.zeros(phantom.lesion.shape, dtype=bool)
         groups[name][tuple(indices[np.isin(nearest, numbers)].T)] = True
     return groups
 
 
-def _row(name: str, score: NDArray[Any], found: Mask, truth: Mask, brain: Mask, groups: dict[str, Mask]) -> str:
-    shares = "  ".join(f"{found[group].mean() if group.any() else float('nan'):>{len(title) + 1}.0%}" for title, group in groups.items())
-    figures = f"{auprc(truth[brain], score[brain]):5.3f}  {best_dice(truth[brain], score[brain])[0]:9.3f}  {dice(truth[brain], found[brain]):5.3f}"
+def _row(
+    name: str, score: NDArray[Any], found: Mask, truth: Mask, brain: Mask, groups: dict[str, Mask]
+) -> str:
+    shares = "  ".join(
+        f"{found[group].mean() if group.any() else float('nan'):>{len(title) + 1}.0%}"
+        for title, group in groups.items()
+    )
+    figures = (
+        f"{auprc(truth[brain], score[brain]):5.3f}  {best_dice(truth[brain], score[brain])[0]:9.3f}"
+        f"  {dice(truth[brain], found[brain]):5.3f}"
+    )
     return f"{name:24}{figures}  {shares}"

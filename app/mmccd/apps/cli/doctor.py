@@ -10,7 +10,16 @@ import psutil
 import torch
 
 from mmccd.brain.network import BrainUNet
-from mmccd.bundle.bundle import BACKWARD, FALLBACK_TARGETS, FORWARD, SOURCE, BundlePair, find_bundles, load_brain_weights, load_pair
+from mmccd.bundle.bundle import (
+    BACKWARD,
+    FALLBACK_TARGETS,
+    FORWARD,
+    SOURCE,
+    BundlePair,
+    find_bundles,
+    load_brain_weights,
+    load_pair,
+)
 from mmccd.core.errors import ModelError
 from mmccd.models.device import choose_device, has_fast_bf16, usable_cores
 from mmccd.pipeline import NOTICE, versions
@@ -25,18 +34,35 @@ def examine(bundles: str | None = None) -> dict[str, Any]:
         bundles: as ``--bundles``.
 
     Returns:
-        ``exit_code``: 0 where at least one pair of weights can be loaded, else 6; ``machine``; ``versions``; ``bundles`` (folder, or error); ``pairs`` and
-        ``brain``, each with ``error`` None where it can be used.
+        ``exit_code``: 0 where at least one pair of weights can be loaded, else 6; ``machine``;
+        ``versions``; ``bundles`` (folder, or error); ``pairs`` and ``brain``, each with ``error``
+        None where it can be used.
     """
-    found: dict[str, Any] = {"notice": NOTICE, "exit_code": ModelError.exit_code, "machine": _machine(), "versions": versions()}
+    found: dict[str, Any] = {
+        "notice": NOTICE,
+        "exit_code": ModelError.exit_code,
+        "machine": _machine(),
+        "versions": versions(),
+    }
     try:
         root = find_bundles(bundles)
     except ModelError as error:
-        return {**found, "bundles": {"folder": None, "error": str(error)}, "pairs": [], "brain": None}
+        return {
+            **found,
+            "bundles": {"folder": None, "error": str(error)},
+            "pairs": [],
+            "brain": None,
+        }
     pairs = [_pair(root, target) for target in FALLBACK_TARGETS]
     usable = any(pair["error"] is None for pair in pairs)
     code = 0 if usable else ModelError.exit_code
-    return {**found, "exit_code": code, "bundles": {"folder": str(root), "error": None}, "pairs": pairs, "brain": _brain(bundles)}
+    return {
+        **found,
+        "exit_code": code,
+        "bundles": {"folder": str(root), "error": None},
+        "pairs": pairs,
+        "brain": _brain(bundles),
+    }
 
 
 def describe(found: dict[str, Any]) -> str:
@@ -44,9 +70,15 @@ def describe(found: dict[str, Any]) -> str:
     machine, bundles = found["machine"], found["bundles"]
     name = f" ({machine['device_name']})"
     lines = [
-        f"machine      {machine['architecture']}, {machine['cores']} cores, {machine['memory_gib']:.0f} GiB memory ({machine['free_gib']:.0f} GiB free)",
+        (
+            f"machine      {machine['architecture']}, {machine['cores']} cores,"
+            f" {machine['memory_gib']:.0f} GiB memory ({machine['free_gib']:.0f} GiB free)"
+        ),
         f"device auto  {machine['device']}{name}",
-        f"bf16         {'in hardware' if machine['fast_bf16'] else 'emulated and slow; fp32 is used'}",
+        (
+            "bf16        "
+            f" {'in hardware' if machine['fast_bf16'] else 'emulated and slow; fp32 is used'}"
+        ),
         "",
         "versions     " + ", ".join(f"{key} {value}" for key, value in found["versions"].items()),
         "",
@@ -58,7 +90,9 @@ def describe(found: dict[str, Any]) -> str:
         lines += _pair_lines(pair)
     brain = found["brain"]
     lines.append(
-        f"brain        not usable: {brain['error']}" if brain["error"] else f"brain        {brain['sha256'][:12]}; {brain['licence']}"
+        f"brain        not usable: {brain['error']}"
+        if brain["error"]
+        else f"brain        {brain['sha256'][:12]}; {brain['licence']}"
     )
     return "\n".join([*lines, "", found["notice"]])
 
@@ -72,7 +106,11 @@ def _machine() -> dict[str, Any]:
         "memory_gib": round(memory.total / 2**30, 1),
         "free_gib": round(memory.available / 2**30, 1),
         "device": str(device),
-        "device_name": torch.cuda.get_device_name(device) if device.type == "cuda" else torch.backends.cpu.get_cpu_capability(),
+        "device_name": (
+            torch.cuda.get_device_name(device)
+            if device.type == "cuda"
+            else torch.backends.cpu.get_cpu_capability()
+        ),
         "fast_bf16": has_fast_bf16(device),
     }
 
@@ -95,7 +133,9 @@ def _thresholds(pair: BundlePair) -> dict[str, dict[str, float]]:
     result = {}
     for preset in pair.presets.values():
         found = {precision: pair.calibration(preset, precision) for precision in ("fp32", "bf16")}
-        result[preset.name] = {precision: entry.threshold for precision, entry in found.items() if entry}
+        result[preset.name] = {
+            precision: entry.threshold for precision, entry in found.items() if entry
+        }
     return result
 
 
@@ -105,15 +145,25 @@ def _brain(bundles: str | None) -> dict[str, Any]:
         weights.load(BrainUNet)
     except ModelError as error:
         return {"error": str(error)}
-    return {"error": None, "sha256": weights.sha256, "licence": weights.card.get("licence") or _NO_LICENCE}
+    return {
+        "error": None,
+        "sha256": weights.sha256,
+        "licence": weights.card.get("licence") or _NO_LICENCE,
+    }
 
 
 def _pair_lines(pair: dict[str, Any]) -> list[str]:
     name = f"{pair['source']} to {pair['target']}"
     if pair["error"]:
         return [f"{name:<12} not usable: {pair['error']}"]
-    lines = [f"{name:<12} f {pair['sha256']['forward'][:12]}, g {pair['sha256']['backward'][:12]}; {pair['licence']}"]
+    lines = [
+        f"{name:<12} f {pair['sha256']['forward'][:12]}, g {pair['sha256']['backward'][:12]};"
+        f" {pair['licence']}"
+    ]
     for preset, thresholds in pair["thresholds"].items():
         texts = [f"{precision} threshold {value:.4g}" for precision, value in thresholds.items()]
-        lines.append(f"             preset {preset:<9} {', '.join(texts) or 'no calibration: give --threshold'}")
+        lines.append(
+            f"             preset {preset:<9}"
+            f" {', '.join(texts) or 'no calibration: give --threshold'}"
+        )
     return lines

@@ -16,7 +16,8 @@ DEFAULT_OUTPUT = "/var/holoscan/output"
 
 
 def is_healthy(folder: Path, time: datetime) -> bool:
-    """Whether the status file in the output folder says that the run has ended, or was written lately.
+    """Whether the status file in the output folder says that the run has ended, or was written
+    lately.
 
     Args:
         folder: the output folder.
@@ -32,7 +33,13 @@ def is_healthy(folder: Path, time: datetime) -> bool:
 
 def main() -> int:
     """0 for healthy, else 1."""
-    return 0 if is_healthy(Path(os.environ.get("HOLOSCAN_OUTPUT_PATH", DEFAULT_OUTPUT)), datetime.now(UTC)) else 1
+    return (
+        0
+        if is_healthy(
+            Path(os.environ.get("HOLOSCAN_OUTPUT_PATH", DEFAULT_OUTPUT)), datetime.now(UTC)
+        )
+        else 1
+    )
 
 
 if __name__ == "__main__":

@@ -39,6 +39,7 @@ def new_soft_limit(soft: int, hard: int) -> bool:
 
 def _too_low(hard: int) -> UsageError:
     return UsageError(
-        f"the stack is limited to {hard / 2**20:.0f} MiB; expected at least {STACK_BYTES / 2**20:.0f} MiB, which Holoscan needs; start with "
-        "'ulimit -s 32768' or 'docker run --ulimit stack=33554432'"
+        f"the stack is limited to {hard / 2**20:.0f} MiB; expected at least"
+        f" {STACK_BYTES / 2**20:.0f} MiB, which Holoscan needs; start with 'ulimit -s 32768' or"
+        " 'docker run --ulimit stack=33554432'"
     )

@@ -17,7 +17,8 @@ _EXTRAS = ("study", "stage", "seconds", "exit_code")
 
 
 class Redactor:
-    """Takes out of a text what may name a patient: paths of studies (archives name folders after patients) and UIDs.
+    """Takes out of a text what may name a patient: paths of studies (archives name folders after
+    patients) and UIDs.
 
     Args:
         names: what stands for each path.
@@ -31,7 +32,10 @@ class Redactor:
         """One that knows the files of all studies by the studies' names."""
         names: dict[str, str] = {}
         for study in studies:
-            paths = [*study.files, *(() if study.kind == DICOM and study.files else (study.source,))]
+            paths = [
+                *study.files,
+                *(() if study.kind == DICOM and study.files else (study.source,)),
+            ]
             names |= {str(path): study.name for path in paths}
         return cls(names)
 
@@ -47,7 +51,8 @@ class Redactor:
 
 
 class Formatter(logging.Formatter):
-    """A line of text or of JSON; never a traceback, whose values may be a patient's, but the place of the error instead.
+    """A line of text or of JSON; never a traceback, whose values may be a patient's, but the place
+    of the error instead.
 
     Args:
         kind: ``text`` or ``json``.
@@ -60,11 +65,22 @@ class Formatter(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         """See the class."""
-        stamp = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(record.created)) + f".{int(record.msecs):03d}Z"
+        stamp = (
+            time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(record.created))
+            + f".{int(record.msecs):03d}Z"
+        )
         message = self.redact(record.getMessage())
-        extras = {name: value for name in _EXTRAS if (value := getattr(record, name, None)) is not None}
+        extras = {
+            name: value for name in _EXTRAS if (value := getattr(record, name, None)) is not None
+        }
         if self.kind == "json":
-            content = {"time": stamp, "level": record.levelname.lower(), "logger": record.name, **extras, "message": message}
+            content = {
+                "time": stamp,
+                "level": record.levelname.lower(),
+                "logger": record.name,
+                **extras,
+                "message": message,
+            }
             return json.dumps(content)
         study = f" {extras['study']}:" if "study" in extras else ""
         return f"{stamp} {record.levelname} {record.name}:{study} {message}"

@@ -1,4 +1,6 @@
-"""The application as a graph of Holoscan operators, each a thin shell round one function of :mod:`mmccd.apps.map.stages`."""
+"""The application as a graph of Holoscan operators, each a thin shell round one function of
+:mod:`mmccd.apps.map.stages`.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +24,9 @@ class StudyInputOperator(Operator):
         """One output."""
         spec.output("job")
 
-    def compute(self, op_input: InputContext, op_output: OutputContext, context: ExecutionContext) -> None:
+    def compute(
+        self, op_input: InputContext, op_output: OutputContext, context: ExecutionContext
+    ) -> None:
         """Gather the study's files."""
         self.work.report({"event": "start", "study": self.job.index})
         run_stage("start", STAGES["start"], self.job, self.work)
@@ -32,7 +36,9 @@ class StudyInputOperator(Operator):
 class StageOperator(Operator):
     """One stage of a study: select, volume, anomaly or write."""
 
-    def __init__(self, fragment: Fragment, *args: Any, stage: str, work: Work, **kwargs: Any) -> None:
+    def __init__(
+        self, fragment: Fragment, *args: Any, stage: str, work: Work, **kwargs: Any
+    ) -> None:
         self.stage, self.work = stage, work
         self.function: Stage = STAGES[stage]
         super().__init__(fragment, *args, **kwargs)
@@ -42,7 +48,9 @@ class StageOperator(Operator):
         spec.input("job")
         spec.output("job")
 
-    def compute(self, op_input: InputContext, op_output: OutputContext, context: ExecutionContext) -> None:
+    def compute(
+        self, op_input: InputContext, op_output: OutputContext, context: ExecutionContext
+    ) -> None:
         """Run the stage."""
         job = op_input.receive("job")
         run_stage(self.stage, self.function, job, self.work)
@@ -60,13 +68,16 @@ class StatusOperator(Operator):
         """One input."""
         spec.input("job")
 
-    def compute(self, op_input: InputContext, op_output: OutputContext, context: ExecutionContext) -> None:
+    def compute(
+        self, op_input: InputContext, op_output: OutputContext, context: ExecutionContext
+    ) -> None:
         """Report."""
         finish(op_input.receive("job"), self.work)
 
 
 class AnomalyApplication(Application):
-    """input -> select -> volume -> anomaly -> write -> status, for one study: the next one starts when its results are written and its memory is free.
+    """input -> select -> volume -> anomaly -> write -> status, for one study: the next one starts
+    when its results are written and its memory is free.
 
     Args:
         job: the study.
@@ -84,4 +95,6 @@ class AnomalyApplication(Application):
             following = StageOperator(self, name=name, stage=name, work=self.work)
             self.add_flow(operator, following, {("job", "job")})
             operator = following
-        self.add_flow(operator, StatusOperator(self, name="status", work=self.work), {("job", "job")})
+        self.add_flow(
+            operator, StatusOperator(self, name="status", work=self.work), {("job", "job")}
+        )

@@ -1,4 +1,6 @@
-"""``python app`` from words to an exit code: check everything that can be checked at once, then supervise."""
+"""``python app`` from words to an exit code: check everything that can be checked at once, then
+supervise.
+"""
 
 from __future__ import annotations
 
@@ -65,7 +67,9 @@ def _run(paths: Paths, settings: Settings, formatter: Formatter) -> int:
         status.write(paths.output)
         studies = find_studies(paths.input)
         formatter.redact = Redactor.for_studies(studies)
-        plan = Plan(studies, output_folders(studies, paths.output), paths.output, paths.models, settings)
+        plan = Plan(
+            studies, output_folders(studies, paths.output), paths.output, paths.models, settings
+        )
         status.studies = [
             StudyStatus(study.name, study.kind, output.relative_to(paths.output).as_posix())
             for study, output in zip(studies, plan.outputs, strict=True)
@@ -78,7 +82,9 @@ def _run(paths: Paths, settings: Settings, formatter: Formatter) -> int:
         code, message = 130, "interrupted"
     except MmccdError as error:
         code, message = error.exit_code, formatter.redact(str(error))
-    except Exception as error:  # the last resort: a defect of ours; its text may quote the patient's data
+    except (
+        Exception
+    ) as error:  # the last resort: a defect of ours; its text may quote the patient's data
         code, message = 1, f"defect: {type(error).__name__}; please report it"
         logger.debug("%s", error)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)  # the last lines are short
@@ -94,7 +100,9 @@ def _run(paths: Paths, settings: Settings, formatter: Formatter) -> int:
 
 
 def output_folders(studies: list[Study], output: Path) -> list[Path]:
-    """Where the results of each study go: into the output folder itself for one study alone, else into a folder of its name."""
+    """Where the results of each study go: into the output folder itself for one study alone, else
+    into a folder of its name.
+    """
     return [output] if len(studies) == 1 else [output / study.name for study in studies]
 
 
@@ -109,12 +117,15 @@ def check_output_folder(folder: Path) -> None:
     make_folder(folder)
     if not os.access(folder, os.W_OK | os.X_OK):
         raise OutputError(
-            f"{folder}: is not writable by user {os.getuid()}; expected a folder that this user may write to; change its owner"
+            f"{folder}: is not writable by user {os.getuid()}; expected a folder that this user may"
+            " write to; change its owner"
         )
 
 
 def _cancel(number: int, frame: Any) -> None:
-    raise CancelledError("ended by SIGTERM; the study at work was given up, nothing of it was written")
+    raise CancelledError(
+        "ended by SIGTERM; the study at work was given up, nothing of it was written"
+    )
 
 
 if __name__ == "__main__":

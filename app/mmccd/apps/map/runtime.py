@@ -11,10 +11,12 @@ LIBRARY = "libcudart.so.13"
 
 
 def load_cuda_runtime() -> Path | None:
-    """Load the library from the wheel ``nvidia-cuda-runtime`` where the system has none, so that Holoscan finds it loaded.
+    """Load the library from the wheel ``nvidia-cuda-runtime`` where the system has none, so that
+    Holoscan finds it loaded.
 
     Returns:
-        The file that was loaded; None where the system has the library, or there is none (importing Holoscan then says so).
+        The file that was loaded; None where the system has the library, or there is none (importing
+        Holoscan then says so).
     """
     with contextlib.suppress(OSError):
         ctypes.CDLL(LIBRARY, mode=ctypes.RTLD_GLOBAL)

@@ -1,4 +1,6 @@
-"""The application's settings: defaults, then ``app.yaml``, then environment variables. docs/deployment.md has the table."""
+"""The application's settings: defaults, then ``app.yaml``, then environment variables.
+docs/deployment.md has the table.
+"""
 
 from __future__ import annotations
 
@@ -29,7 +31,8 @@ class Settings:
         preset: full, balanced or fast.
         target: contrast that is imagined, t2 or t1; empty: t2 where its weights are there.
         threshold: instead of the calibrated one; None for that.
-        series: which DICOM series: ``auto``, ``uid=UID``, ``number=N`` or ``description=REGULAR EXPRESSION``.
+        series: which DICOM series: ``auto``, ``uid=UID``, ``number=N`` or ``description=REGULAR
+            EXPRESSION``.
         device: auto, cpu, cuda, cuda:N, several CUDA devices (cuda:0,cuda:1), cuda:all, or mps.
         seed: seed of the noise.
         extractor: what finds the brain in a head, mmccd or hd-bet.
@@ -70,7 +73,8 @@ def read_settings(config: Path | None, environment: Mapping[str, str]) -> Settin
         environment: variables such as ``MMCCD_PRESET``.
 
     Raises:
-        UsageError: the file cannot be read; a setting that is unknown or has a value that it cannot have.
+        UsageError: the file cannot be read; a setting that is unknown or has a value that it cannot
+            have.
     """
     values: dict[str, Any] = {}
     for name, value in _section(config).items():
@@ -90,12 +94,17 @@ def _section(config: Path | None) -> dict[str, Any]:
     try:
         content = yaml.safe_load(config.read_text())
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise UsageError(f"{config}: cannot be read as YAML ({first_line(error)}); expected the application's settings") from error
+        raise UsageError(
+            f"{config}: cannot be read as YAML ({first_line(error)}); expected the application's"
+            " settings"
+        ) from error
     section = content.get(SECTION) if isinstance(content, dict) else None
     if section is None:
         return {}
     if not isinstance(section, dict):
-        raise UsageError(f"{config}: {SECTION} is a {type(section).__name__}; expected settings by name")
+        raise UsageError(
+            f"{config}: {SECTION} is a {type(section).__name__}; expected settings by name"
+        )
     return section
 
 

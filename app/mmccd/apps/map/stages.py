@@ -19,7 +19,13 @@ from mmccd.apps.map.logs import Redactor
 from mmccd.apps.map.settings import Settings
 from mmccd.apps.map.studies import DICOM, Study
 from mmccd.apps.map.view import view_of
-from mmccd.core.errors import InputError, MmccdError, ResourceError, UnsuitableInputError, UsageError
+from mmccd.core.errors import (
+    InputError,
+    MmccdError,
+    ResourceError,
+    UnsuitableInputError,
+    UsageError,
+)
 from mmccd.core.volume import Volume
 from mmccd.io.read import read_volume
 from mmccd.outputs.folder import check_output, staged_output
@@ -101,7 +107,9 @@ Stage = Callable[[Job, Work], None]
 
 
 def run_stage(name: str, stage: Stage, job: Job, work: Work) -> None:
-    """Run one stage of a study, unless an earlier one failed; report how long it took. An error stays in the job."""
+    """Run one stage of a study, unless an earlier one failed; report how long it took. An error
+    stays in the job.
+    """
     if job.error is not None:
         return
     work.report({"event": "stage", "study": job.index, "stage": name})
@@ -111,7 +119,9 @@ def run_stage(name: str, stage: Stage, job: Job, work: Work) -> None:
     except Exception as error:  # every study is on its own: what ends one must not end the others
         job.error = error
     job.seconds[name] = round(time.monotonic() - began, 3)
-    logger.debug("done", extra={"study": job.study.name, "stage": name, "seconds": job.seconds[name]})
+    logger.debug(
+        "done", extra={"study": job.study.name, "stage": name, "seconds": job.seconds[name]}
+    )
 
 
 def start(job: Job, work: Work) -> None:
@@ -162,9 +172,16 @@ def write(job: Job, work: Work) -> None:
 
 
 def finish(job: Job, work: Work) -> None:
-    """Report how the study ended, and let go of everything it held. Wrong usage, such as a device that is not there, ends the whole run."""
+    """Report how the study ended, and let go of everything it held. Wrong usage, such as a device
+    that is not there, ends the whole run.
+    """
     code, message = explain(job.error)
-    event: dict[str, Any] = {"event": "done", "study": job.index, "exit_code": code, "timings_s": job.seconds}
+    event: dict[str, Any] = {
+        "event": "done",
+        "study": job.index,
+        "exit_code": code,
+        "timings_s": job.seconds,
+    }
     if message is not None:
         event["message"] = work.redact(message)
     if job.error is None and job.result is not None:
@@ -178,7 +195,13 @@ def finish(job: Job, work: Work) -> None:
     work.report(event)
 
 
-STAGES: dict[str, Stage] = {"start": start, "select": select, "volume": load, "anomaly": find_anomalies, "write": write}
+STAGES: dict[str, Stage] = {
+    "start": start,
+    "select": select,
+    "volume": load,
+    "anomaly": find_anomalies,
+    "write": write,
+}
 
 
 def series_by_rule(series: list[Series], rule: str) -> str:
@@ -186,7 +209,8 @@ def series_by_rule(series: list[Series], rule: str) -> str:
 
     Args:
         series: those of a study.
-        rule: ``uid=UID``, ``number=N`` or ``description=REGULAR EXPRESSION`` (found anywhere in the description, capitals or not).
+        rule: ``uid=UID``, ``number=N`` or ``description=REGULAR EXPRESSION`` (found anywhere in the
+            description, capitals or not).
 
     Raises:
         UnsuitableInputError: no series, or several.
@@ -201,7 +225,8 @@ def series_by_rule(series: list[Series], rule: str) -> str:
     if len(found) != 1:
         listing = ", ".join(one.label for one in series[:12]) or "none"
         raise UnsuitableInputError(
-            f"the study has {len(found)} series that fit to the rule {kind}=...; found {listing}; expected exactly one; change MMCCD_SERIES"
+            f"the study has {len(found)} series that fit to the rule {kind}=...; found {listing};"
+            " expected exactly one; change MMCCD_SERIES"
         )
     return found[0].uid
 
@@ -213,24 +238,34 @@ def check_size(voxels: int, largest: int) -> None:
         ResourceError: it has more.
     """
     if voxels > largest:
-        raise ResourceError(f"the volume has {voxels} voxels, expected at most {largest}; raise MMCCD_MAX_VOXELS if there is memory for it")
+        raise ResourceError(
+            f"the volume has {voxels} voxels, expected at most {largest}; raise MMCCD_MAX_VOXELS if"
+            " there is memory for it"
+        )
 
 
 def explain(error: BaseException | None) -> tuple[int, str | None]:
-    """Exit code and one line for what ended a study; of a defect only its kind and place, because its text may quote the patient's data."""
+    """Exit code and one line for what ended a study; of a defect only its kind and place, because
+    its text may quote the patient's data.
+    """
     if error is None:
         return 0, None
     if isinstance(error, MmccdError):
         return error.exit_code, str(error)
     if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
-        return 7, "out of memory; use a machine with more memory, a smaller volume, or MMCCD_DEVICE=cpu"
+        return (
+            7,
+            "out of memory; use a machine with more memory, a smaller volume, or MMCCD_DEVICE=cpu",
+        )
     places = traceback.extract_tb(error.__traceback__)
     place = f" at {Path(places[-1].filename).name}:{places[-1].lineno}" if places else ""
     return 1, f"defect: {type(error).__name__}{place}; please report it"
 
 
 def summary(report: dict[str, Any]) -> dict[str, Any]:
-    """What the status file tells of a result: the volumes in mL, the threshold, and what it was made with."""
+    """What the status file tells of a result: the volumes in mL, the threshold, and what it was
+    made with.
+    """
     settings = report["settings"]
     return {
         "anomaly_found": report["anomaly_found"],
@@ -240,7 +275,9 @@ def summary(report: dict[str, Any]) -> dict[str, Any]:
         "preset": settings["preset"],
         "precision": settings["precision"],
         "device": settings["device"],
-        "weights_sha256": {name: weights.get("sha256") for name, weights in report["weights"].items()},
+        "weights_sha256": {
+            name: weights.get("sha256") for name, weights in report["weights"].items()
+        },
         "timings_s": report["timings_s"],
     }
 
@@ -252,7 +289,9 @@ def _path(job: Job) -> Path:
 
 
 def _nifti_voxels(path: Path) -> int:
-    """Number of voxels that a NIfTI header promises; 0 where it cannot be read, which the reader then says better."""
+    """Number of voxels that a NIfTI header promises; 0 where it cannot be read, which the reader
+    then says better.
+    """
     count = 1
     try:
         for length in nib.load(path).shape:

@@ -1,4 +1,6 @@
-"""``OUT/status.json``: what the run is doing, and how it ended; always whole, because it is replaced in one step."""
+"""``OUT/status.json``: what the run is doing, and how it ended; always whole, because it is
+replaced in one step.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +19,16 @@ from mmccd.core.errors import OutputError, worst_exit_code
 NAME = "status.json"
 STATUS_VERSION = 1
 WAITING, RUNNING, DONE, FAILED, CANCELLED = "waiting", "running", "done", "failed", "cancelled"
-_PACKAGES = ("torch", "monai", "numpy", "pydicom", "highdicom", "nibabel", "monai-deploy-app-sdk", "holoscan-cu13")
+_PACKAGES = (
+    "torch",
+    "monai",
+    "numpy",
+    "pydicom",
+    "highdicom",
+    "nibabel",
+    "monai-deploy-app-sdk",
+    "holoscan-cu13",
+)
 
 
 @dataclass
@@ -35,7 +46,8 @@ class StudyStatus:
         timings_s: seconds of each stage.
         result: see :func:`mmccd.apps.map.stages.summary`; None unless it is done.
         warnings: what the report warns of.
-        memory_mib: memory of the working process after it, in MiB; None where it did not end by itself.
+        memory_mib: memory of the working process after it, in MiB; None where it did not end by
+            itself.
     """
 
     name: str
@@ -75,7 +87,8 @@ class RunStatus:
         """Note that the run has ended.
 
         Args:
-            exit_code: where the whole run failed; None: the worst of the studies counts (:func:`~mmccd.core.errors.worst_exit_code`).
+            exit_code: where the whole run failed; None: the worst of the studies counts
+                (:func:`~mmccd.core.errors.worst_exit_code`).
             message: why it failed.
 
         Returns:
@@ -109,7 +122,8 @@ class RunStatus:
 
 
 def replace_status(folder: Path, content: Mapping[str, Any]) -> None:
-    """Replace the status file in one step, with version, notice and time; who reads it sees the old one or the new one.
+    """Replace the status file in one step, with version, notice and time; who reads it sees the old
+    one or the new one.
 
     Raises:
         OutputError: it cannot be written.
@@ -121,7 +135,8 @@ def replace_status(folder: Path, content: Mapping[str, Any]) -> None:
         staged.replace(folder / NAME)
     except OSError as error:
         raise OutputError(
-            f"{folder}: cannot be written ({error.strerror or error}); expected a writable folder; free some space, or check what is mounted there"
+            f"{folder}: cannot be written ({error.strerror or error}); expected a writable folder;"
+            " free some space, or check what is mounted there"
         ) from error
 
 

@@ -1,4 +1,6 @@
-"""What lies in the input folder: NIfTI volumes and DICOM studies, each with a name that says nothing of the patient."""
+"""What lies in the input folder: NIfTI volumes and DICOM studies, each with a name that says
+nothing of the patient.
+"""
 
 from __future__ import annotations
 
@@ -23,11 +25,13 @@ class Study:
     """One examination to be judged.
 
     Attributes:
-        name: of its output folder and in the log: for NIfTI the file name without its ending, for DICOM ``study-`` and 12 digits of the SHA-256 of the
-            StudyInstanceUID, so that a system that knows the UID finds it.
+        name: of its output folder and in the log: for NIfTI the file name without its ending, for
+            DICOM ``study-`` and 12 digits of the SHA-256 of the StudyInstanceUID, so that a system
+            that knows the UID finds it.
         kind: ``"NIfTI"`` or ``"DICOM"``.
         source: the NIfTI file, or the folder (or single file) that holds the study.
-        files: for DICOM, the files in ``source`` that belong to it; empty where everything in ``source`` does.
+        files: for DICOM, the files in ``source`` that belong to it; empty where everything in
+            ``source`` does.
     """
 
     name: str
@@ -37,19 +41,29 @@ class Study:
 
     def as_dict(self) -> dict[str, Any]:
         """Plain values for JSON."""
-        return {**asdict(self), "source": str(self.source), "files": [str(file) for file in self.files]}
+        return {
+            **asdict(self),
+            "source": str(self.source),
+            "files": [str(file) for file in self.files],
+        }
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> Study:
         """The way back."""
-        return cls(values["name"], values["kind"], Path(values["source"]), tuple(Path(file) for file in values["files"]))
+        return cls(
+            values["name"],
+            values["kind"],
+            Path(values["source"]),
+            tuple(Path(file) for file in values["files"]),
+        )
 
 
 def find_studies(path: Path) -> list[Study]:
     """All studies of an input, in the order of their names.
 
-    A NIfTI file is a study; where some are named as FLAIR (``_flair`` or ``-t2f``, as in BraTS), only those. DICOM files belong together by their
-    StudyInstanceUID, in whatever folders they lie. Of one study alone the whole folder is the source, as for ``mmccd predict``.
+    A NIfTI file is a study; where some are named as FLAIR (``_flair`` or ``-t2f``, as in BraTS),
+    only those. DICOM files belong together by their StudyInstanceUID, in whatever folders they lie.
+    Of one study alone the whole folder is the source, as for ``mmccd predict``.
 
     Args:
         path: a NIfTI file, a DICOM file, or a folder with NIfTI or DICOM files at any depth.
@@ -62,24 +76,43 @@ def find_studies(path: Path) -> list[Study]:
     from mmccd.io.dicom.starts import files_below, looks_like_dicom
 
     if not path.exists():
-        raise InputError(f"{path}: no such file or folder; expected NIfTI files or DICOM studies; mount the input or give it with -i")
+        raise InputError(
+            f"{path}: no such file or folder; expected NIfTI files or DICOM studies; mount the"
+            " input or give it with -i"
+        )
     try:
         files = list(files_below(path))
         candidates = [file for file in files if file.name.upper() != "DICOMDIR"]
-        dicom = [file for file in candidates if file.name.lower().endswith(DICOM_ENDINGS) or looks_like_dicom(file)]
+        dicom = [
+            file
+            for file in candidates
+            if file.name.lower().endswith(DICOM_ENDINGS) or looks_like_dicom(file)
+        ]
     except OSError as error:
-        raise InputError(f"{path}: a file in it cannot be read ({error.strerror}); check permissions") from error
+        raise InputError(
+            f"{path}: a file in it cannot be read ({error.strerror}); check permissions"
+        ) from error
     there = set(dicom)
     nifti = [file for file in files if is_nifti_name(file) and file not in there]
     if not dicom and not nifti:
         if path.is_file():
-            return [Study(safe_name(path), NIFTI, path)]  # the reader will say what is wrong with it
-        raise InputError(f"{path}: holds no NIfTI and no DICOM file ({len(files)} others); expected studies; check what is mounted there")
-    return sorted([*_dicom_studies(path, dicom, alone=not nifti), *_nifti_studies(nifti)], key=lambda study: study.name)
+            return [
+                Study(safe_name(path), NIFTI, path)
+            ]  # the reader will say what is wrong with it
+        raise InputError(
+            f"{path}: holds no NIfTI and no DICOM file ({len(files)} others); expected studies;"
+            " check what is mounted there"
+        )
+    return sorted(
+        [*_dicom_studies(path, dicom, alone=not nifti), *_nifti_studies(nifti)],
+        key=lambda study: study.name,
+    )
 
 
 def safe_name(file: Path) -> str:
-    """The name of a file without its ending, of letters, digits, dots, hyphens and underscores; never hidden, never longer than 64."""
+    """The name of a file without its ending, of letters, digits, dots, hyphens and underscores;
+    never hidden, never longer than 64.
+    """
     stem = re.sub(r"\.nii(\.gz)?$", "", file.name, flags=re.IGNORECASE)
     plain = re.sub(r"[^A-Za-z0-9._-]+", "_", stem).strip("._-")[:64]
     return plain or "study"
@@ -107,10 +140,14 @@ def _free_name(name: str, taken: set[str]) -> str:
 
 
 def _dicom_studies(path: Path, files: list[Path], alone: bool) -> list[Study]:
-    """Files by study. Files that do not say where they belong go to the studies that have files in the same folder, which then are refused as damaged."""
+    """Files by study. Files that do not say where they belong go to the studies that have files in
+    the same folder, which then are refused as damaged.
+    """
     by_uid, lost = _by_uid(files)
     if len(by_uid) <= 1 and alone:
-        return [Study(study_name(uid), DICOM, path) for uid in by_uid] or ([Study(UNREADABLE, DICOM, path)] if lost else [])
+        return [Study(study_name(uid), DICOM, path) for uid in by_uid] or (
+            [Study(UNREADABLE, DICOM, path)] if lost else []
+        )
     orphans = set(lost)
     studies = []
     for uid, own in by_uid.items():
@@ -134,7 +171,9 @@ def _by_uid(files: Iterable[Path]) -> tuple[dict[str, list[Path]], list[Path]]:
     with quiet():
         for file in files:
             try:
-                dataset = pydicom.dcmread(file, stop_before_pixels=True, force=True, specific_tags=["StudyInstanceUID"])
+                dataset = pydicom.dcmread(
+                    file, stop_before_pixels=True, force=True, specific_tags=["StudyInstanceUID"]
+                )
                 uid = str(dataset.get("StudyInstanceUID") or "").strip()
             except READ_ERRORS:
                 uid = ""

@@ -1,4 +1,6 @@
-"""Starts the working process, watches it, and keeps the status file: time-outs, SIGTERM, crashes."""
+"""Starts the working process, watches it, and keeps the status file: time-outs, SIGTERM,
+crashes.
+"""
 
 from __future__ import annotations
 
@@ -64,7 +66,8 @@ class Plan:
 class Supervisor:
     """Runs workers until no study is waiting.
 
-    A study that takes too long is ended with its worker, and a new worker goes on with the others. The same where a worker dies.
+    A study that takes too long is ended with its worker, and a new worker goes on with the others.
+    The same where a worker dies.
 
     Args:
         plan: what to do.
@@ -83,21 +86,35 @@ class Supervisor:
         Raises:
             MmccdError: something that ends the whole run.
         """
-        while waiting := [index for index, study in enumerate(self.status.studies) if study.state == WAITING]:
+        while waiting := [
+            index for index, study in enumerate(self.status.studies) if study.state == WAITING
+        ]:
             with self._worker(waiting) as process:
                 self._follow(process)
             if all(self.status.studies[index].state == WAITING for index in waiting):
-                raise MmccdError(f"the working process ended before it began (exit code {process.returncode}); see the lines above")
+                raise MmccdError(
+                    f"the working process ended before it began (exit code {process.returncode});"
+                    " see the lines above"
+                )
 
     @contextlib.contextmanager
     def _worker(self, indices: list[int]) -> Iterator[subprocess.Popen[bytes]]:
-        """A working process, which is gone when the block ends, and whatever it left unfinished is removed."""
+        """A working process, which is gone when the block ends, and whatever it left unfinished is
+        removed.
+        """
         command = [sys.executable, "-m", "mmccd.apps.map.worker"]
         # MONAI asks for the name of the user, whom a container need not know.
         environment = {"HOLOSCAN_LOG_LEVEL": "ERROR", "USER": "mmccd", **os.environ}
-        environment.pop("HOLOSCAN_CONFIG_PATH", None)  # read by us, and Holoscan refuses a path at which nothing is mounted
+        environment.pop(
+            "HOLOSCAN_CONFIG_PATH", None
+        )  # read by us, and Holoscan refuses a path at which nothing is mounted
         process = subprocess.Popen(
-            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True, bufsize=0, env=environment
+            command,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            start_new_session=True,
+            bufsize=0,
+            env=environment,
         )
         try:
             assert process.stdin is not None
@@ -143,7 +160,13 @@ class Supervisor:
         study = self.status.studies[event["study"]]
         if event["event"] == "start":
             study.state, self._began, self._current = RUNNING, time.monotonic(), event["study"]
-            logger.info("begins (%d of %d, %s)", event["study"] + 1, len(self.status.studies), study.kind, extra={"study": study.name})
+            logger.info(
+                "begins (%d of %d, %s)",
+                event["study"] + 1,
+                len(self.status.studies),
+                study.kind,
+                extra={"study": study.name},
+            )
         elif event["event"] == "stage":
             study.stage = event["stage"]
         else:
@@ -157,7 +180,12 @@ class Supervisor:
     def _end(self, study: StudyStatus, code: int, message: str | None) -> None:
         """A study has ended."""
         study.state, study.exit_code, study.message = (FAILED if code else DONE), code, message
-        extra = {"study": study.name, "stage": study.stage, "exit_code": code, "seconds": round(time.monotonic() - self._began, 1)}
+        extra = {
+            "study": study.name,
+            "stage": study.stage,
+            "exit_code": code,
+            "seconds": round(time.monotonic() - self._began, 1),
+        }
         for warning in study.warnings:
             logger.warning("%s", warning, extra={"study": study.name})
         if code:
@@ -172,7 +200,10 @@ class Supervisor:
             return False
         study = self.status.studies[self._current]
         self._end(
-            study, 7, f"took longer than {limit:g} s, in the stage {study.stage}; raise MMCCD_TIMEOUT_S, or take a GPU or a quicker preset"
+            study,
+            7,
+            f"took longer than {limit:g} s, in the stage {study.stage}; raise MMCCD_TIMEOUT_S, or"
+            " take a GPU or a quicker preset",
         )
         return True
 
@@ -182,9 +213,17 @@ class Supervisor:
             return
         study = self.status.studies[self._current]
         killed = code == -signal.SIGKILL
-        reason = "probably for want of memory; give it more, or a smaller volume" if killed else "please report it"
+        reason = (
+            "probably for want of memory; give it more, or a smaller volume"
+            if killed
+            else "please report it"
+        )
         name = signal.Signals(-code).name if code < 0 else f"exit code {code}"
-        self._end(study, 7 if killed else 1, f"the working process ended by {name} in the stage {study.stage}; {reason}")
+        self._end(
+            study,
+            7 if killed else 1,
+            f"the working process ended by {name} in the stage {study.stage}; {reason}",
+        )
 
     def _write(self) -> None:
         self._written = time.monotonic()
@@ -192,7 +231,8 @@ class Supervisor:
 
 
 def remove_unfinished(output: Path, folder: Path) -> None:
-    """Take away what a study left behind that was ended in the middle: its staging folder; files without ``report.json``; its folder, if that is empty.
+    """Take away what a study left behind that was ended in the middle: its staging folder; files
+    without ``report.json``; its folder, if that is empty.
 
     Args:
         output: folder of the study.

@@ -1,6 +1,8 @@
-"""The working process: runs the graph over studies and tells the supervisor, line by line, how far it is.
+"""The working process: runs the graph over studies and tells the supervisor, line by line, how far
+it is.
 
-It is a process of its own so that a study that hangs, or that the system ends for want of memory, ends neither the others nor the status file.
+It is a process of its own so that a study that hangs, or that the system ends for want of memory,
+ends neither the others nor the status file.
 """
 
 from __future__ import annotations
@@ -40,7 +42,10 @@ def main() -> int:
     studies = [Study.from_dict(values) for values in plan["studies"]]
     formatter = set_up_logging(settings.log_format, settings.log_level)
     formatter.redact = Redactor.for_studies(studies)
-    jobs = [Job(index, study, Path(output)) for index, study, output in zip(plan["indices"], studies, plan["outputs"], strict=True)]
+    jobs = [
+        Job(index, study, Path(output))
+        for index, study, output in zip(plan["indices"], studies, plan["outputs"], strict=True)
+    ]
     try:
         _run(jobs, settings, plan["models"], report, formatter.redact)
     except UsageError as error:
@@ -48,13 +53,16 @@ def main() -> int:
     return 0
 
 
-def _run(jobs: list[Job], settings: Settings, models: str | None, report: Report, redact: Redactor) -> None:
+def _run(
+    jobs: list[Job], settings: Settings, models: str | None, report: Report, redact: Redactor
+) -> None:
     load_cuda_runtime()
     try:
         from mmccd.apps.map.operators import AnomalyApplication
     except ImportError as error:
         raise UsageError(
-            f"the MONAI Deploy App SDK cannot be loaded ({first_line(error)}); install it: pip install 'mmccd[deploy]'"
+            f"the MONAI Deploy App SDK cannot be loaded ({first_line(error)}); install it: pip"
+            " install 'mmccd[deploy]'"
         ) from error
     from mmccd.core.options import Options
 
@@ -72,7 +80,9 @@ def _run(jobs: list[Job], settings: Settings, models: str | None, report: Report
     work = Work(settings, options.make_pipeline, report, redact)
     for job in jobs:
         application = AnomalyApplication(job, work)
-        set_up_logging(settings.log_format, settings.log_level).redact = redact  # the SDK has put its own in place
+        set_up_logging(
+            settings.log_format, settings.log_level
+        ).redact = redact  # the SDK has put its own in place
         application.run()
 
 

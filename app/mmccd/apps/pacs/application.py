@@ -20,7 +20,9 @@ _PATIENCE_S = 20.0
 
 
 def command(environment: Mapping[str, str]) -> list[str]:
-    """The words that start the application: the container's (HOLOSCAN_APPLICATION), else the installed package's."""
+    """The words that start the application: the container's (HOLOSCAN_APPLICATION), else the
+    installed package's.
+    """
     place = environment.get("HOLOSCAN_APPLICATION")
     return [sys.executable, place] if place else [sys.executable, "-m", "mmccd.apps.map.run"]
 
@@ -42,7 +44,9 @@ def run_application(source: Path, output: Path, beat: Callable[[], None]) -> Non
         MmccdError: it failed; with its exit code and its message.
     """
     words = [*command(os.environ), "-i", str(source), "-o", str(output)]
-    process = subprocess.Popen(words, env=own_variables(os.environ), stdin=subprocess.DEVNULL, start_new_session=True)
+    process = subprocess.Popen(
+        words, env=own_variables(os.environ), stdin=subprocess.DEVNULL, start_new_session=True
+    )
     try:
         while process.poll() is None:
             try:
@@ -52,7 +56,10 @@ def run_application(source: Path, output: Path, beat: Callable[[], None]) -> Non
     finally:
         _end(process)
     if process.returncode:
-        error = MmccdError(_message(output) or f"the application ended with exit code {process.returncode}; see the lines above")
+        error = MmccdError(
+            _message(output)
+            or f"the application ended with exit code {process.returncode}; see the lines above"
+        )
         error.exit_code = {-signal.SIGKILL: 7}.get(process.returncode, max(1, process.returncode))
         raise error
 

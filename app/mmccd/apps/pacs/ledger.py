@@ -1,4 +1,6 @@
-"""What was done with which study, in ``STATE/status.json``: it outlives the service, says how it goes, and names nobody."""
+"""What was done with which study, in ``STATE/status.json``: it outlives the service, says how it
+goes, and names nobody.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +14,16 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import IO, Any
 
-from mmccd.apps.map.status import DONE, FAILED, NAME, RUNNING, STATUS_VERSION, WAITING, now, replace_status
+from mmccd.apps.map.status import (
+    DONE,
+    FAILED,
+    NAME,
+    RUNNING,
+    STATUS_VERSION,
+    WAITING,
+    now,
+    replace_status,
+)
 from mmccd.apps.pacs.settings import PacsSettings
 from mmccd.core.errors import MmccdError, OutputError, UsageError
 from mmccd.outputs.folder import make_folder
@@ -30,8 +41,10 @@ class Record:
     """One study.
 
     Attributes:
-        state: waiting (for the study to be complete), running, done, failed (to be tried again) or given up.
-        instances: number of objects when it was last looked at; a study that was given up is new when this changes.
+        state: waiting (for the study to be complete), running, done, failed (to be tried again) or
+            given up.
+        instances: number of objects when it was last looked at; a study that was given up is new
+            when this changes.
         due: not before this time, UTC.
         attempts: how often it has failed.
         exit_code: of the last attempt.
@@ -78,15 +91,20 @@ class Ledger:
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             raise UsageError(
-                f"{folder}: another service works with it; expected one for each state folder; wait for it or end it"
+                f"{folder}: another service works with it; expected one for each state folder; wait"
+                " for it or end it"
             ) from None
         except OSError as error:
             raise OutputError(
-                f"{folder}: cannot be written ({error.strerror or error}); expected a writable folder; change its owner"
+                f"{folder}: cannot be written ({error.strerror or error}); expected a writable"
+                " folder; change its owner"
             ) from error
         self.records = _read(folder / NAME)
         for record in self.records.values():
-            if record.state == RUNNING:  # the service was killed in the middle: that counts, because the study may be the reason
+            if (
+                record.state == RUNNING
+                # killed in the middle: that counts, because the study may be the reason
+            ):
                 self._failed(record, 1, "the service was killed while it worked on this study")
             if record.state == GIVEN_UP and self.settings.retry:
                 record.state, record.attempts, record.due = FAILED, 0, now()
@@ -143,7 +161,9 @@ class Ledger:
         self.write()
 
     def beat(self) -> None:
-        """Write the file again where it is old, so that who watches it sees that the service lives."""
+        """Write the file again where it is old, so that who watches it sees that the service
+        lives.
+        """
         if time.monotonic() - self._written > HEARTBEAT_S:
             self.write()
 
@@ -179,11 +199,15 @@ class Ledger:
 
 def _in(seconds: float) -> str:
     """That time from now, UTC, at most a day; in texts that sort by time."""
-    return (datetime.now(UTC) + timedelta(seconds=min(seconds, _MOST_WAIT_S))).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return (datetime.now(UTC) + timedelta(seconds=min(seconds, _MOST_WAIT_S))).strftime(
+        "%Y-%m-%dT%H:%M:%SZ"
+    )
 
 
 def _read(path: Path) -> dict[str, Record]:
-    """The records in a file; none where it cannot be read: studies that are done are then recognised by what the archive has."""
+    """The records in a file; none where it cannot be read: studies that are done are then
+    recognised by what the archive has.
+    """
     if not path.exists():
         return {}
     try:
@@ -192,5 +216,9 @@ def _read(path: Path) -> dict[str, Record]:
             raise ValueError("another version")
         return {str(name): Record(**values) for name, values in content["studies"].items()}
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        logger.warning("%s: cannot be used (%s); beginning anew, with what the archive says", path, type(error).__name__)
+        logger.warning(
+            "%s: cannot be used (%s); beginning anew, with what the archive says",
+            path,
+            type(error).__name__,
+        )
         return {}

@@ -1,4 +1,6 @@
-"""Bodies of type multipart/related (RFC 2387), as DICOMweb packs several objects into one: read part by part, never as a whole."""
+"""Bodies of type multipart/related (RFC 2387), as DICOMweb packs several objects into one: read
+part by part, never as a whole.
+"""
 
 from __future__ import annotations
 
@@ -56,10 +58,14 @@ def save_parts(chunks: Iterator[bytes], boundary: bytes, folder: Path, first: in
 
 
 def pack(contents: list[bytes]) -> tuple[bytes, str]:
-    """Objects as one body, and its Content-Type. The boundary is a hash over them, so that it is in none."""
+    """Objects as one body, and its Content-Type. The boundary is a hash over them, so that it is in
+    none.
+    """
     boundary = hashlib.sha256(b"".join(contents)).hexdigest()
     head = f"--{boundary}\r\nContent-Type: application/dicom\r\n\r\n".encode()
-    body = b"".join(head + content + _BREAK for content in contents) + f"--{boundary}--\r\n".encode()
+    body = (
+        b"".join(head + content + _BREAK for content in contents) + f"--{boundary}--\r\n".encode()
+    )
     return body, f'multipart/related; type="application/dicom"; boundary={boundary}'
 
 
@@ -68,7 +74,9 @@ def _drop(data: bytes) -> None:
 
 
 class _Reader:
-    """A window over the body. It begins with a line break, so that the first boundary looks like the others."""
+    """A window over the body. It begins with a line break, so that the first boundary looks like
+    the others.
+    """
 
     def __init__(self, chunks: Iterator[bytes]) -> None:
         self.chunks = chunks

@@ -37,7 +37,9 @@ def run(words: list[str], environment: Mapping[str, str]) -> int:
         sys.stdout.write(USAGE + "\n")
         return 0
     set_up_logging(str(environment.get("MMCCD_LOG_FORMAT", "text")).lower(), "info")
-    logging.getLogger("urllib3").setLevel(logging.CRITICAL)  # it prints paths, which have UIDs in them
+    logging.getLogger("urllib3").setLevel(
+        logging.CRITICAL
+    )  # it prints paths, which have UIDs in them
     signal.signal(signal.SIGTERM, _cancel)
     try:
         settings = read_pacs_settings(words, environment)
@@ -48,7 +50,9 @@ def run(words: list[str], environment: Mapping[str, str]) -> int:
         code, message = error.exit_code, str(error)
     except KeyboardInterrupt:
         code, message = 130, "interrupted"
-    except Exception as error:  # the last resort: a defect of ours; its text may quote the patient's data
+    except (
+        Exception
+    ) as error:  # the last resort: a defect of ours; its text may quote the patient's data
         code, message = 1, f"defect: {type(error).__name__}; please report it"
     logger.error("%s", message, extra={"exit_code": code})
     return code
@@ -60,7 +64,8 @@ def _serve(settings: PacsSettings) -> int:
         from mmccd.apps.pacs.web import Archive
     except ImportError as error:
         raise UsageError(
-            f"{error.name} is missing; expected the extra that deployment needs; install it: pip install 'mmccd[deploy]'"
+            f"{error.name} is missing; expected the extra that deployment needs; install it: pip"
+            " install 'mmccd[deploy]'"
         ) from error
     ledger = Ledger(settings)
     ledger.open()
@@ -74,7 +79,11 @@ def _serve(settings: PacsSettings) -> int:
             return code
         service.forever()
     except BaseException as error:
-        _end(ledger, _exit_code(error), str(error) if isinstance(error, MmccdError) else type(error).__name__)
+        _end(
+            ledger,
+            _exit_code(error),
+            str(error) if isinstance(error, MmccdError) else type(error).__name__,
+        )
         raise
     finally:
         ledger.close()
@@ -95,4 +104,6 @@ def _end(ledger: Ledger, code: int, message: str | None) -> None:
 
 def _cancel(number: int, frame: Any) -> None:
     signal.signal(signal.SIGTERM, signal.SIG_IGN)  # once is enough; what follows is short
-    raise CancelledError("ended by SIGTERM; the study at work was given up, nothing of it was stored")
+    raise CancelledError(
+        "ended by SIGTERM; the study at work was given up, nothing of it was stored"
+    )

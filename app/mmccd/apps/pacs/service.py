@@ -16,7 +16,15 @@ from mmccd.apps.map.studies import study_name
 from mmccd.apps.pacs.ledger import Ledger
 from mmccd.apps.pacs.settings import PacsSettings
 from mmccd.apps.pacs.web import Archive, ArchivedSeries
-from mmccd.core.errors import CancelledError, MmccdError, ModelError, OutputError, UnsuitableInputError, UsageError, worst_exit_code
+from mmccd.core.errors import (
+    CancelledError,
+    MmccdError,
+    ModelError,
+    OutputError,
+    UnsuitableInputError,
+    UsageError,
+    worst_exit_code,
+)
 from mmccd.outputs.dicom.identity import MANUFACTURER
 from mmccd.outputs.folder import DICOM
 
@@ -41,11 +49,20 @@ class Service:
         application: run on each study.
     """
 
-    def __init__(self, settings: PacsSettings, archive: Archive, ledger: Ledger, application: Application) -> None:
-        self.settings, self.archive, self.ledger, self.application = settings, archive, ledger, application
+    def __init__(
+        self, settings: PacsSettings, archive: Archive, ledger: Ledger, application: Application
+    ) -> None:
+        self.settings, self.archive, self.ledger, self.application = (
+            settings,
+            archive,
+            ledger,
+            application,
+        )
 
     def forever(self) -> None:
-        """Look every ``poll_s`` seconds; less often, up to ten minutes apart, while looking fails."""
+        """Look every ``poll_s`` seconds; less often, up to ten minutes apart, while looking
+        fails.
+        """
         failures = 0
         while True:
             try:
@@ -57,7 +74,9 @@ class Service:
                 failures += 1
                 self.ledger.message = str(error)
                 logger.error("%s", error, extra={"exit_code": error.exit_code})
-            self._wait(min(self.settings.poll_s * 2**failures, max(_MOST_WAIT_S, self.settings.poll_s)))
+            self._wait(
+                min(self.settings.poll_s * 2**failures, max(_MOST_WAIT_S, self.settings.poll_s))
+            )
 
     def once(self) -> int:
         """Look once, and do what is due.
@@ -91,7 +110,9 @@ class Service:
                 raise
             self.ledger.fail(name, error, final=error.exit_code == UnsuitableInputError.exit_code)
             state = self.ledger.records[name].state
-            logger.error("%s (%s)", error, state, extra={"study": name, "exit_code": error.exit_code})
+            logger.error(
+                "%s (%s)", error, state, extra={"study": name, "exit_code": error.exit_code}
+            )
             return error.exit_code
         except BaseException:
             self.ledger.put_back(name)
@@ -110,13 +131,23 @@ class Service:
             source.mkdir()
             began = time.monotonic()
             count = self.archive.fetch(uid, images, source, self.ledger.beat)
-            logger.info("fetched %d objects of %d series", count, len(images), extra={"study": name, "seconds": _since(began)})
+            logger.info(
+                "fetched %d objects of %d series",
+                count,
+                len(images),
+                extra={"study": name, "seconds": _since(began)},
+            )
             self.application(source, output, self.ledger.beat)
             files = sorted((output / DICOM).glob("*.dcm"))
             if not files:
-                raise UnsuitableInputError("no DICOM objects were made of this study; expected a whole series; see the warnings above")
+                raise UnsuitableInputError(
+                    "no DICOM objects were made of this study; expected a whole series; see the"
+                    " warnings above"
+                )
             self.archive.store(uid, files)
-            logger.info("stored %d objects", len(files), extra={"study": name, "seconds": _since(began)})
+            logger.info(
+                "stored %d objects", len(files), extra={"study": name, "seconds": _since(began)}
+            )
 
     def _wait(self, seconds: float) -> None:
         end = time.monotonic() + seconds
@@ -141,7 +172,10 @@ def temporary_folder(state: Path) -> Iterator[Path]:
     try:
         name = tempfile.mkdtemp(prefix=_prefix(state))
     except OSError as error:
-        raise OutputError(f"{tempfile.gettempdir()}: cannot be written ({error.strerror}); free some space, or set TMPDIR") from error
+        raise OutputError(
+            f"{tempfile.gettempdir()}: cannot be written ({error.strerror}); free some space, or"
+            " set TMPDIR"
+        ) from error
     try:
         yield Path(name)
     finally:

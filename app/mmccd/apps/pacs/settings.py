@@ -15,7 +15,8 @@ PREFIX = "MMCCD_PACS_"
 
 USAGE = """usage: python -m mmccd.apps.pacs --url URL --state DIR [--once] [--retry] [SETTINGS]
 
-Fetches MR studies from an archive over DICOMweb, runs the application on each, and stores the results in the same study.
+Fetches MR studies from an archive over DICOMweb, runs the application on each,
+and stores the results in the same study.
 Research use only. Not a medical device. Not for diagnosis.
 
   --url URL         root of the archive's DICOMweb service, such as https://pacs.example/dicom-web
@@ -23,7 +24,7 @@ Research use only. Not a medical device. Not for diagnosis.
   --user NAME       the password comes from MMCCD_PACS_PASSWORD_FILE or MMCCD_PACS_PASSWORD
   --ca-file FILE    certificates (PEM) that the archive's must be signed by
   --poll-s SECONDS  between two looks at the archive (30)
-  --settle-s SECONDS  a study is complete when its number of objects has not changed for so long (60)
+  --settle-s SECONDS  a study is complete when its number of objects stays the same so long (60)
   --days DAYS       only studies of the last so many days; 0 for all (7)
   --attempts N      a study that fails so often is given up until it changes (3)
   --retry-s SECONDS  before the second attempt; doubles with each one (300)
@@ -32,7 +33,8 @@ Research use only. Not a medical device. Not for diagnosis.
   --retry           try studies again that were given up
   -h, --help
 
-Each may be given as a variable instead: MMCCD_PACS_URL, MMCCD_PACS_STATE, ... The application's own variables (MMCCD_PRESET, ...) are passed on to it.
+Each may be given as a variable instead: MMCCD_PACS_URL, MMCCD_PACS_STATE, ...
+The application's own variables (MMCCD_PRESET, ...) are passed on to it.
 Exit codes and more: docs/deployment.md"""
 
 _TEXTS = ("url", "state", "user", "ca_file")
@@ -93,24 +95,35 @@ def read_pacs_settings(words: list[str], environment: Mapping[str, str]) -> Pacs
         environment: with the MMCCD_PACS_* variables; empty ones count as not given.
 
     Raises:
-        UsageError: an unknown word or variable, a value that cannot be used, or no URL or state folder.
+        UsageError: an unknown word or variable, a value that cannot be used, or no URL or state
+            folder.
     """
     unknown = [name for name in environment if name.startswith(PREFIX) and name not in VARIABLES]
     if unknown:
         raise UsageError(f"{unknown[0]}: unknown setting; expected one of {', '.join(VARIABLES)}")
     given = _given(words)
     switches: dict[str, Any] = {name: name in given for name in _SWITCHES}
-    texts = {name: given.get(name) or environment.get(PREFIX + name.upper(), "") for name in (*_TEXTS, *_NUMBERS)}
+    texts = {
+        name: given.get(name) or environment.get(PREFIX + name.upper(), "")
+        for name in (*_TEXTS, *_NUMBERS)
+    }
     numbers: dict[str, Any] = {name: _number(name, texts[name]) for name in _NUMBERS if texts[name]}
     if not texts["state"]:
-        raise UsageError("no state folder; give --state DIR or set MMCCD_PACS_STATE: without it studies would be done twice")
+        raise UsageError(
+            "no state folder; give --state DIR or set MMCCD_PACS_STATE: without it studies would be"
+            " done twice"
+        )
     password = _password(environment)
     if bool(texts["user"]) != bool(password):
         raise UsageError(
-            "user and password belong together; set MMCCD_PACS_USER and MMCCD_PACS_PASSWORD_FILE (or MMCCD_PACS_PASSWORD), or none"
+            "user and password belong together; set MMCCD_PACS_USER and MMCCD_PACS_PASSWORD_FILE"
+            " (or MMCCD_PACS_PASSWORD), or none"
         )
     if texts["ca_file"] and not Path(texts["ca_file"]).is_file():
-        raise UsageError(f"{texts['ca_file']}: no such file; expected certificates in PEM format; correct MMCCD_PACS_CA_FILE")
+        raise UsageError(
+            f"{texts['ca_file']}: no such file; expected certificates in PEM format; correct"
+            " MMCCD_PACS_CA_FILE"
+        )
     return PacsSettings(
         url=_url(texts["url"]),
         state=Path(texts["state"]),
@@ -130,7 +143,9 @@ def _given(words: list[str]) -> dict[str, str]:
         flag, equals, value = queue.pop(0).partition("=")
         name = flag.removeprefix("--").replace("-", "_")
         if not flag.startswith("--") or name not in (*_TEXTS, *_NUMBERS, *_SWITCHES):
-            raise UsageError(f"{flag}: unknown; expected --url URL --state DIR and settings; see --help")
+            raise UsageError(
+                f"{flag}: unknown; expected --url URL --state DIR and settings; see --help"
+            )
         if name in given:
             raise UsageError(f"{flag}: is given twice")
         if name in _SWITCHES:
@@ -153,7 +168,10 @@ def _number(name: str, text: str) -> float | int:
         number = math.nan
     if not low <= number <= high:
         whole = "a whole number" if kind is int else "a number"
-        raise UsageError(f"{PREFIX}{name.upper()}: {text!r} cannot be used; expected {whole} from {low:g} to {high:g}")
+        raise UsageError(
+            f"{PREFIX}{name.upper()}: {text!r} cannot be used; expected {whole} from {low:g} to"
+            f" {high:g}"
+        )
     return number
 
 
@@ -165,22 +183,38 @@ def _password(environment: Mapping[str, str]) -> str:
         return Path(file).read_text().strip("\r\n")
     except (OSError, UnicodeDecodeError) as error:
         reason = getattr(error, "strerror", None) or "not text"
-        raise UsageError(f"{file}: cannot be read ({reason}); expected the archive's password; correct MMCCD_PACS_PASSWORD_FILE") from error
+        raise UsageError(
+            f"{file}: cannot be read ({reason}); expected the archive's password; correct"
+            " MMCCD_PACS_PASSWORD_FILE"
+        ) from error
 
 
 def _url(text: str) -> str:
     """The URL without a slash at its end; it is printed, so no password may be in it."""
     if not text:
-        raise UsageError("no archive; give --url URL or set MMCCD_PACS_URL to the root of its DICOMweb service")
+        raise UsageError(
+            "no archive; give --url URL or set MMCCD_PACS_URL to the root of its DICOMweb service"
+        )
     try:
         parts = urlsplit(text)
-        usable = parts.scheme in ("http", "https") and bool(parts.hostname) and not parts.query and not parts.fragment
+        usable = (
+            parts.scheme in ("http", "https")
+            and bool(parts.hostname)
+            and not parts.query
+            and not parts.fragment
+        )
         inside = "@" in parts.netloc
         _ = parts.port
     except ValueError:
         usable, inside = False, "@" in text
     if inside:
-        raise UsageError("MMCCD_PACS_URL: has a user or password in it; expected none; set MMCCD_PACS_USER and MMCCD_PACS_PASSWORD_FILE")
+        raise UsageError(
+            "MMCCD_PACS_URL: has a user or password in it; expected none; set MMCCD_PACS_USER and"
+            " MMCCD_PACS_PASSWORD_FILE"
+        )
     if not usable:
-        raise UsageError(f"MMCCD_PACS_URL: {text!r} cannot be used; expected http(s)://HOST[:PORT]/PATH of a DICOMweb service")
+        raise UsageError(
+            f"MMCCD_PACS_URL: {text!r} cannot be used; expected http(s)://HOST[:PORT]/PATH of a"
+            " DICOMweb service"
+        )
     return text.rstrip("/")

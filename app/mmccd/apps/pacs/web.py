@@ -1,4 +1,6 @@
-"""An archive's DICOMweb service: find studies, fetch series, store objects. No message and no log line has a UID or anything else of a patient."""
+"""An archive's DICOMweb service: find studies, fetch series, store objects. No message and no log
+line has a UID or anything else of a patient.
+"""
 
 from __future__ import annotations
 
@@ -27,7 +29,9 @@ _DICOM = 'multipart/related; type="application/dicom"'
 
 @dataclass(frozen=True)
 class ArchivedStudy:
-    """A study in the archive: its UID, and the number of objects in it (-1 where the archive does not tell)."""
+    """A study in the archive: its UID, and the number of objects in it (-1 where the archive does
+    not tell).
+    """
 
     uid: str
     instances: int
@@ -46,7 +50,8 @@ class ArchivedSeries:
 class Archive:
     """A DICOMweb service.
 
-    It talks to the URL in the settings alone: no proxies and no ``.netrc`` from the environment, and no redirects.
+    It talks to the URL in the settings alone: no proxies and no ``.netrc`` from the environment,
+    and no redirects.
 
     Args:
         settings: URL, credentials, certificates.
@@ -74,8 +79,14 @@ class Archive:
         while True:
             page = self._query("studies", {**query, "limit": str(_PAGE), "offset": str(offset)})
             entries = {_uid(entry, _STUDY): _count(entry, _STUDY_INSTANCES) for entry in page}
-            fresh = {uid: ArchivedStudy(uid, count) for uid, count in entries.items() if uid and uid not in found}
-            if not fresh:  # archives may send shorter pages than were asked for, or the same one for ever
+            fresh = {
+                uid: ArchivedStudy(uid, count)
+                for uid, count in entries.items()
+                if uid and uid not in found
+            }
+            if (
+                not fresh
+            ):  # archives may send shorter pages than were asked for, or the same one for ever
                 return list(found.values())
             found |= fresh
             offset += len(page)
@@ -86,15 +97,25 @@ class Archive:
         Raises:
             InputError: the archive does not answer as it should.
         """
-        fields = [_MANUFACTURER, _SERIES_INSTANCES]  # one parameter each: Orthanc ignores a list with commas
+        fields = [
+            _MANUFACTURER,
+            _SERIES_INSTANCES,
+        ]  # one parameter each: Orthanc ignores a list with commas
         entries = self._query(f"studies/{study}/series", {"includefield": fields})
         series = [
-            ArchivedSeries(_uid(entry, _SERIES), _text(entry, _MODALITY), _text(entry, _MANUFACTURER), _count(entry, _SERIES_INSTANCES))
+            ArchivedSeries(
+                _uid(entry, _SERIES),
+                _text(entry, _MODALITY),
+                _text(entry, _MANUFACTURER),
+                _count(entry, _SERIES_INSTANCES),
+            )
             for entry in entries
         ]
         return [one for one in series if one.uid]
 
-    def fetch(self, study: str, series: list[ArchivedSeries], folder: Path, beat: Callable[[], None]) -> int:
+    def fetch(
+        self, study: str, series: list[ArchivedSeries], folder: Path, beat: Callable[[], None]
+    ) -> int:
         """Write all objects of these series into a folder, as they are stored.
 
         Args:
@@ -107,29 +128,41 @@ class Archive:
             The number of objects.
 
         Raises:
-            InputError: the archive does not answer as it should, or sends fewer objects than it has.
+            InputError: the archive does not answer as it should, or sends fewer objects than it
+                has.
             ResourceError: they are too large.
         """
         total, budget = 0, Budget(self.most_bytes, beat)
         for one in series:
             headers = {"Accept": f"{_DICOM}; transfer-syntax=*"}
-            answer = self._ask("GET", f"studies/{study}/series/{one.uid}", InputError, headers=headers, stream=True)
+            answer = self._ask(
+                "GET", f"studies/{study}/series/{one.uid}", InputError, headers=headers, stream=True
+            )
             with answer:
                 _check(answer, self.url, "fetching a series", InputError)
                 try:
                     boundary = boundary_of(answer.headers.get("Content-Type", ""))
-                    count = save_parts(budget.spend(answer.iter_content(_CHUNK)), boundary, folder, total)
+                    count = save_parts(
+                        budget.spend(answer.iter_content(_CHUNK)), boundary, folder, total
+                    )
                 except (BrokenBodyError, requests.RequestException) as error:
-                    reason = str(error) if isinstance(error, BrokenBodyError) else type(error).__name__
+                    reason = (
+                        str(error) if isinstance(error, BrokenBodyError) else type(error).__name__
+                    )
                     raise InputError(
-                        f"{self.url}: fetching a series failed ({reason}); expected all its objects; it is tried again"
+                        f"{self.url}: fetching a series failed ({reason}); expected all its"
+                        " objects; it is tried again"
                     ) from error
                 except OSError as error:
                     raise OutputError(
-                        f"the temporary folder cannot be written ({error.strerror or error}); free some space, or set TMPDIR"
+                        f"the temporary folder cannot be written ({error.strerror or error}); free"
+                        " some space, or set TMPDIR"
                     ) from error
             if count < one.instances:
-                raise InputError(f"{self.url}: sent {count} of a series' {one.instances} objects; expected all; it is tried again")
+                raise InputError(
+                    f"{self.url}: sent {count} of a series' {one.instances} objects; expected all;"
+                    " it is tried again"
+                )
             total += count
         return total
 
@@ -150,11 +183,14 @@ class Archive:
         failed = len(content.get(_FAILED, {}).get("Value", [])) if isinstance(content, dict) else 0
         if failed:
             raise OutputError(
-                f"{self.url}: refused {failed} of {len(files)} objects; look at the archive's log; they are stored again later"
+                f"{self.url}: refused {failed} of {len(files)} objects; look at the archive's log;"
+                " they are stored again later"
             )
 
     def _query(self, path: str, query: Mapping[str, str | list[str]]) -> list[Any]:
-        answer = self._ask("GET", path, InputError, params=query, headers={"Accept": "application/dicom+json"})
+        answer = self._ask(
+            "GET", path, InputError, params=query, headers={"Accept": "application/dicom+json"}
+        )
         _check(answer, self.url, "a query", InputError)
         if answer.status_code == 204 or not answer.content:
             return []
@@ -163,21 +199,33 @@ class Archive:
         except ValueError:
             content = None
         if not isinstance(content, list) or not all(isinstance(entry, dict) for entry in content):
-            raise InputError(f"{self.url}: answered a query with something else than DICOM JSON; is this the root of a DICOMweb service?")
+            raise InputError(
+                f"{self.url}: answered a query with something else than DICOM JSON; is this the"
+                " root of a DICOMweb service?"
+            )
         return content
 
-    def _ask(self, method: str, path: str, error_class: type[MmccdError], **words: Any) -> requests.Response:
+    def _ask(
+        self, method: str, path: str, error_class: type[MmccdError], **words: Any
+    ) -> requests.Response:
         try:
-            return self.session.request(method, f"{self.url}/{path}", timeout=_TIMEOUT_S, allow_redirects=False, **words)
+            return self.session.request(
+                method, f"{self.url}/{path}", timeout=_TIMEOUT_S, allow_redirects=False, **words
+            )
         except requests.exceptions.SSLError as error:
             raise error_class(
-                f"{self.url}: its certificate cannot be trusted; set MMCCD_PACS_CA_FILE to the archive's authority"
+                f"{self.url}: its certificate cannot be trusted; set MMCCD_PACS_CA_FILE to the"
+                " archive's authority"
             ) from error
         except requests.Timeout as error:
-            raise error_class(f"{self.url}: does not answer in time; expected a DICOMweb service; it is tried again") from error
+            raise error_class(
+                f"{self.url}: does not answer in time; expected a DICOMweb service; it is tried"
+                " again"
+            ) from error
         except (requests.RequestException, OSError) as error:
             raise error_class(
-                f"{self.url}: cannot be reached ({type(error).__name__}); expected a DICOMweb service; is it running?"
+                f"{self.url}: cannot be reached ({type(error).__name__}); expected a DICOMweb"
+                " service; is it running?"
             ) from error
 
 
@@ -204,7 +252,8 @@ class Budget:
             if self.left < 0:
                 limit = self.most // 2**20
                 raise ResourceError(
-                    f"the study's MR series are larger than {limit} MiB; raise MMCCD_PACS_MAX_MIB if there is room for them"
+                    f"the study's MR series are larger than {limit} MiB; raise MMCCD_PACS_MAX_MIB"
+                    " if there is room for them"
                 )
             yield chunk
 
@@ -213,11 +262,19 @@ def _check(answer: requests.Response, url: str, what: str, error_class: type[Mmc
     """Refuse any answer but success."""
     code = answer.status_code
     if code in (401, 403):
-        raise error_class(f"{url}: {what} is not allowed (HTTP {code}); check MMCCD_PACS_USER, its password and its rights in the archive")
+        raise error_class(
+            f"{url}: {what} is not allowed (HTTP {code}); check MMCCD_PACS_USER, its password and"
+            " its rights in the archive"
+        )
     if 300 <= code < 400:
-        raise error_class(f"{url}: {what} is redirected (HTTP {code}), which is not followed; set MMCCD_PACS_URL to the final address")
+        raise error_class(
+            f"{url}: {what} is redirected (HTTP {code}), which is not followed; set MMCCD_PACS_URL"
+            " to the final address"
+        )
     if not 200 <= code < 300:
-        raise error_class(f"{url}: {what} failed (HTTP {code}); expected success; look at the archive's log")
+        raise error_class(
+            f"{url}: {what} failed (HTTP {code}); expected success; look at the archive's log"
+        )
 
 
 def _value(entry: dict[str, Any], tag: str) -> Any:

@@ -19,14 +19,17 @@ from mmccd.io.dicom.header import READ_ERRORS, quiet, read_dataset
 from mmccd.io.dicom.scan import Series
 
 _LPS_TO_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
-# The checks have found orientations, steps and right angles equal to their own, narrower tolerances, which also allow for rounding; these are for highdicom.
+# The checks have found orientations, steps and right angles equal to their own, narrower
+# tolerances, which also allow for rounding; these are for highdicom.
 _ORIENTATION_TOLERANCE = 1e-3
 _STEP_TOLERANCE = 0.25
 _PERPENDICULAR_TOLERANCE = 1e-2
 _PIXELS = 0x7FE00000
 
 
-def assemble(series: Series, path: Path) -> tuple[NDArray[np.float32], NDArray[np.float64], tuple[Dataset, ...]]:
+def assemble(
+    series: Series, path: Path
+) -> tuple[NDArray[np.float32], NDArray[np.float64], tuple[Dataset, ...]]:
     """Decode the pixels of a series that passed the checks, and stack them.
 
     Args:
@@ -34,8 +37,9 @@ def assemble(series: Series, path: Path) -> tuple[NDArray[np.float32], NDArray[n
         path: what the user gave, for messages.
 
     Returns:
-        Voxels ``(columns, rows, slices)``, rescaled slice by slice, MONOCHROME1 inverted; the affine from their indices to mm, RAS; and the
-        files' headers, their directions and pixel spacings made equal, without pixels.
+        Voxels ``(columns, rows, slices)``, rescaled slice by slice, MONOCHROME1 inverted; the
+        affine from their indices to mm, RAS; and the files' headers, their directions and pixel
+        spacings made equal, without pixels.
 
     Raises:
         InputError: a file cannot be read to its end or its pixels cannot be decoded.
@@ -53,13 +57,16 @@ def assemble(series: Series, path: Path) -> tuple[NDArray[np.float32], NDArray[n
         volume = _stack(datasets, series, path)
     if not np.isfinite(volume.array).all():
         raise UnsuitableInputError(
-            f"{path}: {series.label} has values that are not finite after rescaling; expected finite ones; check slope and intercept"
+            f"{path}: {series.label} has values that are not finite after rescaling; expected"
+            " finite ones; check slope and intercept"
         )
     return *_columns_rows_slices(volume), headers
 
 
 def _without_pixels(dataset: Dataset, series: Series) -> Dataset:
-    """The header as the file has it, but for directions and spacings; a frame of reference that was filled in is left out again."""
+    """The header as the file has it, but for directions and spacings; a frame of reference that was
+    filled in is left out again.
+    """
     header: Dataset = dataset[:_PIXELS]
     header.file_meta = dataset.file_meta
     if not series.first.frame_of_reference:
@@ -67,8 +74,12 @@ def _without_pixels(dataset: Dataset, series: Series) -> Dataset:
     return header
 
 
-def _columns_rows_slices(volume: highdicom.Volume) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
-    """highdicom's (slices, rows, columns), LPS, with slices against the normal, as converters to NIfTI have it: slices along the normal, RAS."""
+def _columns_rows_slices(
+    volume: highdicom.Volume,
+) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
+    """highdicom's (slices, rows, columns), LPS, with slices against the normal, as converters to
+    NIfTI have it: slices along the normal, RAS.
+    """
     affine = np.asarray(volume.affine, dtype=np.float64)
     flipped = affine.copy()
     flipped[:3, 3] += (volume.array.shape[0] - 1) * affine[:3, 0]
@@ -88,7 +99,9 @@ def _read(file: Path, series: Series, path: Path) -> Dataset:
 
 
 def _complete(datasets: list[Dataset], series: Series) -> None:
-    """Fill in what highdicom wants and some scanners leave out, and make equal what the checks found equal but for rounding."""
+    """Fill in what highdicom wants and some scanners leave out, and make equal what the checks
+    found equal but for rounding.
+    """
     rows, columns = orientation_of(series.frames)
     columns = np.cross(np.cross(rows, columns), rows)
     directions = [*rows, *(columns / np.linalg.norm(columns))]
@@ -112,15 +125,29 @@ def _complete(datasets: list[Dataset], series: Series) -> None:
 
 
 def _check_pixels(dataset: Dataset, series: Series, path: Path) -> None:
-    """What pydicom lets pass: native pixels that end too early, and a slope that highdicom would read as 1."""
+    """What pydicom lets pass: native pixels that end too early, and a slope that highdicom would
+    read as 1.
+    """
     if not UID(dataset.file_meta.TransferSyntaxUID).is_encapsulated:
-        promised = dataset.Rows * dataset.Columns * int(dataset.get("NumberOfFrames") or 1) * dataset.BitsAllocated // 8
+        promised = (
+            dataset.Rows
+            * dataset.Columns
+            * int(dataset.get("NumberOfFrames") or 1)
+            * dataset.BitsAllocated
+            // 8
+        )
         if len(dataset.PixelData) < promised:
             raise _damaged(
-                series, path, f"a file is cut off, it has {len(dataset.PixelData)} bytes of pixels, its header promises {promised}"
+                series,
+                path,
+                f"a file is cut off, it has {len(dataset.PixelData)} bytes of pixels, its header"
+                f" promises {promised}",
             )
     if any(slope == 0 for slope in _slopes(dataset)):
-        raise UnsuitableInputError(f"{path}: {series.label} has a rescale slope of 0; expected another number; export the series again")
+        raise UnsuitableInputError(
+            f"{path}: {series.label} has a rescale slope of 0; expected another number; export the"
+            " series again"
+        )
 
 
 def _slopes(dataset: Dataset) -> Iterator[float]:
@@ -128,11 +155,14 @@ def _slopes(dataset: Dataset) -> Iterator[float]:
     for name in ("SharedFunctionalGroupsSequence", "PerFrameFunctionalGroupsSequence"):
         for group in dataset.get(name) or []:
             groups += group.get("PixelValueTransformationSequence") or []
-    yield from (float(group.RescaleSlope) for group in groups if group.get("RescaleSlope") is not None)
+    yield from (
+        float(group.RescaleSlope) for group in groups if group.get("RescaleSlope") is not None
+    )
 
 
 def _stack(datasets: list[Dataset], series: Series, path: Path) -> highdicom.Volume:
-    # Real-world values would replace the rescaled ones where a scanner writes both, but not for all its series.
+    # Real-world values would replace the rescaled ones where a scanner writes both, but not for all
+    # its series.
     options: dict[str, Any] = {
         "dtype": np.float32,
         "apply_real_world_transform": False,
@@ -147,8 +177,13 @@ def _stack(datasets: list[Dataset], series: Series, path: Path) -> highdicom.Vol
         return get_volume_from_series(datasets, **options, orientation_tol=_ORIENTATION_TOLERANCE)
     except READ_ERRORS as error:
         kind = f"{series.first.transfer_syntax}, {type(error).__name__}"
-        raise _damaged(series, path, f"the pixels cannot be decoded and stacked ({kind})") from error
+        raise _damaged(
+            series, path, f"the pixels cannot be decoded and stacked ({kind})"
+        ) from error
 
 
 def _damaged(series: Series, path: Path, found: str) -> InputError:
-    return InputError(f"{path}: {series.label}: {found}; expected whole, readable files; copy or export the series again")
+    return InputError(
+        f"{path}: {series.label}: {found}; expected whole, readable files; copy or export the"
+        " series again"
+    )

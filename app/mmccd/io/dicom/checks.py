@@ -1,4 +1,6 @@
-"""Whether the files of a series form one volume: every reason why not, found in the headers alone."""
+"""Whether the files of a series form one volume: every reason why not, found in the headers
+alone.
+"""
 
 from __future__ import annotations
 
@@ -13,13 +15,18 @@ from mmccd.io.dicom.scan import Series
 from mmccd.io.nifti import MIN_SLICES
 
 ORIENTATION_TOLERANCE_DEG = 0.2
-"""Scanners round the directions of each slice by themselves: to four digits that is up to 0.01 degrees, to three 0.1."""
+"""Scanners round the directions of each slice by themselves: to four digits that is up to 0.01
+degrees, to three 0.1.
+"""
 SPACING_TOLERANCE = 0.02
-"""Slices count as evenly spaced where no step differs from the median by more than this share of it (and by 0.02 mm, the rounding of positions)."""
+"""Slices count as evenly spaced where no step differs from the median by more than this share of it
+(and by 0.02 mm, the rounding of positions).
+"""
 ROUNDING_MM = 0.02
 DUPLICATE_MM = 0.01
 SHEAR_TOLERANCE = 0.002
-"""Sideways drift of the stack, as a share of its length (0.11 degrees), beside 0.1 mm for rounding."""
+"""Sideways drift of the stack, as a share of its length (0.11 degrees), beside 0.1 mm for rounding.
+"""
 SHEAR_ROUNDING_MM = 0.1
 PIXEL_SPACING_MM = (0.05, 20.0)
 MAX_MATRIX = 4096
@@ -40,29 +47,53 @@ class Refusal:
 
 
 def volume_refusal(series: Series) -> Refusal | None:
-    """The first reason why a series is not one MR volume with a place in the patient; None where it is."""
-    return _kind(series) or _completeness(series) or _header_refusal(series) or _stack(series.frames, series.first.between_slices)
+    """The first reason why a series is not one MR volume with a place in the patient; None where it
+    is.
+    """
+    return (
+        _kind(series)
+        or _completeness(series)
+        or _header_refusal(series)
+        or _stack(series.frames, series.first.between_slices)
+    )
 
 
 def orientation_of(frames: Iterable[Frame]) -> NDArray[np.float64]:
     """The median orientation of frames that all have one, as two unit vectors ``(2, 3)``, LPS."""
-    median = np.median([frame.orientation for frame in frames if frame.orientation is not None], axis=0).reshape(2, 3)
+    median = np.median(
+        [frame.orientation for frame in frames if frame.orientation is not None], axis=0
+    ).reshape(2, 3)
     return np.asarray(median / np.linalg.norm(median, axis=1, keepdims=True))
 
 
 def _kind(series: Series) -> Refusal | None:
     instances = series.instances
     modalities = sorted({instance.modality for instance in instances})
-    if not any(instance.rows and instance.columns for instance in instances) and modalities != ["MR"]:
+    if not any(instance.rows and instance.columns for instance in instances) and modalities != [
+        "MR"
+    ]:
         return Refusal(f"holds no images ({', '.join(modalities)}), expected MR images")
     if modalities != ["MR"]:
         return Refusal(f"modality {', '.join(modalities)}, expected MR")
     empty = sum(not (instance.rows and instance.columns) for instance in instances)
     if empty:
-        return Refusal(f"{empty} of {len(instances)} files hold no image (cut off, or headers only), expected pixels in each", damaged=True)
-    colour = sorted({i.photometric for i in instances if i.samples != 1 or not i.photometric.startswith("MONOCHROME")})
+        return Refusal(
+            f"{empty} of {len(instances)} files hold no image (cut off, or headers only), expected"
+            " pixels in each",
+            damaged=True,
+        )
+    colour = sorted(
+        {
+            i.photometric
+            for i in instances
+            if i.samples != 1 or not i.photometric.startswith("MONOCHROME")
+        }
+    )
     if colour:
-        return Refusal(f"colour images ({colour[0] or 'no photometric interpretation'}), expected grey values (MONOCHROME1 or MONOCHROME2)")
+        return Refusal(
+            f"colour images ({colour[0] or 'no photometric interpretation'}), expected grey values"
+            " (MONOCHROME1 or MONOCHROME2)"
+        )
     if any("MOSAIC" in instance.image_type for instance in instances):
         return Refusal("mosaic images (all slices in one picture), expected one slice an image")
     return None
@@ -70,35 +101,67 @@ def _kind(series: Series) -> Refusal | None:
 
 def _completeness(series: Series) -> Refusal | None:
     if series.conflicting:
-        return Refusal(f"{series.conflicting} files have another one's SOP instance UID but different content, expected one file an image")
+        return Refusal(
+            f"{series.conflicting} files have another one's SOP instance UID but different content,"
+            " expected one file an image"
+        )
     if series.missing:
-        return Refusal(f"the DICOMDIR lists {series.missing} more files that are not there, expected all of them", damaged=True)
+        return Refusal(
+            f"the DICOMDIR lists {series.missing} more files that are not there, expected all of"
+            " them",
+            damaged=True,
+        )
     return None
 
 
 def _header_refusal(series: Series) -> Refusal | None:
     instances, frames = series.instances, series.frames
     if any(instance.multi_frame for instance in instances) and len(instances) > 1:
-        return Refusal(f"{len(instances)} files with multi-frame images among them, expected one such file or single images")
+        return Refusal(
+            f"{len(instances)} files with multi-frame images among them, expected one such file or"
+            " single images"
+        )
     if not instances[0].multi_frame and len(frames) > len(instances):
-        return Refusal("several frames in a file without positions for each, expected an enhanced object or single images")
+        return Refusal(
+            "several frames in a file without positions for each, expected an enhanced object or"
+            " single images"
+        )
     sizes = sorted({(instance.rows, instance.columns) for instance in instances})
     if len(sizes) > 1:
-        return Refusal(f"{len(sizes)} matrix sizes ({sizes[0][0]}x{sizes[0][1]}, {sizes[1][0]}x{sizes[1][1]}), expected one")
+        return Refusal(
+            f"{len(sizes)} matrix sizes ({sizes[0][0]}x{sizes[0][1]}, {sizes[1][0]}x{sizes[1][1]}),"
+            " expected one"
+        )
     rows, columns = sizes[0]
-    if len(frames) > MAX_FRAMES or max(rows, columns) > MAX_MATRIX or rows * columns * len(frames) > MAX_VOXELS:
-        return Refusal(f"{len(frames)} images of {rows}x{columns} pixels, expected at most {MAX_MATRIX}x{MAX_MATRIX} and 2^30 voxels")
+    if (
+        len(frames) > MAX_FRAMES
+        or max(rows, columns) > MAX_MATRIX
+        or rows * columns * len(frames) > MAX_VOXELS
+    ):
+        return Refusal(
+            f"{len(frames)} images of {rows}x{columns} pixels, expected at most"
+            f" {MAX_MATRIX}x{MAX_MATRIX} and 2^30 voxels"
+        )
     if len(frames) < MIN_SLICES:
-        return Refusal(f"{len(frames)} {'slice' if len(frames) == 1 else 'slices'}, expected at least {MIN_SLICES} of a whole head")
+        return Refusal(
+            f"{len(frames)} {'slice' if len(frames) == 1 else 'slices'}, expected at least"
+            f" {MIN_SLICES} of a whole head"
+        )
     references = {instance.frame_of_reference for instance in instances}
     if len(references) > 1:
-        return Refusal(f"{len(references)} frames of reference (the patient was moved), expected one")
+        return Refusal(
+            f"{len(references)} frames of reference (the patient was moved), expected one"
+        )
     return _missing(frames) or _implausible(frames)
 
 
 def _missing(frames: list[Frame]) -> Refusal | None:
     """Positions, orientations and spacings that are not there, or not numbers."""
-    named = (("position", "image position"), ("orientation", "image orientation"), ("spacing", "pixel spacing"))
+    named = (
+        ("position", "image position"),
+        ("orientation", "image orientation"),
+        ("spacing", "pixel spacing"),
+    )
     for attribute, name in named:
         count = sum(getattr(frame, attribute) is None for frame in frames)
         if count:
@@ -110,15 +173,21 @@ def _implausible(frames: list[Frame]) -> Refusal | None:
     spacings = _stacked(frames, "spacing")
     if spacings.min() < PIXEL_SPACING_MM[0] or spacings.max() > PIXEL_SPACING_MM[1]:
         return Refusal(
-            f"pixel spacing {spacings.min():g} to {spacings.max():g} mm, expected {PIXEL_SPACING_MM[0]} to {PIXEL_SPACING_MM[1]} mm"
+            f"pixel spacing {spacings.min():g} to {spacings.max():g} mm, expected"
+            f" {PIXEL_SPACING_MM[0]} to {PIXEL_SPACING_MM[1]} mm"
         )
     if np.ptp(spacings, axis=0).max() > 1e-3 * spacings.min():
-        return Refusal(f"several pixel spacings ({spacings.min():g} to {spacings.max():g} mm), expected one")
+        return Refusal(
+            f"several pixel spacings ({spacings.min():g} to {spacings.max():g} mm), expected one"
+        )
     orientations = _stacked(frames, "orientation").reshape(-1, 2, 3)
     lengths = np.linalg.norm(orientations, axis=2)
     scalar = np.abs(np.einsum("ij,ij->i", orientations[:, 0], orientations[:, 1]))
     if np.abs(lengths - 1).max() > 0.01 or scalar.max() > 0.01:
-        return Refusal("an image orientation that is not two perpendicular unit vectors, expected row and column directions")
+        return Refusal(
+            "an image orientation that is not two perpendicular unit vectors, expected row and"
+            " column directions"
+        )
     return None
 
 
@@ -131,12 +200,15 @@ def _directions(frames: list[Frame]) -> Refusal | None:
     typical = orientation_of(frames)
     all_of_them = _stacked(frames, "orientation").reshape(-1, 2, 3)
     lengths = np.linalg.norm(all_of_them, axis=2, keepdims=True)
-    angles = np.degrees(2 * np.arcsin(np.clip(np.linalg.norm(all_of_them / lengths - typical, axis=2) / 2, 0, 1))).max(axis=1)
+    angles = np.degrees(
+        2 * np.arcsin(np.clip(np.linalg.norm(all_of_them / lengths - typical, axis=2) / 2, 0, 1))
+    ).max(axis=1)
     odd = int(np.count_nonzero(angles > ORIENTATION_TOLERANCE_DEG))
     if odd:
         return Refusal(
-            f"slices in several orientations, {odd} of {len(frames)} turned by up to {angles.max():.2g} degrees (a localiser?), "
-            f"expected one to {ORIENTATION_TOLERANCE_DEG} degrees"
+            f"slices in several orientations, {odd} of {len(frames)} turned by up to"
+            f" {angles.max():.2g} degrees (a localiser?), expected one to"
+            f" {ORIENTATION_TOLERANCE_DEG} degrees"
         )
     return None
 
@@ -159,8 +231,14 @@ def _steps(frames: list[Frame], between_slices: float | None) -> Refusal | None:
 def _duplicates(frames: list[Frame], doubled: NDArray[np.intp]) -> str:
     first, second = frames[doubled[0]].traits, frames[doubled[0] + 1].traits
     differing = [name for name in first if first[name] != second.get(name, first[name])]
-    cause = f"they differ in {differing[0]}: several volumes in one series" if differing else "the same slice twice"
-    return f"{doubled.size} slice positions that occur more than once ({cause}), expected one volume"
+    cause = (
+        f"they differ in {differing[0]}: several volumes in one series"
+        if differing
+        else "the same slice twice"
+    )
+    return (
+        f"{doubled.size} slice positions that occur more than once ({cause}), expected one volume"
+    )
 
 
 def _shear(positions: NDArray[np.float64], normal: NDArray[np.float64]) -> Refusal | None:
@@ -170,7 +248,8 @@ def _shear(positions: NDArray[np.float64], normal: NDArray[np.float64]) -> Refus
     if (sideways > SHEAR_ROUNDING_MM + SHEAR_TOLERANCE * along).any():
         angle = np.degrees(np.arctan2(sideways[-1], along[-1]))
         return Refusal(
-            f"the slices are not stacked at right angles (off by {angle:.2g} degrees, gantry tilt), expected a right-angled stack"
+            f"the slices are not stacked at right angles (off by {angle:.2g} degrees, gantry tilt),"
+            " expected a right-angled stack"
         )
     return None
 
@@ -180,15 +259,17 @@ def _gaps(steps: NDArray[np.float64], between_slices: float | None) -> Refusal |
     off = steps[np.abs(steps - median) > max(SPACING_TOLERANCE * median, ROUNDING_MM)]
     if off.size:
         return Refusal(
-            f"slices are missing or unevenly spaced ({off.size} of {steps.size} steps are not {median:.4g} mm, the largest is "
-            f"{steps.max():.4g} mm), expected one spacing"
+            f"slices are missing or unevenly spaced ({off.size} of {steps.size} steps are not"
+            f" {median:.4g} mm, the largest is {steps.max():.4g} mm), expected one spacing"
         )
-    # Some scanners write the empty space between slices, which is less than a step, but never half of one with contiguous slices.
+    # Some scanners write the empty space between slices, which is less than a step, but never half
+    # of one with contiguous slices.
     if between_slices and between_slices > 0:
         ratio = median / between_slices
         if round(ratio) >= 2 and abs(ratio - round(ratio)) <= SPACING_TOLERANCE:
             return Refusal(
-                f"the slices are {median:.4g} mm apart, but were acquired every {between_slices:.4g} mm: some are missing, expected all"
+                f"the slices are {median:.4g} mm apart, but were acquired every"
+                f" {between_slices:.4g} mm: some are missing, expected all"
             )
     return None
 

@@ -1,4 +1,6 @@
-"""One DICOM file's header as plain values: what selection and checks need, and nothing of the patient."""
+"""One DICOM file's header as plain values: what selection and checks need, and nothing of the
+patient.
+"""
 
 from __future__ import annotations
 
@@ -18,9 +20,16 @@ import pydicom
 from numpy.typing import NDArray
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.errors import BytesLengthException, InvalidDicomError
-from pydicom.uid import UID, AllTransferSyntaxes, ExplicitVRBigEndian, ExplicitVRLittleEndian, ImplicitVRLittleEndian
+from pydicom.uid import (
+    UID,
+    AllTransferSyntaxes,
+    ExplicitVRBigEndian,
+    ExplicitVRLittleEndian,
+    ImplicitVRLittleEndian,
+)
 
-# pydicom and highdicom report oddities of a header, values included, on stderr; a value may be the patient's name.
+# pydicom and highdicom report oddities of a header, values included, on stderr; a value may be the
+# patient's name.
 for _name in ("pydicom", "highdicom", "openjpeg"):
     logging.getLogger(_name).setLevel(logging.CRITICAL)
 
@@ -39,7 +48,9 @@ READ_ERRORS = (
     struct.error,
     zlib.error,
 )
-"""What pydicom, highdicom and the codecs raise on damaged files. Their messages are never passed on: they can quote the header."""
+"""What pydicom, highdicom and the codecs raise on damaged files. Their messages are never passed
+on: they can quote the header.
+"""
 
 MAX_FRAMES = 20_000
 _LABEL_LENGTH = 40
@@ -111,9 +122,11 @@ class Instance:
         repetition_time: TR in ms.
         echo_time: TE in ms.
         inversion_time: TI in ms; None also where it is 0.
-        wording: description, protocol and contrast in lower case, as they stand in the header: to look into, never to print.
+        wording: description, protocol and contrast in lower case, as they stand in the header: to
+            look into, never to print.
         number: of the series.
-        description: of the series, safe to print: cut, cleaned, without words of the patient's name or numbers.
+        description: of the series, safe to print: cut, cleaned, without words of the patient's name
+            or numbers.
         lossy: the pixels were compressed with loss.
         transfer_syntax: name of how the file is stored.
     """
@@ -172,7 +185,8 @@ def read_dataset(path: Path, pixels: bool) -> Dataset:
 
 
 def instance_of(dataset: Dataset, path: Path) -> Instance | None:
-    """A header as plain values; None where it has no SOP class or no series, so that nothing can be said about it.
+    """A header as plain values; None where it has no SOP class or no series, so that nothing can be
+    said about it.
 
     Raises:
         READ_ERRORS: it is damaged.
@@ -187,31 +201,51 @@ def instance_of(dataset: Dataset, path: Path) -> Instance | None:
         _text(dataset, "SeriesDescription"),
         _text(dataset, "ProtocolName"),
         _text(dataset, "SequenceName"),
-        _text(dataset, "AcquisitionContrast") or _nested_text(first, "MRImageFrameTypeSequence", "AcquisitionContrast"),
+        _text(dataset, "AcquisitionContrast")
+        or _nested_text(first, "MRImageFrameTypeSequence", "AcquisitionContrast"),
     ]
     return Instance(
         path=path,
         sop_uid=_text(dataset, "SOPInstanceUID"),
         series_uid=series_uid,
         modality=clean(_text(dataset, "Modality").upper(), secrets) or "unknown",
-        image_type=tuple(clean(str(value).upper(), secrets) for value in _values(dataset, "ImageType")),
+        image_type=tuple(
+            clean(str(value).upper(), secrets) for value in _values(dataset, "ImageType")
+        ),
         multi_frame=bool(groups),
         rows=int(_number(dataset, "Rows") or 0),
         columns=int(_number(dataset, "Columns") or 0),
         samples=int(_number(dataset, "SamplesPerPixel") or 1),
         photometric=clean(_text(dataset, "PhotometricInterpretation").upper(), secrets),
         frame_of_reference=_text(dataset, "FrameOfReferenceUID"),
-        frames=tuple(_enhanced_frame(group) for group in groups) if groups else _plain_frames(dataset),
-        between_slices=_first(_number(dataset, "SpacingBetweenSlices"), _nested(first, "PixelMeasuresSequence", "SpacingBetweenSlices")),
-        thickness=_first(_number(dataset, "SliceThickness"), _nested(first, "PixelMeasuresSequence", "SliceThickness")),
-        repetition_time=_first(
-            _number(dataset, "RepetitionTime"), _nested(first, "MRTimingAndRelatedParametersSequence", "RepetitionTime")
+        frames=(
+            tuple(_enhanced_frame(group) for group in groups) if groups else _plain_frames(dataset)
         ),
-        echo_time=_first(_number(dataset, "EchoTime"), _nested(first, "MREchoSequence", "EffectiveEchoTime")),
-        inversion_time=_first(_number(dataset, "InversionTime"), _nested(first, "MRModifierSequence", "InversionTimes")) or None,
+        between_slices=_first(
+            _number(dataset, "SpacingBetweenSlices"),
+            _nested(first, "PixelMeasuresSequence", "SpacingBetweenSlices"),
+        ),
+        thickness=_first(
+            _number(dataset, "SliceThickness"),
+            _nested(first, "PixelMeasuresSequence", "SliceThickness"),
+        ),
+        repetition_time=_first(
+            _number(dataset, "RepetitionTime"),
+            _nested(first, "MRTimingAndRelatedParametersSequence", "RepetitionTime"),
+        ),
+        echo_time=_first(
+            _number(dataset, "EchoTime"), _nested(first, "MREchoSequence", "EffectiveEchoTime")
+        ),
+        inversion_time=_first(
+            _number(dataset, "InversionTime"),
+            _nested(first, "MRModifierSequence", "InversionTimes"),
+        )
+        or None,
         wording=" ".join(word for word in wording if word).lower(),
         number=None if (number := _number(dataset, "SeriesNumber")) is None else int(number),
-        description=clean(_text(dataset, "SeriesDescription") or _text(dataset, "ProtocolName"), secrets),
+        description=clean(
+            _text(dataset, "SeriesDescription") or _text(dataset, "ProtocolName"), secrets
+        ),
         lossy=_text(dataset, "LossyImageCompression") == "01",
         transfer_syntax=syntax_name(dataset),
     )
@@ -224,7 +258,9 @@ def syntax_name(dataset: Dataset) -> str:
 
 
 def clean(text: str, secrets: Iterable[str] = ()) -> str:
-    """Text that is safe in a message: printable, on one line, short, with ``***`` for every secret word."""
+    """Text that is safe in a message: printable, on one line, short, with ``***`` for every secret
+    word.
+    """
     plain = " ".join("".join(letter if letter.isprintable() else " " for letter in text).split())
     for secret in sorted(secrets, key=len, reverse=True):
         plain = re.sub(re.escape(secret), "***", plain, flags=re.IGNORECASE)
@@ -233,11 +269,17 @@ def clean(text: str, secrets: Iterable[str] = ()) -> str:
 
 def _secret_words(dataset: Dataset) -> set[str]:
     values = [str(value) for name in _SECRETS for value in _values(dataset, name)]
-    return {word for value in values for word in [value, *re.split(r"[\W_]+", value)] if len(word) >= 3}
+    return {
+        word for value in values for word in [value, *re.split(r"[\W_]+", value)] if len(word) >= 3
+    }
 
 
 def _plain_frames(dataset: Dataset) -> tuple[Frame, ...]:
-    traits = {name: ", ".join(str(v) for v in values) for key, name in _TRAITS.items() if (values := _values(dataset, key))}
+    traits = {
+        name: ", ".join(str(v) for v in values)
+        for key, name in _TRAITS.items()
+        if (values := _values(dataset, key))
+    }
     count = int(_number(dataset, "NumberOfFrames") or 1)
     frame = Frame(
         _numbers(dataset, "ImagePositionPatient", 3),
@@ -249,7 +291,8 @@ def _plain_frames(dataset: Dataset) -> tuple[Frame, ...]:
 
 
 Groups = tuple[Dataset, ...]
-"""Where a frame's functional groups stand, in the order to look: its own item, then the shared one."""
+"""Where a frame's functional groups stand, in the order to look: its own item, then the shared one.
+"""
 
 
 def _functional_groups(dataset: Dataset) -> list[Groups]:
@@ -263,7 +306,11 @@ def _enhanced_frame(groups: Groups) -> Frame:
         _nested_numbers(groups, "PlanePositionSequence", "ImagePositionPatient", 3),
         _nested_numbers(groups, "PlaneOrientationSequence", "ImageOrientationPatient", 6),
         _nested_numbers(groups, "PixelMeasuresSequence", "PixelSpacing", 2),
-        {name: text for sequence, key, name in _FRAME_TRAITS if (text := _nested_text(groups, sequence, key))},
+        {
+            name: text
+            for sequence, key, name in _FRAME_TRAITS
+            if (text := _nested_text(groups, sequence, key))
+        },
     )
 
 
@@ -271,7 +318,9 @@ def _holder(groups: Groups, sequence: str) -> Dataset:
     return next((items[0] for group in groups if (items := group.get(sequence))), Dataset())
 
 
-def _nested_numbers(groups: Groups, sequence: str, key: str, count: int) -> NDArray[np.float64] | None:
+def _nested_numbers(
+    groups: Groups, sequence: str, key: str, count: int
+) -> NDArray[np.float64] | None:
     return _numbers(_holder(groups, sequence), key, count)
 
 

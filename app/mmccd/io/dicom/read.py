@@ -16,18 +16,21 @@ def read_dicom(path: str | Path, modality: str = "", series_uid: str | None = No
     """Read the FLAIR series of a DICOM study, or the series that is asked for.
 
     Args:
-        path: a folder with DICOM files at any depth, of any series, among other files; or one multi-frame file.
+        path: a folder with DICOM files at any depth, of any series, among other files; or one
+            multi-frame file.
         modality: what the image shows, passed on to the Volume.
         series_uid: series instance UID of the series to read, instead of choosing one.
 
     Returns:
-        Volume with float32 voxels (columns, rows, slices) on the series' own grid; rescaled, MONOCHROME1 inverted. Its provenance tells how the
-        series was acquired and what to be warned of, and has nothing of the patient: no name, number, date, UID or path;
-        all that stands in its headers.
+        Volume with float32 voxels (columns, rows, slices) on the series' own grid; rescaled,
+        MONOCHROME1 inverted. Its provenance tells how the
+        series was acquired and what to be warned of, and has nothing of the patient: no name,
+        number, date, UID or path; all that stands in its headers.
 
     Raises:
         InputError: nothing there, no DICOM, or files that are damaged, cut off or missing.
-        UnsuitableInputError: no series that can be used (see :mod:`~mmccd.io.dicom.select` and :mod:`~mmccd.io.dicom.checks`).
+        UnsuitableInputError: no series that can be used (see :mod:`~mmccd.io.dicom.select` and
+            :mod:`~mmccd.io.dicom.checks`).
     """
     path = Path(path)
     if not path.exists():
@@ -64,14 +67,20 @@ def _provenance(series: Series) -> dict[str, Any]:
 def _warnings(series: Series, volume: Volume) -> list[str]:
     notes = []
     if series.copies:
-        notes.append(f"{series.copies} file(s) of {series.label} were there more than once; each was read once")
+        notes.append(
+            f"{series.copies} file(s) of {series.label} were there more than once; each was read"
+            " once"
+        )
     if series.first.photometric == "MONOCHROME1":
-        notes.append("the images are stored with white as the lowest value (MONOCHROME1); they were inverted")
+        notes.append(
+            "the images are stored with white as the lowest value (MONOCHROME1); they were inverted"
+        )
     if any(instance.lossy for instance in series.instances):
         notes.append("the images were compressed with loss")
     step = volume.spacing[2]
     if series.plane != AXIAL and step > MAX_ISOTROPIC_MM:
         notes.append(
-            f"the slices are {series.plane} and {step:.1f} mm apart; the model sees axial slices, which are interpolated between them and coarse"
+            f"the slices are {series.plane} and {step:.1f} mm apart; the model sees axial slices,"
+            " which are interpolated between them and coarse"
         )
     return notes

@@ -51,7 +51,11 @@ class Series:
     def label(self) -> str:
         """Number and description, to print; never a path, nothing of the patient."""
         number = "without number" if self.first.number is None else str(self.first.number)
-        return f'series {number} "{self.first.description}"' if self.first.description else f"series {number}"
+        return (
+            f'series {number} "{self.first.description}"'
+            if self.first.description
+            else f"series {number}"
+        )
 
     @property
     def printable_uid(self) -> str:
@@ -109,12 +113,16 @@ def scan(path: Path) -> Study:
     there = {instance.sop_uid for instances in found.values() for instance in instances}
     study.listed = len(set().union(*listed.values()) - there)
     series = [_series(uid, instances, listed.get(uid, set())) for uid, instances in found.items()]
-    study.series = sorted(series, key=lambda one: (one.first.number is None, one.first.number or 0, one.uid))
+    study.series = sorted(
+        series, key=lambda one: (one.first.number is None, one.first.number or 0, one.uid)
+    )
     return study
 
 
 def _read(file: Path, study: Study, listed: dict[str, set[str]]) -> Instance | None:
-    """One file's header; None where it is not DICOM, or a DICOMDIR, whose list goes into ``listed``."""
+    """One file's header; None where it is not DICOM, or a DICOMDIR, whose list goes into
+    ``listed``.
+    """
     if not looks_like_dicom(file):
         study.nifti += is_nifti_name(file)
         study.damaged += file.name.lower().endswith(DICOM_ENDINGS)
@@ -134,7 +142,9 @@ def _read(file: Path, study: Study, listed: dict[str, set[str]]) -> Instance | N
 
 
 def _list_records(dicomdir: Dataset, listed: dict[str, set[str]]) -> None:
-    """Which instances a DICOMDIR lists, by series: a series' record stands before those of its images."""
+    """Which instances a DICOMDIR lists, by series: a series' record stands before those of its
+    images.
+    """
     series = ""
     for record in dicomdir.get("DirectoryRecordSequence") or []:
         if record.DirectoryRecordType == "SERIES":

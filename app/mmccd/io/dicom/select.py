@@ -1,4 +1,6 @@
-"""Which series of a study is the FLAIR volume: by what the headers say, before any pixel is read."""
+"""Which series of a study is the FLAIR volume: by what the headers say, before any pixel is
+read.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +18,9 @@ from mmccd.io.dicom.scan import AXIAL, Series, Study
 logger = logging.getLogger(__name__)
 
 INVERSION_MS = (1500.0, 3000.0)
-"""Inversion times that null fluid: 1650 ms (3-D, 3 T) to 2800 ms (7 T); STIR has 150 to 250, a T1-weighted inversion recovery 400 to 1200."""
+"""Inversion times that null fluid: 1650 ms (3-D, 3 T) to 2800 ms (7 T); STIR has 150 to 250, a
+T1-weighted inversion recovery 400 to 1200.
+"""
 MIN_REPETITION_MS, MIN_ECHO_MS = 4000.0, 60.0
 MAX_ISOTROPIC_MM = 2.0
 _MAX_LISTED = 12
@@ -30,13 +34,25 @@ _NEVER_WORDS = re.compile(
 _OTHER_WORDS = re.compile(
     r"t1|t2|(?<![a-z])(pd|mp-?rage|mp2rage|spgr|bravo|vibe|ciss|fiesta|gre|ffe|medic|hemo|epi)(?![a-z])|proton_density"
 )
-_DERIVED = {"DERIVED", "MPR", "MIP", "MINIP", "MNIP", "PROJECTION IMAGE", "REFORMATTED", "RESAMPLED", "SUBTRACTION"}
+_DERIVED = {
+    "DERIVED",
+    "MPR",
+    "MIP",
+    "MINIP",
+    "MNIP",
+    "PROJECTION IMAGE",
+    "REFORMATTED",
+    "RESAMPLED",
+    "SUBTRACTION",
+}
 _NOT_MAGNITUDE = {"P", "PHASE", "PHASE MAP", "I", "IMAGINARY"}
 
 
 @dataclass(frozen=True)
 class Contrast:
-    """What the header says about the contrast: ``kind`` is ``"flair"``, ``"unknown"`` or ``"other"``; ``evidence`` counts what speaks for FLAIR."""
+    """What the header says about the contrast: ``kind`` is ``"flair"``, ``"unknown"`` or
+    ``"other"``; ``evidence`` counts what speaks for FLAIR.
+    """
 
     kind: str
     reason: str
@@ -54,13 +70,16 @@ class Choice:
 def choose(study: Study, path: Path, uid: str | None = None) -> Choice:
     """The FLAIR series of a study.
 
-    A series counts where it is one MR volume (:mod:`~mmccd.io.dicom.checks`), is not derived, and its name or its parameters say FLAIR. Of several the one
-    with more evidence, axial or thin slices, and more of them is taken. A single series whose header says neither yes nor no is taken with a warning.
+    A series counts where it is one MR volume (:mod:`~mmccd.io.dicom.checks`), is not derived, and
+    its name or its parameters say FLAIR. Of several the one with more evidence, axial or thin
+    slices, and more of them is taken. A single series whose header says neither yes nor no is taken
+    with a warning.
 
     Args:
         study: what the folder holds.
         path: the folder, for messages.
-        uid: the series instance UID that the user asks for; it overrules the contrast, not the geometry.
+        uid: the series instance UID that the user asks for; it overrules the contrast, not the
+            geometry.
 
     Raises:
         InputError: no DICOM there, damaged files, or the series that is asked for is not there.
@@ -71,11 +90,16 @@ def choose(study: Study, path: Path, uid: str | None = None) -> Choice:
         return _asked_for(study, path, uid)
     refusals = {series.uid: series_refusal(series) for series in study.series}
     usable = [series for series in study.series if refusals[series.uid] is None]
-    candidates = sorted((series for series in usable if contrast(series).kind == FLAIR), key=_rank, reverse=True)
+    candidates = sorted(
+        (series for series in usable if contrast(series).kind == FLAIR), key=_rank, reverse=True
+    )
     if candidates:
         return Choice(candidates[0], _others(candidates))
     if len(usable) == 1:
-        text = f"the header does not say whether this is FLAIR ({contrast(usable[0]).reason}); it was taken because no other series can be used"
+        text = (
+            f"the header does not say whether this is FLAIR ({contrast(usable[0]).reason}); it was"
+            " taken because no other series can be used"
+        )
         return Choice(usable[0], (text,))
     for series in usable:
         refusals[series.uid] = Refusal(f"may be FLAIR or not ({contrast(series).reason})")
@@ -96,7 +120,11 @@ def contrast(series: Series) -> Contrast:
     if unwanted := _NEVER_WORDS.search(words):
         return Contrast(OTHER, f"named {unwanted.group(0)}")
     if inversion is not None and not nulled:
-        return Contrast(OTHER, f"inversion time {inversion:g} ms, expected {INVERSION_MS[0]:g} to {INVERSION_MS[1]:g} ms")
+        return Contrast(
+            OTHER,
+            f"inversion time {inversion:g} ms, expected {INVERSION_MS[0]:g} to"
+            f" {INVERSION_MS[1]:g} ms",
+        )
     if named and "t1" in words and "t2" not in words:
         return Contrast(OTHER, "named T1 FLAIR")
     long_times = _long_times(first.repetition_time, first.echo_time)
@@ -107,14 +135,19 @@ def contrast(series: Series) -> Contrast:
     if long_times is False:
         return Contrast(
             OTHER,
-            f"TR {first.repetition_time or 0:g} ms and TE {first.echo_time or 0:g} ms, expected at least {MIN_REPETITION_MS:g} and {MIN_ECHO_MS:g} ms",
+            f"TR {first.repetition_time or 0:g} ms and TE {first.echo_time or 0:g} ms, expected at"
+            f" least {MIN_REPETITION_MS:g} and {MIN_ECHO_MS:g} ms",
         )
     return Contrast(UNKNOWN, "no name and no inversion time in the header")
 
 
 def _long_times(repetition: float | None, echo: float | None) -> bool | None:
-    """Whether TR and TE are those of a FLAIR; None where one is not known and the other one fits."""
-    if (repetition is not None and repetition < MIN_REPETITION_MS) or (echo is not None and echo < MIN_ECHO_MS):
+    """Whether TR and TE are those of a FLAIR; None where one is not known and the other one
+    fits.
+    """
+    if (repetition is not None and repetition < MIN_REPETITION_MS) or (
+        echo is not None and echo < MIN_ECHO_MS
+    ):
         return False
     return None if repetition is None or echo is None else True
 
@@ -122,32 +155,46 @@ def _long_times(repetition: float | None, echo: float | None) -> bool | None:
 def _check_there(study: Study, path: Path) -> None:
     if study.damaged:
         raise InputError(
-            f"{path}: {study.damaged} DICOM file(s) in it are damaged or cut off; expected whole files, because a slice may be missing; "
-            "copy them again, or remove them if they belong to something else"
+            f"{path}: {study.damaged} DICOM file(s) in it are damaged or cut off; expected whole"
+            " files, because a slice may be missing; copy them again, or remove them if they"
+            " belong to something else"
         )
     if study.series:
         return
     if study.listed:
         raise InputError(
-            f"{path}: the DICOMDIR lists {study.listed} files that are not there; expected them beside it; copy the whole folder"
+            f"{path}: the DICOMDIR lists {study.listed} files that are not there; expected them"
+            " beside it; copy the whole folder"
         )
     if study.nifti:
         raise InputError(
-            f"{path}: holds {study.nifti} NIfTI file(s) and no DICOM; expected a DICOM study; give one NIfTI file, "
-            "or run the bundle's configs/cycle.json for a whole data folder"
+            f"{path}: holds {study.nifti} NIfTI file(s) and no DICOM; expected a DICOM study; give"
+            " one NIfTI file, or run the bundle's configs/cycle.json for a whole data folder"
         )
-    raise InputError(f"{path}: holds no DICOM file; expected a NIfTI file or a folder with a DICOM study; check the path")
+    raise InputError(
+        f"{path}: holds no DICOM file; expected a NIfTI file or a folder with a DICOM study; check"
+        " the path"
+    )
 
 
 def _asked_for(study: Study, path: Path, uid: str) -> Choice:
     series = next((series for series in study.series if series.uid == uid), None)
     if series is None:
-        raise InputError(f"{path}: has no series with the UID given by --series; found {_listing(study)}; give one of these")
+        raise InputError(
+            f"{path}: has no series with the UID given by --series; found {_listing(study)}; give"
+            " one of these"
+        )
     refusal = volume_refusal(series)
     if refusal:
-        raise _error(refusal)(f"{path}: {series.label} cannot be used: {refusal.reason}; give another series or the complete one")
+        raise _error(refusal)(
+            f"{path}: {series.label} cannot be used: {refusal.reason}; give another series or the"
+            " complete one"
+        )
     doubt = _derived(series) or _other_contrast(series)
-    return Choice(series, (f"{series.label} was asked for with --series, though: {doubt.reason}",) if doubt else ())
+    return Choice(
+        series,
+        (f"{series.label} was asked for with --series, though: {doubt.reason}",) if doubt else (),
+    )
 
 
 def _derived(series: Series) -> Refusal | None:
@@ -168,11 +215,19 @@ def _other_contrast(series: Series) -> Refusal | None:
 
 
 def _rank(series: Series) -> tuple[int, bool, bool, int, int]:
-    """Larger is better: evidence, axial or thin slices, axial, number of slices; then the earlier number."""
+    """Larger is better: evidence, axial or thin slices, axial, number of slices; then the earlier
+    number.
+    """
     axial = series.plane == AXIAL
     positions = np.array([frame.position for frame in series.frames])
     step = float(np.linalg.norm(np.ptp(positions, axis=0))) / (len(positions) - 1)
-    return contrast(series).evidence, axial or step <= MAX_ISOTROPIC_MM, axial, len(positions), -(series.first.number or 0)
+    return (
+        contrast(series).evidence,
+        axial or step <= MAX_ISOTROPIC_MM,
+        axial,
+        len(positions),
+        -(series.first.number or 0),
+    )
 
 
 def _others(candidates: list[Series]) -> tuple[str, ...]:
@@ -180,16 +235,23 @@ def _others(candidates: list[Series]) -> tuple[str, ...]:
         return ()
     for series in candidates:
         logger.info("%s has the UID %s", series.label, series.printable_uid)
-    others = ", ".join(f"{series.label} ({series.plane}, {len(series.frames)} slices)" for series in candidates[1:])
-    return (f"{len(candidates)} series look like FLAIR; {candidates[0].label} was taken, not {others}; --series UID takes another one",)
+    others = ", ".join(
+        f"{series.label} ({series.plane}, {len(series.frames)} slices)" for series in candidates[1:]
+    )
+    return (
+        (
+            f"{len(candidates)} series look like FLAIR; {candidates[0].label} was taken, not"
+            f" {others}; --series UID takes another one"
+        ),
+    )
 
 
 def _none(study: Study, path: Path, refusals: dict[str, Refusal]) -> MmccdError:
     every_one_damaged = all(refusal.damaged for refusal in refusals.values())
     kind: type[MmccdError] = InputError if every_one_damaged else UnsuitableInputError
     return kind(
-        f"{path}: no series can be used; found {_listing(study, refusals)}; expected one FLAIR volume; "
-        "give another folder, or choose a series with --series UID"
+        f"{path}: no series can be used; found {_listing(study, refusals)}; expected one FLAIR"
+        " volume; give another folder, or choose a series with --series UID"
     )
 
 
@@ -199,7 +261,9 @@ def _listing(study: Study, refusals: dict[str, Refusal] | None = None) -> str:
         return f"{series.label} (UID {series.printable_uid}){refusal}"
 
     more = len(study.series) - _MAX_LISTED
-    return "; ".join([*map(entry, study.series[:_MAX_LISTED]), *([f"and {more} more"] if more > 0 else [])])
+    return "; ".join(
+        [*map(entry, study.series[:_MAX_LISTED]), *([f"and {more} more"] if more > 0 else [])]
+    )
 
 
 def _error(refusal: Refusal) -> type[MmccdError]:

@@ -15,7 +15,8 @@ _APPLE_DOUBLE = "._"
 
 
 def looks_like_dicom(path: Path) -> bool:
-    """Whether a file starts with a preamble and ``DICM``, or, without them, with an element of group 0002 or 0008.
+    """Whether a file starts with a preamble and ``DICM``, or, without them, with an element of
+    group 0002 or 0008.
 
     Raises:
         OSError: the file cannot be read.
@@ -34,11 +35,15 @@ def holds_dicom(path: Path) -> bool:
     try:
         return any(looks_like_dicom(file) for file in files_below(path))
     except OSError as error:
-        raise InputError(f"{path}: a file in it cannot be read ({error.strerror}); expected readable files; check permissions") from error
+        raise InputError(
+            f"{path}: a file in it cannot be read ({error.strerror}); expected readable files;"
+            " check permissions"
+        ) from error
 
 
 def files_below(path: Path) -> Iterator[Path]:
-    """The file itself, or all files below a folder, sorted. Links to folders are not followed, macOS's shadow files (``._name``) are left out.
+    """The file itself, or all files below a folder, sorted. Links to folders are not followed,
+    macOS's shadow files (``._name``) are left out.
 
     Raises:
         InputError: a folder inside cannot be listed.
@@ -46,7 +51,8 @@ def files_below(path: Path) -> Iterator[Path]:
 
     def refuse(error: OSError) -> None:
         raise InputError(
-            f"{path}: a folder in it cannot be read ({error.strerror}); expected readable folders; check permissions"
+            f"{path}: a folder in it cannot be read ({error.strerror}); expected readable folders;"
+            " check permissions"
         ) from error
 
     if path.is_file():
@@ -54,7 +60,9 @@ def files_below(path: Path) -> Iterator[Path]:
         return
     for folder, folders, names in os.walk(path, onerror=refuse):
         folders.sort()
-        wanted = [Path(folder) / name for name in sorted(names) if not name.startswith(_APPLE_DOUBLE)]
+        wanted = [
+            Path(folder) / name for name in sorted(names) if not name.startswith(_APPLE_DOUBLE)
+        ]
         yield from (file for file in wanted if file.is_file())
 
 

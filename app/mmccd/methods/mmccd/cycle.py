@@ -31,24 +31,30 @@ SIGNS = ("both", "brighter", "darker")
 
 @dataclass(frozen=True)
 class CycleSettings:
-    """How the cycle is run: everything that changes the map, except for weights, precision and seed.
+    """How the cycle is run: everything that changes the map, except for weights, precision and
+    seed.
 
     Attributes:
-        reading: ``"paper"`` or ``"code"``, where the two differ (docs/how_it_works.md): which positions the strips have, whether the noise under the
-            mask is drawn anew at each step, which timesteps DDIM takes, absolute or squared error.
+        reading: ``"paper"`` or ``"code"``, where the two differ (docs/how_it_works.md): which
+            positions the strips have, whether the noise under the mask is drawn anew at each step,
+            which timesteps DDIM takes, absolute or squared error.
         steps: sampling steps, 1 to 1000 (``code``: 100).
         stride: distance of neighbouring strips in pixels.
         width: thickness of a strip in pixels.
         orientations: ``"horizontal"``, ``"vertical"`` or both.
         sampler: ``"ddim"`` (eta 0) or ``"ancestral"`` (eta 1, all 1000 steps).
-        rounds: 1, or more: each further round hides, beside the strip, the region that the round before found suspicious
-            (:func:`~mmccd.methods.mmccd.suspicion.suspicious_region`), until that region stays as it is.
-        suspicious_sd: how many standard deviations of the slice are suspicious; without meaning for one round.
-        sign: which differences count: ``"both"`` (Eq. 10), or only where the input is ``"brighter"`` or ``"darker"`` than what returns. On FLAIR most lesions
-            are brighter, and healthy fluid is what returns too bright.
-        other_side: weight, 0 to 1, of the differences on the side that ``sign`` does not name: 0 leaves them out, 1 is ``"both"``, for
-            which the weight has no meaning. Part of a tumour may be
-            darker than its surroundings on FLAIR, and so is healthy fluid, which is why the two sides need not count alike.
+        rounds: 1, or more: each further round hides, beside the strip, the region that the round
+            before found suspicious (:func:`~mmccd.methods.mmccd.suspicion.suspicious_region`),
+            until that region stays as it is.
+        suspicious_sd: how many standard deviations of the slice are suspicious; without meaning for
+            one round.
+        sign: which differences count: ``"both"`` (Eq. 10), or only where the input is
+            ``"brighter"`` or ``"darker"`` than what returns. On FLAIR most lesions are brighter,
+            and healthy fluid is what returns too bright.
+        other_side: weight, 0 to 1, of the differences on the side that ``sign`` does not name: 0
+            leaves them out, 1 is ``"both"``, for which the weight has no meaning. Part of a tumour
+            may be darker than its surroundings on FLAIR, and so is healthy fluid, which is why the
+            two sides need not count alike.
     """
 
     reading: str = "paper"
@@ -73,7 +79,10 @@ class CycleSettings:
         if not 0 <= self.other_side <= 1:
             raise ValueError(f"other_side must be 0 to 1, got {self.other_side}")
         if self.rounds < 1 or not self.suspicious_sd > 0:
-            raise ValueError(f"rounds must be 1 or more and suspicious_sd above 0, got {self.rounds} and {self.suspicious_sd}")
+            raise ValueError(
+                f"rounds must be 1 or more and suspicious_sd above 0, got {self.rounds} and"
+                f" {self.suspicious_sd}"
+            )
         if self.sampler == "ancestral" and (self.steps != 1000 or self.reading != "paper"):
             raise ValueError("ancestral sampling runs all 1000 steps, in the 'paper' reading")
 
@@ -105,7 +114,8 @@ class MaskedCycleInferer(Inferer):
     Args:
         scheduler: the noise schedule that f was trained with.
         settings: see :class:`CycleSettings`.
-        batch_size: images per network pass; bounds the memory of the passes. It is halved where a GPU's memory is too small.
+        batch_size: images per network pass; bounds the memory of the passes. It is halved where a
+            GPU's memory is too small.
         precision: ``"fp32"`` or ``"bf16"`` (autocast; noise, sampler and sums stay float32).
         seed: seed of all noise.
     """
@@ -146,8 +156,9 @@ class MaskedCycleInferer(Inferer):
             inputs: x, normalised, ``(slices, 1, height, width)``, on the device of the networks.
             network: f, called as ``f(cat(y_t, x_r), timesteps)``.
             backward: g, called as ``g(y_0)``.
-            brain: bool of the shape of ``inputs``; strips that touch no brain and slices without brain are skipped, which changes nothing
-                inside the brain. None: everything is run. With more than one round, the region to hide lies within the brain, too.
+            brain: bool of the shape of ``inputs``; strips that touch no brain and slices without
+                brain are skipped, which changes nothing inside the brain. None: everything is run.
+                With more than one round, the region to hide lies within the brain, too.
             slices: index of each slice in its volume, for the noise; 0, 1, ... where it is None.
             progress: called after each batch with (images done, images in all).
             cancelled: asked before each batch; True ends the run.
@@ -160,12 +171,16 @@ class MaskedCycleInferer(Inferer):
             CancelledError: ``cancelled`` returned True.
         """
         if inputs.ndim != 4 or inputs.shape[1] != 1:
-            raise ValueError(f"expected inputs of shape (slices, 1, height, width), got {tuple(inputs.shape)}")
+            raise ValueError(
+                f"expected inputs of shape (slices, 1, height, width), got {tuple(inputs.shape)}"
+            )
         _check_companions(inputs, brain, slices)
         device = inputs.device
         masks = self.settings.masks((inputs.shape[-2], inputs.shape[-1]))
         touched = _touched(masks, brain, inputs.shape[0])
-        numbers = torch.as_tensor(list(slices) if slices is not None else range(inputs.shape[0]), dtype=torch.int64)
+        numbers = torch.as_tensor(
+            list(slices) if slices is not None else range(inputs.shape[0]), dtype=torch.int64
+        )
         masks = masks.to(device)
         inside = brain.cpu() if brain is not None else torch.ones(inputs.shape, dtype=torch.bool)
         hidden = torch.zeros(inputs.shape, dtype=torch.bool)
@@ -173,7 +188,12 @@ class MaskedCycleInferer(Inferer):
         result = None
         for number in range(self.settings.rounds):
             if result is not None:
-                before, hidden = hidden, suspicious_region(result.signed, inside, self.settings.suspicious_sd, self.settings.sign)
+                before, hidden = (
+                    hidden,
+                    suspicious_region(
+                        result.signed, inside, self.settings.suspicious_sd, self.settings.sign
+                    ),
+                )
                 changed = (hidden != before).flatten(1).any(1)
                 touched = touched & changed[:, None]
             work = _Work(inputs, masks, touched, numbers, hidden.to(device))
@@ -189,7 +209,12 @@ class MaskedCycleInferer(Inferer):
         return int(_touched(masks, brain, brain.shape[0]).sum()) * self.settings.rounds
 
     def _round(
-        self, work: _Work, network: Network, backward: Network, progress: Progress, cancelled: Callable[[], bool] | None
+        self,
+        work: _Work,
+        network: Network,
+        backward: Network,
+        progress: Progress,
+        cancelled: Callable[[], bool] | None,
     ) -> CycleResult:
         """All strips of all slices that have work to do."""
         size = (work.inputs.shape[-2], work.inputs.shape[-1])
@@ -210,11 +235,14 @@ class MaskedCycleInferer(Inferer):
         coverage = (work.touched.float() @ work.masks.cpu().flatten(1).float()).view(-1, 1, *size)
         return _means(sums.cpu(), coverage)
 
-    def _batch(self, work: _Work, part: Tensor, network: Network, backward: Network, sums: Tensor) -> bool:
+    def _batch(
+        self, work: _Work, part: Tensor, network: Network, backward: Network, sums: Tensor
+    ) -> bool:
         """Add the maps of some items (slice, mask) to the sums.
 
         Returns:
-            False where the GPU's memory was too small: nothing was added, and the batch size is half of what it was, for all that follows.
+            False where the GPU's memory was too small: nothing was added, and the batch size is
+            half of what it was, for all that follows.
 
         Raises:
             torch.OutOfMemoryError: too small even for one image.
@@ -224,7 +252,9 @@ class MaskedCycleInferer(Inferer):
             which, index = part[:, 0].to(device), part[:, 1].to(device)
             mask = work.masks[index][:, None]
             source = work.inputs[which].float()
-            target = self._imagine(source, mask | work.hidden[which], work.numbers[part[:, 0]], index, network)
+            target = self._imagine(
+                source, mask | work.hidden[which], work.numbers[part[:, 0]], index, network
+            )
             maps = self._maps(source, target, self._forward(backward, target)) * mask
         except torch.OutOfMemoryError:
             if len(part) == 1:
@@ -236,20 +266,34 @@ class MaskedCycleInferer(Inferer):
         # Here, where the error and what its frames hold are gone.
         if device.type == "cuda":
             torch.cuda.empty_cache()
-        logger.warning("the memory of %s is too small; going on with batches of %d", device, self.batch_size)
+        logger.warning(
+            "the memory of %s is too small; going on with batches of %d", device, self.batch_size
+        )
         return False
 
-    def _imagine(self, source: Tensor, mask: Tensor, numbers: Tensor, index: Tensor, network: Network) -> Tensor:
-        """y_0 under the masked condition, from the y_T that all masks of a slice share; ``numbers`` on the CPU, so that no GPU is waited for."""
+    def _imagine(
+        self, source: Tensor, mask: Tensor, numbers: Tensor, index: Tensor, network: Network
+    ) -> Tensor:
+        """y_0 under the masked condition, from the y_T that all masks of a slice share; ``numbers``
+        on the CPU, so that no GPU is waited for.
+        """
         size = (source.shape[-2], source.shape[-1])
-        different, which = (part.to(source.device) for part in torch.unique(numbers, return_inverse=True))
+        different, which = (
+            part.to(source.device) for part in torch.unique(numbers, return_inverse=True)
+        )
         numbers = numbers.to(source.device)
-        image = normal_noise(self.seed, different, torch.full_like(different, NO_MASK), 0, INITIAL, size)[which]
+        image = normal_noise(
+            self.seed, different, torch.full_like(different, NO_MASK), 0, INITIAL, size
+        )[which]
         condition = source
         for step, timestep in enumerate(self.scheduler.timesteps.tolist()):
             if step == 0 or self.settings.redraws_noise:
-                condition = masked_condition(source, mask, normal_noise(self.seed, numbers, index, step, CONDITION, size))
-            times = torch.full((source.shape[0],), timestep, device=source.device, dtype=torch.int64)
+                condition = masked_condition(
+                    source, mask, normal_noise(self.seed, numbers, index, step, CONDITION, size)
+                )
+            times = torch.full(
+                (source.shape[0],), timestep, device=source.device, dtype=torch.int64
+            )
             prediction = self._forward(network, torch.cat([image, condition], dim=1), times)
             noise = None
             if self.scheduler.eta > 0:
@@ -263,7 +307,9 @@ class MaskedCycleInferer(Inferer):
         return output.float()
 
     def _maps(self, source: Tensor, target: Tensor, returned: Tensor) -> Tensor:
-        """(error, x - x', y_0, x') as ``(batch, 4, height, width)``; the error is the L2 norm over channels, squared in the public code."""
+        """(error, x - x', y_0, x') as ``(batch, 4, height, width)``; the error is the L2 norm over
+        channels, squared in the public code.
+        """
         signed = source - returned
         bright, dark = side_weights(self.settings.sign, self.settings.other_side)
         counted = torch.where(signed > 0, bright, dark) * signed
@@ -293,7 +339,9 @@ class _Work:
 
 
 def _part_of_progress(progress: Progress | None, number: int, rounds: int, count: int) -> Progress:
-    """Progress of one of several rounds of ``count`` images each; a round with less to do ends where the full one would."""
+    """Progress of one of several rounds of ``count`` images each; a round with less to do ends
+    where the full one would.
+    """
 
     def tell(done: int, total: int) -> None:
         if progress is not None and count:
@@ -306,13 +354,18 @@ def _replaced(old: CycleResult, new: CycleResult, changed: Tensor) -> CycleResul
     """The new maps of the slices that were run again, the old ones of the others."""
     chosen = changed[:, None, None, None]
     return CycleResult(
-        **{field.name: torch.where(chosen, getattr(new, field.name), getattr(old, field.name)) for field in fields(CycleResult)}
+        **{
+            field.name: torch.where(chosen, getattr(new, field.name), getattr(old, field.name))
+            for field in fields(CycleResult)
+        }
     )
 
 
 def _check_companions(inputs: Tensor, brain: Tensor | None, slices: Sequence[int] | None) -> None:
     if brain is not None and brain.shape != inputs.shape:
-        raise ValueError(f"expected a brain mask of shape {tuple(inputs.shape)}, got {tuple(brain.shape)}")
+        raise ValueError(
+            f"expected a brain mask of shape {tuple(inputs.shape)}, got {tuple(brain.shape)}"
+        )
     if slices is not None and len(slices) != inputs.shape[0]:
         raise ValueError(f"expected {inputs.shape[0]} slice numbers, got {len(slices)}")
 
@@ -326,7 +379,9 @@ def _touched(masks: Tensor, brain: Tensor | None, count: int) -> Tensor:
 
 
 def _accumulate(sums: Tensor, slices: list[int], masked: Tensor) -> None:
-    """Add item by item: the order, and with it the rounding, is the same for every batch size and device."""
+    """Add item by item: the order, and with it the rounding, is the same for every batch size and
+    device.
+    """
     for item, index in enumerate(slices):
         sums[index] += masked[item]
 

@@ -14,21 +14,27 @@ GROWTH_PIXELS = 2
 
 
 def suspicious_region(signed: Tensor, brain: Tensor, sd: float, sign: str = "brighter") -> Tensor:
-    """Where the smoothed signed error exceeds ``sd`` standard deviations of its slice, grown by 2 pixels within the brain.
+    """Where the smoothed signed error exceeds ``sd`` standard deviations of its slice, grown by 2
+    pixels within the brain.
 
-    A strip that cuts a lesion leaves most of it visible, and f continues what it sees. Hidden as a whole, the lesion has to be imagined from what
-    lies around it. (The idea of a mask that follows the error is that of IterMask2, Liang et al., MICCAI 2024; here with f and g, and strips.)
+    A strip that cuts a lesion leaves most of it visible, and f continues what it sees. Hidden as a
+    whole, the lesion has to be imagined from what lies around it. (The idea of a mask that follows
+    the error is that of IterMask2, Liang et al., MICCAI 2024; here with f and g, and strips.)
 
     Args:
-        signed: mean x - x' of the round before, ``(slices, 1, height, width)`` on the CPU; NaN counts as no error.
-        brain: bool of the same shape; slices with fewer than 75 pixels of brain have no suspicious region.
+        signed: mean x - x' of the round before, ``(slices, 1, height, width)`` on the CPU; NaN
+            counts as no error.
+        brain: bool of the same shape; slices with fewer than 75 pixels of brain have no suspicious
+            region.
         sd: how many standard deviations (see :func:`~mmccd.imaging.spread.in_slice_sd`).
         sign: which differences count, as in :class:`~mmccd.methods.mmccd.cycle.CycleSettings`.
 
     Returns:
         bool of the same shape.
     """
-    inside = brain[:, 0].numpy() & (brain.flatten(1).sum(1).numpy() >= MIN_SLICE_PIXELS)[:, None, None]
+    inside = (
+        brain[:, 0].numpy() & (brain.flatten(1).sum(1).numpy() >= MIN_SLICE_PIXELS)[:, None, None]
+    )
     error = np.where(inside, np.nan_to_num(signed[:, 0].numpy()), np.float32(0))
     scaled = error_in_slice_sd(error, inside, sign)
     smooth = ndimage.median_filter(scaled, size=(1, MEDIAN_PIXELS, MEDIAN_PIXELS), mode="constant")

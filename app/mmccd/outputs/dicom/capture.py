@@ -31,10 +31,11 @@ _COPIED = ("LossyImageCompression", "LossyImageCompressionRatio", "LossyImageCom
 
 
 def make_captures(result: Result, source: Source, identity: Identity) -> list[SCImage]:
-    """One single-frame colour image for each of the most anomalous slices, from inferior to superior: what the oldest viewer can show.
+    """One single-frame colour image for each of the most anomalous slices, from inferior to
+    superior: what the oldest viewer can show.
 
-    Each has the input on the left, and on the right the same with map and outline; axial, the image's left is the patient's right. The notice is burnt in,
-    nothing of the patient is.
+    Each has the input on the left, and on the right the same with map and outline; axial, the
+    image's left is the patient's right. The notice is burnt in, nothing of the patient is.
     """
     view = RadiologicalView.of(result)
     found = _found(result)
@@ -72,7 +73,16 @@ def draw_slice(view: RadiologicalView, index: int, found: str) -> NDArray[np.uin
     band = _BAND / height / 2
     title = f"MMCCD   slice {index + 1} of {len(view.image)} (from inferior)   {found}"
     figure.text(0.5, 1 - band, title, color="white", fontsize=12, ha="center", va="center")
-    figure.text(0.5, band, WATERMARK, color=_WARNING_COLOUR, fontsize=16, weight="bold", ha="center", va="center")
+    figure.text(
+        0.5,
+        band,
+        WATERMARK,
+        color=_WARNING_COLOUR,
+        fontsize=16,
+        weight="bold",
+        ha="center",
+        va="center",
+    )
     canvas.draw()
     return np.ascontiguousarray(np.asarray(canvas.buffer_rgba())[..., :3])
 
@@ -80,7 +90,11 @@ def draw_slice(view: RadiologicalView, index: int, found: str) -> NDArray[np.uin
 def _found(result: Result) -> str:
     volume = result.report["volumes_ml"]["anomalous"]
     threshold = f"the threshold {result.report['threshold']['value']:.3g}"
-    return f"{volume:.1f} mL above {threshold}" if result.segmentation.data.any() else f"nothing above {threshold}"
+    return (
+        f"{volume:.1f} mL above {threshold}"
+        if result.segmentation.data.any()
+        else f"nothing above {threshold}"
+    )
 
 
 def _capture(pixels: NDArray[np.uint8], number: int, source: Source, identity: Identity) -> SCImage:
@@ -100,7 +114,10 @@ def _capture(pixels: NDArray[np.uint8], number: int, source: Source, identity: I
     dataset.copy_patient_and_study_information(source.first)
     dataset.ConversionType = "WSD"
     dataset.BodyPartExamined = "BRAIN"
-    dataset.DateOfSecondaryCapture, dataset.TimeOfSecondaryCapture = DA(identity.date), TM(identity.time)
+    dataset.DateOfSecondaryCapture, dataset.TimeOfSecondaryCapture = (
+        DA(identity.date),
+        TM(identity.time),
+    )
     # No name and no date of the patient is in the picture.
     dataset.BurnedInAnnotation = "NO"
     dataset.DerivationDescription = f"Anomaly map and outline over the input; {WATERMARK}"
@@ -114,9 +131,16 @@ def _capture(pixels: NDArray[np.uint8], number: int, source: Source, identity: I
 
 def _reference(header: Dataset) -> Dataset:
     item = Dataset()
-    item.ReferencedSOPClassUID, item.ReferencedSOPInstanceUID = header.SOPClassUID, header.SOPInstanceUID
+    item.ReferencedSOPClassUID, item.ReferencedSOPInstanceUID = (
+        header.SOPClassUID,
+        header.SOPInstanceUID,
+    )
     purpose = Dataset()
     code = codes.DCM.SourceImageForImageProcessingOperation
-    purpose.CodeValue, purpose.CodingSchemeDesignator, purpose.CodeMeaning = code.value, code.scheme_designator, code.meaning
+    purpose.CodeValue, purpose.CodingSchemeDesignator, purpose.CodeMeaning = (
+        code.value,
+        code.scheme_designator,
+        code.meaning,
+    )
     item.PurposeOfReferenceCodeSequence = [purpose]
     return item

@@ -32,8 +32,9 @@ _COPIED = ("TimezoneOffsetFromUTC",)
 class Identity:
     """What all objects of one run share.
 
-    UIDs are name-based UUIDs (version 5) in the arc 2.25 (PS3.5, B.2), over the source instances' UIDs, the version, weights, settings and the voxels of
-    map and segmentation. So the same run gives the same UIDs, and two results that differ never share one.
+    UIDs are name-based UUIDs (version 5) in the arc 2.25 (PS3.5, B.2), over the source instances'
+    UIDs, the version, weights, settings and the voxels of map and segmentation. So the same run
+    gives the same UIDs, and two results that differ never share one.
 
     Attributes:
         key: hash over all that decides the result.
@@ -55,17 +56,25 @@ class Identity:
 
     @classmethod
     def of(cls, result: Result, source: Source) -> Identity:
-        """That of a run over a source series. Where the source has no date at all the current one is taken."""
+        """That of a run over a source series. Where the source has no date at all the current one
+        is taken.
+        """
         report = result.report
         parameters = _parameters(report)
-        hashes = [str(report["weights"][part].get("sha256", "")) for part in ("forward", "backward")]
+        hashes = [
+            str(report["weights"][part].get("sha256", "")) for part in ("forward", "backward")
+        ]
         version = str(report["versions"]["mmccd"])
         decisive = {
             "source": sorted(str(header.SOPInstanceUID) for header in source.headers),
             "version": version,
             "weights": hashes,
             "settings": parameters,
-            "voxels": [_digest(result.segmentation.data), _digest(result.anomaly_map.data), _digest(result.smoothed_map.data)],
+            "voxels": [
+                _digest(result.segmentation.data),
+                _digest(result.anomaly_map.data),
+                _digest(result.smoothed_map.data),
+            ],
         }
         key = hashlib.sha256(json.dumps(decisive, sort_keys=True).encode()).hexdigest()
         date, time = source.moment
@@ -85,9 +94,11 @@ class Identity:
         return _uid(self.version, self.serial)
 
     def series(self, kind: str) -> dict[str, Any]:
-        """The series that objects of one kind (segmentation, capture, report) form, as arguments of highdicom's classes.
+        """The series that objects of one kind (segmentation, capture, report) form, as arguments of
+        highdicom's classes.
 
-        Its number continues the source's: 1000 times that, and 1, 2 or 3 (series 5 gives 5001, 5002, 5003).
+        Its number continues the source's: 1000 times that, and 1, 2 or 3 (series 5 gives 5001,
+        5002, 5003).
         """
         return {
             "series_instance_uid": self.uid("series", kind),
@@ -118,7 +129,11 @@ class Identity:
     def algorithm(self) -> AlgorithmIdentificationSequence:
         """The algorithm, for a segment."""
         return AlgorithmIdentificationSequence(
-            MODEL, codes.DCM.ArtificialIntelligence, self.version, source=MANUFACTURER, parameters=self.parameters
+            MODEL,
+            codes.DCM.ArtificialIntelligence,
+            self.version,
+            source=MANUFACTURER,
+            parameters=self.parameters,
         )
 
     def algorithm_items(self) -> AlgorithmIdentification:
@@ -133,7 +148,9 @@ class Identity:
 
 
 def finish(dataset: Dataset, source: Source) -> None:
-    """What all objects need at last: the source's character set and time zone, and no moment of this run, so that a second run gives the same bytes."""
+    """What all objects need at last: the source's character set and time zone, and no moment of
+    this run, so that a second run gives the same bytes.
+    """
     if "SpecificCharacterSet" in source.first:
         dataset.SpecificCharacterSet = source.first.SpecificCharacterSet
     elif "SpecificCharacterSet" in dataset:
@@ -168,7 +185,21 @@ def _parameters(report: dict[str, Any]) -> dict[str, str]:
     """Settings and weights as short texts, as they stand in report.json."""
     settings: dict[str, Any] = {}
     for name, value in report["settings"].items():
-        settings |= {f"{name} {inner}": entry for inner, entry in value.items()} if isinstance(value, dict) else {name: value}
-    threshold = {"threshold": f"{report['threshold']['value']:.6g}", "threshold source": report["threshold"].get("source", "")}
-    weights = {f"{part} weights": f"sha256 {report['weights'][part].get('sha256', '')[:16]}" for part in ("forward", "backward")}
-    return {name: str(value) for name, value in {**settings, **threshold, **weights}.items() if value not in (None, "")}
+        settings |= (
+            {f"{name} {inner}": entry for inner, entry in value.items()}
+            if isinstance(value, dict)
+            else {name: value}
+        )
+    threshold = {
+        "threshold": f"{report['threshold']['value']:.6g}",
+        "threshold source": report["threshold"].get("source", ""),
+    }
+    weights = {
+        f"{part} weights": f"sha256 {report['weights'][part].get('sha256', '')[:16]}"
+        for part in ("forward", "backward")
+    }
+    return {
+        name: str(value)
+        for name, value in {**settings, **threshold, **weights}.items()
+        if value not in (None, "")
+    }

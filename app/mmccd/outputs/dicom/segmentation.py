@@ -16,12 +16,15 @@ _CYAN = CIELabColor(79.0, -25.0, -36.0)
 
 
 def make_segmentation(result: Result, source: Source, identity: Identity) -> Segmentation:
-    """A BINARY segmentation with one segment, on the source's own frames: each references the source frame that it lies on.
+    """A BINARY segmentation with one segment, on the source's own frames: each references the
+    source frame that it lies on.
 
-    Empty frames are left out. Where nothing was found all frames are stored, empty: an object without frames would not be valid, and without an object
-    nobody could tell "nothing found" from "not run".
+    Empty frames are left out. Where nothing was found all frames are stored, empty: an object
+    without frames would not be valid, and without an object nobody could tell "nothing found" from
+    "not run".
 
-    The segment is called a lesion (SCT 52988006), not a neoplasm: the method says that tissue is unusual, not what it is.
+    The segment is called a lesion (SCT 52988006), not a neoplasm: the method says that tissue is
+    unusual, not what it is.
     """
     segment = SegmentDescription(
         segment_number=SEGMENT_NUMBER,

@@ -1,4 +1,6 @@
-"""The source series, as DICOM objects that are derived from it need it: headers with every attribute that must be there, and where each frame lies."""
+"""The source series, as DICOM objects that are derived from it need it: headers with every
+attribute that must be there, and where each frame lies.
+"""
 
 from __future__ import annotations
 
@@ -59,7 +61,8 @@ class Source:
     """A series that objects can be derived from.
 
     Attributes:
-        headers: one of each file, without pixels, in the order of their slices from the first to the last index k of the volume.
+        headers: one of each file, without pixels, in the order of their slices from the first to
+            the last index k of the volume.
         slices: the volume's index k of each frame, in the order of headers and their frames.
         moment: date and time (DA, TM) of the source; both empty where its headers have none.
     """
@@ -70,7 +73,8 @@ class Source:
 
     @classmethod
     def of(cls, volume: Volume) -> Source:
-        """The series that a volume was read from; its headers are those of :func:`~mmccd.io.dicom.assemble.assemble` and stay as they are.
+        """The series that a volume was read from; its headers are those of
+        :func:`~mmccd.io.dicom.assemble.assemble` and stay as they are.
 
         Args:
             volume: on the series' own grid: columns, rows, slices.
@@ -79,7 +83,9 @@ class Source:
             ValueError: the volume has been moved to another grid.
         """
         with tolerant():
-            found = [(_slices(header, volume), _completed(header, volume)) for header in volume.headers]
+            found = [
+                (_slices(header, volume), _completed(header, volume)) for header in volume.headers
+            ]
         found.sort(key=lambda one: one[0][0])
         slices = tuple(index for indices, _ in found for index in indices)
         if sorted(slices) != list(range(volume.shape[2])):
@@ -93,29 +99,42 @@ class Source:
         return self.headers[0]
 
     def frames(self, data: NDArray[Any]) -> NDArray[Any]:
-        """Voxels ``(columns, rows, slices)`` as ``(frames, rows, columns)`` in the order of the source's frames."""
+        """Voxels ``(columns, rows, slices)`` as ``(frames, rows, columns)`` in the order of the
+        source's frames.
+        """
         return np.ascontiguousarray(data.transpose(2, 1, 0)[list(self.slices)])
 
 
 def refusal(volume: Volume) -> str | None:
-    """Why no object can be derived from a DICOM series, with the way out; None where objects can be."""
+    """Why no object can be derived from a DICOM series, with the way out; None where objects can
+    be.
+    """
     for header in volume.headers:
         for keyword, name in _UIDS.items():
             if not re.fullmatch(r"[0-9.]{1,64}", str(header.get(keyword) or "")):
-                return f"a source file has no valid {name}; expected one in each; export the series again from the archive"
+                return (
+                    f"a source file has no valid {name}; expected one in each; export the series"
+                    " again from the archive"
+                )
         if UID(str(header.get("SOPClassUID"))) not in SOP_CLASSES:
             return (
-                "a source file is no MR Image, Enhanced MR Image or Legacy Converted Enhanced MR Image; expected one of these SOP classes"
+                "a source file is no MR Image, Enhanced MR Image or Legacy Converted Enhanced MR"
+                " Image; expected one of these SOP classes"
             )
     studies = {str(header.StudyInstanceUID) for header in volume.headers}
     if len(studies) > 1:
-        return f"the source series spreads over {len(studies)} studies; expected one; export it again from the archive"
+        return (
+            f"the source series spreads over {len(studies)} studies; expected one; export it again"
+            " from the archive"
+        )
     return None
 
 
 @contextmanager
 def tolerant() -> Iterator[None]:
-    """Values of the source are passed on as they are, valid or not: neither reading nor writing complains, because complaints quote the patient."""
+    """Values of the source are passed on as they are, valid or not: neither reading nor writing
+    complains, because complaints quote the patient.
+    """
     settings = pydicom.config.settings
     mode = settings.writing_validation_mode
     settings.writing_validation_mode = pydicom.config.IGNORE
@@ -127,7 +146,9 @@ def tolerant() -> Iterator[None]:
 
 
 def _completed(header: Dataset, volume: Volume) -> Dataset:
-    """A copy that has what a derived object must have; what is missing or no valid date, time, sex or age is empty."""
+    """A copy that has what a derived object must have; what is missing or no valid date, time, sex
+    or age is empty.
+    """
     result: Dataset = copy.copy(header)
     result._dict = dict(header._dict)
     result.file_meta = FileMetaDataset()
@@ -151,7 +172,9 @@ def _put(header: Dataset, keyword: str, value: object) -> None:
 
 
 def _shared_group(header: Dataset, volume: Volume) -> Dataset:
-    """Functional groups of all frames, with orientation and spacing, which are equal in all frames of a volume and may stand in each of them."""
+    """Functional groups of all frames, with orientation and spacing, which are equal in all frames
+    of a volume and may stand in each of them.
+    """
     group, first = Dataset(), header.PerFrameFunctionalGroupsSequence[0]
     group.update((header.get("SharedFunctionalGroupsSequence") or [Dataset()])[0])
     for keyword in ("PlaneOrientationSequence", "PixelMeasuresSequence"):
@@ -169,7 +192,9 @@ def _is_valid(header: Dataset, keyword: str) -> bool:
     try:
         element = header[keyword]
         pattern = _VALID.get(dictionary_VR(keyword))
-        return element.value is not None and (pattern is None or not element.value or bool(pattern.fullmatch(str(element.value))))
+        return element.value is not None and (
+            pattern is None or not element.value or bool(pattern.fullmatch(str(element.value)))
+        )
     except READ_ERRORS:
         return False
 
@@ -178,7 +203,14 @@ def _slices(header: Dataset, volume: Volume) -> list[int]:
     """The volume's index k of each frame of a file, by its position."""
     groups = header.get("PerFrameFunctionalGroupsSequence")
     shared = (header.get("SharedFunctionalGroupsSequence") or [Dataset()])[0]
-    planes = [(group if "PlanePositionSequence" in group else shared).PlanePositionSequence[0] for group in groups] if groups else [header]
+    planes = (
+        [
+            (group if "PlanePositionSequence" in group else shared).PlanePositionSequence[0]
+            for group in groups
+        ]
+        if groups
+        else [header]
+    )
     to_index = np.linalg.inv(volume.affine)
     indices = []
     for plane in planes:

@@ -21,17 +21,25 @@ MILLILITRE = Code("mL", "UCUM", "milliliter")
 _DIGITS = 6
 
 
-def make_report(result: Result, source: Source, segmentation: Segmentation, identity: Identity) -> sr.Comprehensive3DSR:
-    """Two groups of measurements: of the segment (volume, mean and maximum of the map; present or absent) and of the whole brain.
+def make_report(
+    result: Result, source: Source, segmentation: Segmentation, identity: Identity
+) -> sr.Comprehensive3DSR:
+    """Two groups of measurements: of the segment (volume, mean and maximum of the map; present or
+    absent) and of the whole brain.
 
-    The report is unverified, and its comments have the notice and the run's warnings. Where nothing was found the volume is 0 mL, the lesion is absent,
-    and mean and maximum within the segment are left out.
+    The report is unverified, and its comments have the notice and the run's warnings. Where nothing
+    was found the volume is 0 mL, the lesion is absent, and mean and maximum within the segment are
+    left out.
     """
     context = sr.ObservationContext(
         observer_device_context=sr.ObserverContext(
             codes.DCM.Device,
             sr.DeviceObserverIdentifyingAttributes(
-                uid=identity.device_uid, name=MANUFACTURER, manufacturer_name=MANUFACTURER, model_name=MODEL, serial_number=identity.serial
+                uid=identity.device_uid,
+                name=MANUFACTURER,
+                manufacturer_name=MANUFACTURER,
+                model_name=MODEL,
+                serial_number=identity.serial,
             ),
         )
     )
@@ -42,7 +50,9 @@ def make_report(result: Result, source: Source, segmentation: Segmentation, iden
         title=codes.DCM.ImagingMeasurementReport,
     )
     for text in [WATERMARK, *result.report["warnings"]]:
-        comment = sr.TextContentItem(codes.DCM.Comment, _plain(text), sr.RelationshipTypeValues.CONTAINS)
+        comment = sr.TextContentItem(
+            codes.DCM.Comment, _plain(text), sr.RelationshipTypeValues.CONTAINS
+        )
         content[0].ContentSequence.append(comment)
     dataset = sr.Comprehensive3DSR(
         evidence=[*source.headers, segmentation],
@@ -52,7 +62,11 @@ def make_report(result: Result, source: Source, segmentation: Segmentation, iden
         is_complete=True,
         is_final=False,
         is_verified=False,
-        coding_schemes=[CodingSchemeIdentificationItem(SCHEME, name="MMCCD", responsible_organization=MANUFACTURER)],
+        coding_schemes=[
+            CodingSchemeIdentificationItem(
+                SCHEME, name="MMCCD", responsible_organization=MANUFACTURER
+            )
+        ],
         series_description=f"MMCCD measurements - {WATERMARK}",
         **identity.series("report"),
     )
@@ -71,7 +85,10 @@ def _segment_group(
         segmentation.SOPClassUID,
         segmentation.SOPInstanceUID,
         SEGMENT_NUMBER,
-        source_images=[sr.SourceImageForSegmentation(header.SOPClassUID, header.SOPInstanceUID) for header in source.headers],
+        source_images=[
+            sr.SourceImageForSegmentation(header.SOPClassUID, header.SOPInstanceUID)
+            for header in source.headers
+        ],
     )
     present = codes.cid240.Present if inside.size else codes.cid240.Absent
     return sr.VolumetricROIMeasurementsAndQualitativeEvaluations(
@@ -89,11 +106,16 @@ def _segment_group(
 def _brain_group(result: Result, identity: Identity) -> sr.MeasurementsAndQualitativeEvaluations:
     scores = result.report["map"]
     return sr.MeasurementsAndQualitativeEvaluations(
-        tracking_identifier=sr.TrackingIdentifier(identity.uid("tracking", "brain"), "MMCCD whole brain"),
+        tracking_identifier=sr.TrackingIdentifier(
+            identity.uid("tracking", "brain"), "MMCCD whole brain"
+        ),
         finding_type=codes.SCT.Brain,
         finding_sites=[sr.FindingSite(codes.SCT.Brain)],
         algorithm_id=identity.algorithm_items(),
-        measurements=[_volume(result.report["volumes_ml"]["brain"]), *_scores(scores["mean"], scores["max"])],
+        measurements=[
+            _volume(result.report["volumes_ml"]["brain"]),
+            *_scores(scores["mean"], scores["max"]),
+        ],
     )
 
 
@@ -103,7 +125,9 @@ def _volume(millilitres: float) -> sr.Measurement:
 
 def _scores(mean: float, maximum: float) -> list[sr.Measurement]:
     return [
-        sr.Measurement(SCORE, float(f"{value:.{_DIGITS}g}"), codes.UCUM.NoUnits, derivation=derivation)
+        sr.Measurement(
+            SCORE, float(f"{value:.{_DIGITS}g}"), codes.UCUM.NoUnits, derivation=derivation
+        )
         for value, derivation in ((mean, codes.SCT.Mean), (maximum, codes.SCT.Maximum))
     ]
 

@@ -21,14 +21,16 @@ from mmccd.outputs.folder import DICOM
 
 
 def write_dicom(result: Result, folder: Path) -> Result:
-    """Write ``dicom/segmentation.dcm``, ``dicom/secondary_capture_1.dcm`` and so on, and ``dicom/report.dcm``, where the input was DICOM.
+    """Write ``dicom/segmentation.dcm``, ``dicom/secondary_capture_1.dcm`` and so on, and
+    ``dicom/report.dcm``, where the input was DICOM.
 
     Args:
         result: a finished run.
         folder: the output folder (the staging one).
 
     Returns:
-        The result; its report lists the objects (``dicom``: file, SOP class and UID), or warns why there are none.
+        The result; its report lists the objects (``dicom``: file, SOP class and UID), or warns why
+        there are none.
 
     Raises:
         OutputError: a file cannot be written.
@@ -38,32 +40,53 @@ def write_dicom(result: Result, folder: Path) -> Result:
     encoded, reason = _encoded_or_reason(result)
     if reason:
         warning = f"no DICOM objects were written: {reason}"
-        return replace(result, report={**result.report, "dicom": [], "warnings": [*result.report["warnings"], warning]})
+        return replace(
+            result,
+            report={
+                **result.report,
+                "dicom": [],
+                "warnings": [*result.report["warnings"], warning],
+            },
+        )
     try:
         (folder / DICOM).mkdir()
         for name, (content, _) in encoded.items():
             (folder / name).write_bytes(content)
     except OSError as error:
         raise OutputError(
-            f"{folder.parent}: cannot be written ({error.strerror or error}); choose another --output or free some space"
+            f"{folder.parent}: cannot be written ({error.strerror or error}); choose another"
+            " --output or free some space"
         ) from error
-    return replace(result, report={**result.report, "dicom": [{"file": name, **entry} for name, (_, entry) in encoded.items()]})
+    return replace(
+        result,
+        report={
+            **result.report,
+            "dicom": [{"file": name, **entry} for name, (_, entry) in encoded.items()],
+        },
+    )
 
 
 def make_objects(result: Result) -> dict[str, Dataset]:
-    """The objects by file name, of a result from a DICOM series that :func:`~mmccd.outputs.dicom.source.refusal` lets pass."""
+    """The objects by file name, of a result from a DICOM series that
+    :func:`~mmccd.outputs.dicom.source.refusal` lets pass.
+    """
     with tolerant():
         source = Source.of(result.image)
         identity = Identity.of(result, source)
         segmentation = make_segmentation(result, source, identity)
         captures = make_captures(result, source, identity)
         report = make_report(result, source, segmentation, identity)
-    numbered = {f"secondary_capture_{number}.dcm": capture for number, capture in enumerate(captures, 1)}
+    numbered = {
+        f"secondary_capture_{number}.dcm": capture for number, capture in enumerate(captures, 1)
+    }
     return {"segmentation.dcm": segmentation, **numbered, "report.dcm": report}
 
 
-def _encoded_or_reason(result: Result) -> tuple[dict[str, tuple[bytes, dict[str, str]]], str | None]:
-    """The bytes and the report's entry of each file, or why there are none: what lies beside them is worth having all the same.
+def _encoded_or_reason(
+    result: Result,
+) -> tuple[dict[str, tuple[bytes, dict[str, str]]], str | None]:
+    """The bytes and the report's entry of each file, or why there are none: what lies beside them
+    is worth having all the same.
 
     An error's text is not told, because it can quote the header.
     """
@@ -72,9 +95,18 @@ def _encoded_or_reason(result: Result) -> tuple[dict[str, tuple[bytes, dict[str,
             reason = refusal(result.image)
             if reason:
                 return {}, reason
-            return {f"{DICOM}/{name}": (_encode(dataset), _entry(dataset)) for name, dataset in make_objects(result).items()}, None
+            return {
+                f"{DICOM}/{name}": (_encode(dataset), _entry(dataset))
+                for name, dataset in make_objects(result).items()
+            }, None
     except READ_ERRORS as error:
-        return {}, f"the source's headers cannot be taken over ({type(error).__name__}); export the series again from the archive"
+        return (
+            {},
+            (
+                f"the source's headers cannot be taken over ({type(error).__name__}); export the"
+                " series again from the archive"
+            ),
+        )
 
 
 def _encode(dataset: Dataset) -> bytes:
@@ -84,4 +116,7 @@ def _encode(dataset: Dataset) -> bytes:
 
 
 def _entry(dataset: Dataset) -> dict[str, str]:
-    return {"sop_class": UID(dataset.SOPClassUID).name, "sop_instance_uid": str(dataset.SOPInstanceUID)}
+    return {
+        "sop_class": UID(dataset.SOPClassUID).name,
+        "sop_instance_uid": str(dataset.SOPInstanceUID),
+    }

@@ -1,4 +1,6 @@
-"""Volumes for the page: cropped to the brain, axes as RAS, gzipped NIfTI in base64. No header field but the geometry is filled in."""
+"""Volumes for the page: cropped to the brain, axes as RAS, gzipped NIfTI in base64. No header field
+but the geometry is filled in.
+"""
 
 from __future__ import annotations
 
@@ -24,7 +26,8 @@ _HEADER_BYTES = 352
 
 @dataclass(frozen=True)
 class Box:
-    """A part of a volume with its axes turned to RAS (nibabel's closest canonical orientation); nothing is interpolated.
+    """A part of a volume with its axes turned to RAS (nibabel's closest canonical orientation);
+    nothing is interpolated.
 
     Attributes:
         to_ras: orientation transform (nibabel's) from the native axes.
@@ -52,9 +55,13 @@ class Box:
         spacing = np.linalg.norm(affine[:3, :3], axis=0)
         part = []
         for axis, length in enumerate(mask.shape):
-            inside = np.flatnonzero(mask.any(axis=tuple(other for other in range(3) if other != axis)))
+            inside = np.flatnonzero(
+                mask.any(axis=tuple(other for other in range(3) if other != axis))
+            )
             margin = int(np.ceil(margin_mm / spacing[axis]))
-            part.append(slice(max(0, int(inside[0]) - margin), min(length, int(inside[-1]) + 1 + margin)))
+            part.append(
+                slice(max(0, int(inside[0]) - margin), min(length, int(inside[-1]) + 1 + margin))
+            )
         cropped = affine.copy()
         cropped[:3, 3] += affine[:3, :3] @ [one.start for one in part]
         x, y, z = mask.shape
@@ -68,7 +75,9 @@ class Box:
     def voxel(self, place_mm: tuple[float, float, float]) -> list[int]:
         """The part's voxel at a place in mm, RAS+."""
         inverse = np.linalg.inv(self.affine)
-        return [int(round(value)) for value in inverse[:3, :3] @ np.asarray(place_mm) + inverse[:3, 3]]
+        return [
+            int(round(value)) for value in inverse[:3, :3] @ np.asarray(place_mm) + inverse[:3, 3]
+        ]
 
 
 def covered_brain(result: Result, transform: GridTransform) -> NDArray[np.bool_]:
@@ -77,7 +86,9 @@ def covered_brain(result: Result, transform: GridTransform) -> NDArray[np.bool_]
     return (result.brain_mask.data > 0) & transform.slices_to_native(seen)
 
 
-def grey_levels(image: NDArray[np.float32], window: tuple[float, float]) -> tuple[NDArray[np.uint8], float, float]:
+def grey_levels(
+    image: NDArray[np.float32], window: tuple[float, float]
+) -> tuple[NDArray[np.uint8], float, float]:
     """256 levels for the eye.
 
     Args:
@@ -93,7 +104,9 @@ def grey_levels(image: NDArray[np.float32], window: tuple[float, float]) -> tupl
     return levels.astype(np.uint8), slope, low
 
 
-def encode(data: NDArray[Any], affine: NDArray[np.float64], slope: float = 1.0, intercept: float = 0.0) -> str:
+def encode(
+    data: NDArray[Any], affine: NDArray[np.float64], slope: float = 1.0, intercept: float = 0.0
+) -> str:
     """A NIfTI file, gzipped, in base64; float32 is kept to the bit.
 
     Args:
@@ -109,4 +122,6 @@ def encode(data: NDArray[Any], affine: NDArray[np.float64], slope: float = 1.0, 
     image.header.set_slope_inter(slope, intercept)
     image.header["vox_offset"] = _HEADER_BYTES
     header = image.header.binaryblock + bytes(_HEADER_BYTES - image.header.sizeof_hdr)
-    return base64.b64encode(gzip.compress(header + data.tobytes(order="F"), _COMPRESSION, mtime=0)).decode("ascii")
+    return base64.b64encode(
+        gzip.compress(header + data.tobytes(order="F"), _COMPRESSION, mtime=0)
+    ).decode("ascii")

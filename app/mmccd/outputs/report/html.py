@@ -1,4 +1,6 @@
-"""``report.html``: one page that needs nothing else, with the volumes, a viewer and a threshold that can be moved."""
+"""``report.html``: one page that needs nothing else, with the volumes, a viewer and a threshold
+that can be moved.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +19,14 @@ from mmccd.imaging.preprocessing import GridTransform
 from mmccd.outputs.report.embedded import Box, covered_brain, encode, grey_levels
 from mmccd.outputs.report.panels import draw_panels
 from mmccd.outputs.report.view import OUTLINE, RadiologicalView
-from mmccd.outputs.report.wording import map_sentence, map_unit, settings_rows, threshold_sentence, unusual_rows, warnings_without_names
+from mmccd.outputs.report.wording import (
+    map_sentence,
+    map_unit,
+    settings_rows,
+    threshold_sentence,
+    unusual_rows,
+    warnings_without_names,
+)
 
 SLICES = 5
 _COLOUR_STEPS = 16
@@ -57,13 +66,23 @@ def render_page(result: Result) -> str:
         "slices": len(view.image),
         "data": _data(result, view, box, transform),
         "niivue_version": _part("niivue/VERSION").strip(),
-        "licences": _part("niivue/LICENSE") + "\n----\n\n" + _part("niivue/THIRD_PARTY_LICENSES.txt"),
+        "licences": (
+            _part("niivue/LICENSE") + "\n----\n\n" + _part("niivue/THIRD_PARTY_LICENSES.txt")
+        ),
     }
-    scripts = {name: _part(f"{name}.js") for name in ("niivue/niivue.umd", "segmentation", "report")}
-    return _environment().get_template("report.html").render(page, scripts=scripts, style=_part("report.css"))
+    scripts = {
+        name: _part(f"{name}.js") for name in ("niivue/niivue.umd", "segmentation", "report")
+    }
+    return (
+        _environment()
+        .get_template("report.html")
+        .render(page, scripts=scripts, style=_part("report.css"))
+    )
 
 
-def _data(result: Result, view: RadiologicalView, box: Box, transform: GridTransform) -> dict[str, Any]:
+def _data(
+    result: Result, view: RadiologicalView, box: Box, transform: GridTransform
+) -> dict[str, Any]:
     """What the scripts read: volumes, and how the map becomes a segmentation."""
     levels, slope, intercept = grey_levels(box.cut(result.image.data), view.window)
     report = result.report
@@ -74,18 +93,26 @@ def _data(result: Result, view: RadiologicalView, box: Box, transform: GridTrans
     return {
         "volumes": {
             "flair": encode(levels, box.affine, slope, intercept),
-            "map": encode(box.cut(np.asarray(result.smoothed_map.data, dtype=np.float32)), box.affine),
+            "map": encode(
+                box.cut(np.asarray(result.smoothed_map.data, dtype=np.float32)), box.affine
+            ),
             "brain": encode(box.cut(covered_brain(result, transform)).astype(np.uint8), box.affine),
         },
         "threshold": report["threshold"]["value"],
-        "min_component_ml": report["settings"].get("postprocessing", {}).get("min_component_ml", 0.0),
+        "min_component_ml": (
+            report["settings"].get("postprocessing", {}).get("min_component_ml", 0.0)
+        ),
         "voxel_ml": result.image.voxel_ml,
         "top": view.top,
         "range": max(view.top, report["threshold"]["value"]),
         "window": list(view.window),
         "first_slice": box.part[2].start,
         "slices": box.shape[2],
-        "healthy_quantiles": {name[1:]: value for name, value in calibration.get("healthy_error", {}).items() if name.startswith("q")},
+        "healthy_quantiles": {
+            name[1:]: value
+            for name, value in calibration.get("healthy_error", {}).items()
+            if name.startswith("q")
+        },
         "lesion_voxels": [box.voxel(tuple(lesion["peak_mm"])) for lesion in lesions],
         "start_voxel": box.voxel(tuple(peak[:3])),
         "colours": _colours(),

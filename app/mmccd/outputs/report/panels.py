@@ -24,7 +24,8 @@ Pixels = NDArray[np.uint8]
 
 @dataclass(frozen=True)
 class Panels:
-    """Pictures of one slice, PNG in base64, all of the same part of the head and of equal size; the image's left is the patient's right.
+    """Pictures of one slice, PNG in base64, all of the same part of the head and of equal size; the
+    image's left is the patient's right.
 
     Attributes:
         index: of the slice, from inferior to superior.
@@ -41,7 +42,9 @@ class Panels:
     returned: str
 
 
-def draw_panels(result: Result, view: RadiologicalView, transform: GridTransform, count: int) -> list[Panels]:
+def draw_panels(
+    result: Result, view: RadiologicalView, transform: GridTransform, count: int
+) -> list[Panels]:
     """The most anomalous slices.
 
     Args:
@@ -54,7 +57,11 @@ def draw_panels(result: Result, view: RadiologicalView, transform: GridTransform
     chosen = view.chosen(count)
     imagined, returned, signed = (
         [pencil.model_slice(layer[index], index) for index in chosen]
-        for layer in (_layer(result.cycle.imagined), _layer(result.cycle.returned), _layer(result.cycle.signed))
+        for layer in (
+            _layer(result.cycle.imagined),
+            _layer(result.cycle.returned),
+            _layer(result.cycle.signed),
+        )
     )
     imagined_window = _window(imagined)
     # What returned plus the signed difference is the input, on the model grid.
@@ -84,16 +91,22 @@ class _Pencil:
         """The input, and the outline of the segmentation within its border."""
         picture = self._input(index)
         inside = self._enlarge(self.view.segmentation[(index, *self.box)].astype(np.uint8)) > 0
-        picture[inside & ~ndimage.binary_erosion(inside, iterations=_OUTLINE_PIXELS)] = ImageColor.getrgb(OUTLINE)
+        picture[inside & ~ndimage.binary_erosion(inside, iterations=_OUTLINE_PIXELS)] = (
+            ImageColor.getrgb(OUTLINE)
+        )
         return picture
 
     def coloured(self, index: int) -> Pixels:
         """The map within the brain over the input."""
         here = (index, *self.box)
-        colours = matplotlib.colormaps["inferno"](np.clip(self.view.anomaly[here] / self.top, 0.0, 1.0), bytes=True)[..., :3]
+        colours = matplotlib.colormaps["inferno"](
+            np.clip(self.view.anomaly[here] / self.top, 0.0, 1.0), bytes=True
+        )[..., :3]
         colours, inside = self._enlarge(colours), self._brain(index)
         picture = self._input(index)
-        picture[inside] = (MOST_OPAQUE * colours[inside] + (1.0 - MOST_OPAQUE) * picture[inside]).astype(np.uint8)
+        picture[inside] = (
+            MOST_OPAQUE * colours[inside] + (1.0 - MOST_OPAQUE) * picture[inside]
+        ).astype(np.uint8)
         return picture
 
     def model_slice(self, layer: NDArray[np.float32], index: int) -> NDArray[np.float32]:
@@ -104,8 +117,14 @@ class _Pencil:
             (self.box[1], spacing[0], self.transform.centre[0], self.size[0]),
         )
         rows, columns = (np.floor(self._along(*end)).astype(int) for end in ends)
-        inside = ((rows >= 0) & (rows < grid.size))[:, None] & ((columns >= 0) & (columns < grid.size))[None] & self._brain(index)
-        found = layer[np.clip(rows, 0, grid.size - 1)[:, None], np.clip(columns, 0, grid.size - 1)[None]]
+        inside = (
+            ((rows >= 0) & (rows < grid.size))[:, None]
+            & ((columns >= 0) & (columns < grid.size))[None]
+            & self._brain(index)
+        )
+        found = layer[
+            np.clip(rows, 0, grid.size - 1)[:, None], np.clip(columns, 0, grid.size - 1)[None]
+        ]
         return np.where(inside, found, np.float32(np.nan))
 
     def _along(self, part: slice, step: float, centre: float, pixels: int) -> NDArray[np.float64]:

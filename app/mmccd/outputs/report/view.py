@@ -24,7 +24,8 @@ class RadiologicalView:
     """The native voxels in axial order, nothing interpolated, and how to draw them.
 
     Attributes:
-        image: the input, ``(slices, rows, columns)``: inferior to superior, anterior to posterior, the patient's right to left.
+        image: the input, ``(slices, rows, columns)``: inferior to superior, anterior to posterior,
+            the patient's right to left.
         anomaly: what the threshold was applied to, on the same grid.
         segmentation: 1 = anomalous.
         brain: 1 = brain.
@@ -41,7 +42,13 @@ class RadiologicalView:
     def of(cls, result: Result) -> RadiologicalView:
         """The view of a finished run."""
         image, anomaly = _radiological(result.image), _radiological(result.smoothed_map)
-        return cls(image, anomaly, _radiological(result.segmentation), _radiological(result.brain_mask), _spacing(result.image))
+        return cls(
+            image,
+            anomaly,
+            _radiological(result.segmentation),
+            _radiological(result.brain_mask),
+            _spacing(result.image),
+        )
 
     @property
     def box(self) -> tuple[slice, slice]:
@@ -52,7 +59,9 @@ class RadiologicalView:
     def size_mm(self) -> tuple[float, float]:
         """Width and height of the box."""
         rows, columns = self.box
-        return self.spacing[0] * (columns.stop - columns.start), self.spacing[1] * (rows.stop - rows.start)
+        return self.spacing[0] * (columns.stop - columns.start), self.spacing[1] * (
+            rows.stop - rows.start
+        )
 
     @property
     def window(self) -> tuple[float, float]:
@@ -67,20 +76,30 @@ class RadiologicalView:
 
     def chosen(self, count: int) -> list[int]:
         """The most anomalous slices, some millimetres apart."""
-        return most_anomalous(self.anomaly, count, min_distance=max(1, round(_APART_MM / self.spacing[2])))
+        return most_anomalous(
+            self.anomaly, count, min_distance=max(1, round(_APART_MM / self.spacing[2]))
+        )
 
     def draw_input(self, axis: Axes, index: int) -> None:
         """One slice in grey values."""
         low, high = self.window
-        axis.imshow(self.image[(index, *self.box)], cmap="gray", vmin=low, vmax=high, aspect=self._aspect)
+        axis.imshow(
+            self.image[(index, *self.box)], cmap="gray", vmin=low, vmax=high, aspect=self._aspect
+        )
         axis.set_axis_off()
 
     def draw_map(self, axis: Axes, index: int, fade: bool = False) -> ScalarMappable:
-        """The map within the brain, over what was drawn; where it is to fade, low values let the image through."""
+        """The map within the brain, over what was drawn; where it is to fade, low values let the
+        image through.
+        """
         view = (index, *self.box)
         shown = np.ma.masked_where(self.brain[view] == 0, self.anomaly[view])
-        alpha = np.clip(self.anomaly[view] / self.top, 0.0, 1.0) * MOST_OPAQUE if fade else MOST_OPAQUE
-        return axis.imshow(shown, cmap="inferno", vmin=0, vmax=self.top, alpha=alpha, aspect=self._aspect)
+        alpha = (
+            np.clip(self.anomaly[view] / self.top, 0.0, 1.0) * MOST_OPAQUE if fade else MOST_OPAQUE
+        )
+        return axis.imshow(
+            shown, cmap="inferno", vmin=0, vmax=self.top, alpha=alpha, aspect=self._aspect
+        )
 
     def draw_outline(self, axis: Axes, index: int) -> None:
         """The segmentation's outline, over what was drawn."""
@@ -96,22 +115,48 @@ class RadiologicalView:
 def draw_sides(axis: Axes, size: float = 9.0) -> None:
     """R and L in the upper corners."""
     for x, letter in ((0.02, "R"), (0.98, "L")):
-        axis.text(x, 0.97, letter, transform=axis.transAxes, color="white", fontsize=size, ha="left" if x < 0.5 else "right", va="top")
+        axis.text(
+            x,
+            0.97,
+            letter,
+            transform=axis.transAxes,
+            color="white",
+            fontsize=size,
+            ha="left" if x < 0.5 else "right",
+            va="top",
+        )
 
 
 def draw_scale(axis: Axes, view: RadiologicalView, size: float = 8.0) -> None:
-    """A bar of 5 cm (1 cm in a small view) in the lower left corner, over a slice that was drawn in the view's box."""
+    """A bar of 5 cm (1 cm in a small view) in the lower left corner, over a slice that was drawn in
+    the view's box.
+    """
     width_mm, _ = view.size_mm
     length_mm = 50 if width_mm > 3 * 50 / 2 else 10
     length = length_mm / width_mm
-    axis.plot([0.03, 0.03 + length], [0.025, 0.025], transform=axis.transAxes, color="white", linewidth=2.0, solid_capstyle="butt")
+    axis.plot(
+        [0.03, 0.03 + length],
+        [0.025, 0.025],
+        transform=axis.transAxes,
+        color="white",
+        linewidth=2.0,
+        solid_capstyle="butt",
+    )
     axis.text(
-        0.03 + length / 2, 0.035, f"{length_mm // 10} cm", transform=axis.transAxes, color="white", fontsize=size, ha="center", va="bottom"
+        0.03 + length / 2,
+        0.035,
+        f"{length_mm // 10} cm",
+        transform=axis.transAxes,
+        color="white",
+        fontsize=size,
+        ha="center",
+        va="bottom",
     )
 
 
 def most_anomalous(anomaly: NDArray[np.float32], count: int, min_distance: int) -> list[int]:
-    """Indices of the slices with the largest sum of the map's upper part, not closer than ``min_distance``, in order.
+    """Indices of the slices with the largest sum of the map's upper part, not closer than
+    ``min_distance``, in order.
 
     Args:
         anomaly: map ``(slices, rows, columns)``, 0 outside the brain.
@@ -129,8 +174,12 @@ def most_anomalous(anomaly: NDArray[np.float32], count: int, min_distance: int) 
 
 
 def _radiological(volume: Volume) -> NDArray[np.float32]:
-    transform = orientations.ornt_transform(orientations.io_orientation(volume.affine), orientations.axcodes2ornt(MODEL_ORIENTATION))
-    lps = orientations.apply_orientation(np.nan_to_num(np.asarray(volume.data, dtype=np.float32)), transform)
+    transform = orientations.ornt_transform(
+        orientations.io_orientation(volume.affine), orientations.axcodes2ornt(MODEL_ORIENTATION)
+    )
+    lps = orientations.apply_orientation(
+        np.nan_to_num(np.asarray(volume.data, dtype=np.float32)), transform
+    )
     return np.ascontiguousarray(lps.transpose(2, 1, 0))
 
 
@@ -143,6 +192,10 @@ def _spacing(volume: Volume) -> tuple[float, float, float]:
 def _box(brain: NDArray[np.float32], margin: int = 4) -> tuple[slice, slice]:
     ranges = []
     for axis, length in ((1, brain.shape[1]), (2, brain.shape[2])):
-        inside = np.flatnonzero((brain > 0).any(axis=tuple(other for other in range(3) if other != axis)))
-        ranges.append(slice(max(0, int(inside[0]) - margin), min(length, int(inside[-1]) + margin + 1)))
+        inside = np.flatnonzero(
+            (brain > 0).any(axis=tuple(other for other in range(3) if other != axis))
+        )
+        ranges.append(
+            slice(max(0, int(inside[0]) - margin), min(length, int(inside[-1]) + margin + 1))
+        )
     return ranges[0], ranges[1]

@@ -13,7 +13,8 @@ from mmccd.outputs.report.overview import write_overview
 
 
 def write_outputs(result: Result, folder: Path) -> Result:
-    """Write everything: DICOM objects where the input was DICOM, then maps, masks, picture, page and report.
+    """Write everything: DICOM objects where the input was DICOM, then maps, masks, picture, page
+    and report.
 
     Args:
         result: a finished run.
@@ -55,5 +56,6 @@ def write_result(result: Result, folder: Path) -> None:
         (folder / "report.json").write_text(json.dumps(result.report, indent=2) + "\n")
     except OSError as error:
         raise OutputError(
-            f"{folder.parent}: cannot be written ({error.strerror or error}); choose another --output or free some space"
+            f"{folder.parent}: cannot be written ({error.strerror or error}); choose another"
+            " --output or free some space"
         ) from error
