@@ -24,11 +24,11 @@ import SimpleITK
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from mmccd.brain.slices import intensity_scale
-from mmccd.core.volume import Volume
-from mmccd.imaging.bias import correct_bias
-from mmccd.io.nifti import read_nifti
-from mmccd.quality.intake import HD_BET, Intake
+from mmccd.brain import intensity_scale
+from mmccd.core import Volume
+from mmccd.imaging import correct_bias
+from mmccd.io import read_nifti
+from mmccd.quality import HD_BET, Intake
 
 logger = logging.getLogger(__name__)
 Mask = NDArray[np.bool_]

@@ -32,21 +32,14 @@ from PIL import Image
 from torch import Tensor
 
 from mmccd.apps.cli import cli
-from mmccd.core.errors import UnsuitableInputError
-from mmccd.core.result import Result
-from mmccd.imaging.preprocessing import to_model_slices
-from mmccd.imaging.spread import side_weights
-from mmccd.methods.mmccd.cycle import MaskedCycleInferer
-from mmccd.methods.mmccd.suspicion import suspicious_region
-from mmccd.methods.scorer import CycleScorer
-from mmccd.models.device import autocast
-from mmccd.models.diffusion import masked_condition
-from mmccd.models.noise import CONDITION, INITIAL, NO_MASK, normal_noise
-from mmccd.outputs.report.view import RadiologicalView
-from mmccd.phantom import Acquisition, Lesion, Phantom, make_phantom
-from mmccd.phantom.signal import CAVITY, GLIOSIS, OEDEMA
+from mmccd.core import Result, UnsuitableInputError
+from mmccd.imaging import side_weights, to_model_slices
+from mmccd.methods import CycleScorer, MaskedCycleInferer, suspicious_region
+from mmccd.models import CONDITION, INITIAL, NO_MASK, autocast, masked_condition, normal_noise
+from mmccd.outputs import RadiologicalView
+from mmccd.phantom import CAVITY, GLIOSIS, OEDEMA, Acquisition, Lesion, Phantom, make_phantom
 from mmccd.pipeline import AnomalyPipeline
-from mmccd.quality.intake import Intake
+from mmccd.quality import Intake
 
 CALM = Acquisition(noise=0.015, bias=0.03, texture=0.03)
 """A scan with even brightness: what a picture shows is then the lesion's doing."""

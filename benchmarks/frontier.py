@@ -22,7 +22,7 @@ matplotlib.use("Agg")
 
 import matplotlib.pyplot as plt
 
-from mmccd.methods.mmccd.cycle import CycleSettings
+from mmccd.methods import CycleSettings
 
 SIZE = (128, 128)
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00")

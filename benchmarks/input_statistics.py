@@ -22,12 +22,19 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import StandardScaler
 
 from mmccd.brain import find_brain
-from mmccd.core.errors import UnsuitableInputError
-from mmccd.data.cases import split_cases
-from mmccd.io.nifti import read_nifti
-from mmccd.phantom.acquisition import SLICE_MM
-from mmccd.quality.appearance import CONTRAST, QUALITY, BrainSlices, measure, width_to_length
-from mmccd.quality.checks import FACES, face_shares
+from mmccd.core import UnsuitableInputError
+from mmccd.data import split_cases
+from mmccd.io import read_nifti
+from mmccd.phantom import SLICE_MM
+from mmccd.quality import (
+    CONTRAST,
+    FACES,
+    QUALITY,
+    BrainSlices,
+    face_shares,
+    measure,
+    width_to_length,
+)
 
 logger = logging.getLogger(__name__)
 NAMES = ("flair", "t1", "t2")

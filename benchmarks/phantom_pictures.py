@@ -15,9 +15,9 @@ import numpy as np
 from matplotlib.axes import Axes
 from numpy.typing import NDArray
 
-from mmccd.core.volume import Volume
-from mmccd.data.cases import find_cases
-from mmccd.io.nifti import read_nifti
+from mmccd.core import Volume
+from mmccd.data import find_cases
+from mmccd.io import read_nifti
 from mmccd.phantom import Acquisition, Phantom, load_anatomy, make_phantom
 
 THIN = Acquisition(slice_mm=2.0)

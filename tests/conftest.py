@@ -15,9 +15,9 @@ import torch
 
 from mmccd.bundle.bundle import BACKWARD, FORWARD, file_sha256
 from mmccd.core.volume import Volume
-from mmccd.imaging.preprocessing import Normalisation
-from mmccd.models.diffusion import MaskedDiffusionScheduler
+from mmccd.imaging.normalisation import Normalisation
 from mmccd.models.networks import TranslationUNet
+from mmccd.models.schedule import MaskedDiffusionScheduler
 from mmccd.phantom import DEMO_LESIONS, Acquisition, Phantom, make_phantom, write_phantom
 
 PROJECT = Path(__file__).resolve().parents[1]

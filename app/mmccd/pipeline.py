@@ -20,19 +20,13 @@ from numpy.typing import NDArray
 import mmccd
 from mmccd import NOTICE
 from mmccd.brain import EXTRACTED, Brain
-from mmccd.bundle.bundle import BundlePair, Preset, find_bundles, load_pair
-from mmccd.bundle.calibration import Calibration
-from mmccd.core.errors import ModelError, ResourceError, first_line
-from mmccd.core.result import CycleResult, Result
-from mmccd.core.volume import Volume
-from mmccd.imaging.preprocessing import ModelSlices, Normalisation, to_model_slices
-from mmccd.methods.mmccd.cycle import MaskedCycleInferer, Progress
-from mmccd.methods.scorer import CycleScorer, ParallelScorer, Scorer
-from mmccd.models.device import choose_devices, describe_devices
-from mmccd.models.inference import to_device
-from mmccd.postprocessing.lesions import find_lesions
-from mmccd.postprocessing.normal_range import NormalRange, depth_mm
-from mmccd.quality.intake import Intake, Prepared
+from mmccd.bundle import BundlePair, Calibration, Preset, find_bundles, load_pair
+from mmccd.core import CycleResult, ModelError, ResourceError, Result, Volume, first_line
+from mmccd.imaging import ModelSlices, Normalisation, to_model_slices
+from mmccd.methods import CycleScorer, MaskedCycleInferer, ParallelScorer, Progress, Scorer
+from mmccd.models import choose_devices, describe_devices, to_device
+from mmccd.postprocessing import NormalRange, depth_mm, find_lesions
+from mmccd.quality import Intake, Prepared
 
 logger = logging.getLogger(__name__)
 
@@ -150,7 +144,7 @@ class AnomalyPipeline:
             cancelled: True ends the run.
 
         Raises:
-            UnsuitableInputError: see :func:`~mmccd.imaging.preprocessing.to_model_slices`; a slice
+            UnsuitableInputError: see :func:`~mmccd.imaging.slices.to_model_slices`; a slice
                 too thin to hold a brain.
             ResourceError: out of memory.
         """

@@ -13,8 +13,8 @@ import mmccd.benchmark.loop as loop
 from mmccd.benchmark.loop import PAPER_CONFIG, Networks, measure_loops, measure_networks, plain_loop
 from mmccd.bundle.bundle import BACKWARD, FORWARD, BundlePair, load_pair
 from mmccd.methods.mmccd.cycle import CycleSettings, MaskedCycleInferer
-from mmccd.models.diffusion import MaskedDiffusionScheduler
 from mmccd.models.networks import TranslationUNet
+from mmccd.models.schedule import MaskedDiffusionScheduler
 
 CPU = torch.device("cpu")
 

@@ -33,7 +33,7 @@ from mmccd.bundle.bundle import (
 )
 from mmccd.bundle.calibration import Calibration, CalibrationKey
 from mmccd.core.errors import InputError, MmccdError, ModelError, OutputError, UsageError
-from mmccd.imaging.preprocessing import Normalisation
+from mmccd.imaging.normalisation import Normalisation
 from mmccd.methods.mmccd.cycle import CycleSettings
 from mmccd.models.networks import TranslationUNet
 
@@ -587,7 +587,7 @@ class TestCalibrations:
     ) -> None:
         before = (tiny_bundles / CYCLE).read_bytes()
 
-        def full(self: Path, text: str) -> int:
+        def full(self: Path, text: str, encoding: str) -> int:
             raise OSError(28, "No space left on device")
 
         monkeypatch.setattr(Path, "write_text", full)

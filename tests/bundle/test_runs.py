@@ -15,10 +15,10 @@ from tests.models.test_baselines import SMALL
 from mmccd.bundle.bundle import BACKWARD, file_sha256
 from mmccd.bundle.runs import Run, find_run, find_translator
 from mmccd.core.errors import ModelError
-from mmccd.imaging.preprocessing import Normalisation
+from mmccd.imaging.normalisation import Normalisation
 from mmccd.models.baselines import NETWORKS
-from mmccd.models.diffusion import MaskedDiffusionScheduler
 from mmccd.models.networks import TranslationUNet
+from mmccd.models.schedule import MaskedDiffusionScheduler
 
 
 def write_run(runs: Path, method: str, source: str = "flair", target: str | None = None) -> Path:

@@ -7,8 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from mmccd.core.errors import InputError, MmccdError, OutputError, UnsuitableInputError
 from mmccd.data.cases import (

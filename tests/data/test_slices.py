@@ -16,7 +16,7 @@ from mmccd.core.errors import InputError, UnsuitableInputError
 from mmccd.core.volume import Volume
 from mmccd.data.cases import Case, add_to_datalist, find_cases
 from mmccd.data.slices import MIN_BRAIN_PIXELS, SlicePairDataset, SliceRule, load_case
-from mmccd.imaging.preprocessing import Normalisation
+from mmccd.imaging.normalisation import Normalisation
 from mmccd.io.nifti import read_nifti, write_nifti
 from mmccd.phantom import Phantom, write_phantom
 

@@ -21,7 +21,7 @@ from mmccd.evaluation.methods import (
     read_name,
     resolve_target,
 )
-from mmccd.imaging.preprocessing import Normalisation
+from mmccd.imaging.normalisation import Normalisation
 
 
 @pytest.mark.parametrize("name", list(TITLES))

@@ -150,7 +150,7 @@ class TestEndToEnd:
     def intensity(path: Path) -> np.ndarray:
         """(v - P2) / (P90 - P2) of the brain on the model grid."""
         from mmccd.brain import find_brain
-        from mmccd.imaging.preprocessing import GridTransform
+        from mmccd.imaging.grid import GridTransform
         from mmccd.io.nifti import read_nifti
 
         volume = read_nifti(path, "flair")

@@ -25,7 +25,7 @@ from mmccd.evaluation.tables import (
     row_json,
 )
 from mmccd.evaluation.variants import Variant
-from mmccd.imaging.preprocessing import Normalisation
+from mmccd.imaging.normalisation import Normalisation
 from mmccd.postprocessing.postprocessing import Postprocessing
 
 SAMPLES = Samples(rank_counts([np.array([True, False])], [np.array([1.0, 0.0])]))

@@ -12,7 +12,7 @@ from scipy import ndimage
 from mmccd.core.errors import UsageError
 from mmccd.evaluation.scoring import Maps
 from mmccd.evaluation.variants import LOWEST, Scored, apply_variant, read_variant
-from mmccd.imaging.spread import in_slice_sd
+from mmccd.imaging.robust import in_slice_sd
 from mmccd.postprocessing.postprocessing import Postprocessing
 
 Make = Callable[..., Scored]

@@ -10,20 +10,15 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 
 from mmccd.core.errors import UnsuitableInputError
 from mmccd.core.volume import Volume
-from mmccd.imaging.preprocessing import (
-    Grid,
-    GridTransform,
-    Normalisation,
-    resampling_weights,
-    to_model_slices,
-)
+from mmccd.imaging.grid import Grid, GridTransform, resampling_weights
+from mmccd.imaging.normalisation import Normalisation
+from mmccd.imaging.slices import to_model_slices
 
 Array = NDArray[np.float64]
 AXIS_ORDERS = [

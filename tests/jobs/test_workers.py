@@ -21,9 +21,9 @@ from mmccd.apps.cli import cli
 distributed = pytest.importorskip("distributed", reason="the extra cohort is not installed")
 
 from mmccd.core.errors import ModelError, ResourceError, UsageError  # noqa: E402
-from mmccd.core.options import Options  # noqa: E402
 from mmccd.jobs import workers  # noqa: E402
 from mmccd.jobs.inputs import Source  # noqa: E402
+from mmccd.jobs.options import Options  # noqa: E402
 from mmccd.jobs.task import Task  # noqa: E402
 
 PATIENCE_S = 500

@@ -21,8 +21,8 @@ from mmccd.methods.baselines import (
 from mmccd.methods.mmccd.cycle import CycleSettings, MaskedCycleInferer
 from mmccd.methods.scorer import CycleScorer, Scorer
 from mmccd.models.baselines import MaskedTranslator
-from mmccd.models.diffusion import MaskedDiffusionScheduler, masked_condition
 from mmccd.models.noise import CONDITION, normal_noise
+from mmccd.models.schedule import MaskedDiffusionScheduler, masked_condition
 
 CPU = torch.device("cpu")
 

@@ -14,8 +14,8 @@ from mmccd.core.errors import CancelledError
 from mmccd.core.result import CycleResult
 from mmccd.methods.mmccd.cycle import CycleSettings, MaskedCycleInferer
 from mmccd.methods.scorer import CycleScorer, ParallelScorer
-from mmccd.models.diffusion import MaskedDiffusionScheduler
 from mmccd.models.networks import TranslationUNet
+from mmccd.models.schedule import MaskedDiffusionScheduler
 
 CPU = torch.device("cpu")
 SETTINGS = CycleSettings(steps=2, stride=16, rounds=2, sign="brighter")

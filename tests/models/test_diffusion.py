@@ -15,11 +15,8 @@ from monai.engines.utils import DiffusionPrepareBatch
 from monai.inferers import DiffusionInferer
 from torch import Tensor
 
-from mmccd.models.diffusion import (
-    MaskedDiffusionPrepareBatch,
-    MaskedDiffusionScheduler,
-    masked_condition,
-)
+from mmccd.models.schedule import MaskedDiffusionScheduler, masked_condition
+from mmccd.training.batches import MaskedDiffusionPrepareBatch
 
 LINEAR = {"beta_start": 1e-4, "beta_end": 2e-2}
 BETAS = np.linspace(1e-4, 2e-2, 1000)
@@ -421,7 +418,7 @@ def test_works_in_the_samplers_inferer() -> None:
     [
         (
             {
-                "_target_": "mmccd.models.diffusion.MaskedDiffusionScheduler",
+                "_target_": "mmccd.models.schedule.MaskedDiffusionScheduler",
                 "num_train_timesteps": 1000,
                 "eta": 0.5,
                 **LINEAR,
@@ -429,7 +426,7 @@ def test_works_in_the_samplers_inferer() -> None:
             lambda made: isinstance(made, MaskedDiffusionScheduler) and made.eta == 0.5,
         ),
         (
-            {"_target_": "mmccd.models.diffusion.MaskedDiffusionPrepareBatch", "strip_width": 8},
+            {"_target_": "mmccd.training.batches.MaskedDiffusionPrepareBatch", "strip_width": 8},
             lambda made: isinstance(made, MaskedDiffusionPrepareBatch) and made.strip_width == 8,
         ),
     ],

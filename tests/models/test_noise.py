@@ -7,8 +7,7 @@ import math
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 from scipy import stats
 
 from mmccd.models.noise import ANCESTRAL, CONDITION, INITIAL, NO_MASK, normal_noise, philox4x32

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import numpy as np
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from mmccd.phantom import random_acquisition
 from mmccd.phantom.acquisition import SLICE_MM, Acquisition, with_thickness
-from mmccd.phantom.signal import TISSUES, nulling_inversion_time, signal
+from mmccd.phantom.physics import TISSUES, nulling_inversion_time, signal
 
 
 @given(st.integers(0, 2**32))

@@ -15,7 +15,7 @@ from mmccd.core.volume import Volume
 from mmccd.io.nifti import write_nifti
 from mmccd.phantom import BUILT_IN, PLAIN, find_anatomies, load_anatomy, make_phantom
 from mmccd.phantom.anatomy import LABELS
-from mmccd.phantom.signal import TISSUES
+from mmccd.phantom.physics import TISSUES
 
 
 def head_labels(flip: bool = False) -> tuple[NDArray[np.float32], NDArray[np.float64]]:

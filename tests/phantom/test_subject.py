@@ -7,8 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
+from hypothesis import HealthCheck, given, settings, strategies as st
 from numpy.typing import NDArray
 
 from mmccd.brain import find_brain
@@ -25,7 +24,7 @@ from mmccd.phantom import (
     make_phantom,
     random_acquisition,
 )
-from mmccd.phantom.signal import NECROSIS, OEDEMA, SEQUENCES, TISSUES, signal
+from mmccd.phantom.physics import NECROSIS, OEDEMA, SEQUENCES, TISSUES, signal
 from mmccd.phantom.subject import WHITE_SIGNAL
 
 

@@ -10,8 +10,7 @@ import pytest
 from mmccd.core.errors import InputError, OutputError
 from mmccd.data.cases import find_cases, split_cases
 from mmccd.io.nifti import read_nifti
-from mmccd.phantom import Phantom, write_phantom, write_phantoms
-from mmccd.phantom import write as write_module
+from mmccd.phantom import Phantom, write as write_module, write_phantom, write_phantoms
 from mmccd.phantom.write import anatomy_splits
 
 

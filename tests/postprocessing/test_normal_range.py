@@ -8,8 +8,7 @@ import json
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 
 from mmccd.postprocessing.normal_range import LEVELS, MIN_VOXELS, NormalRange, depth_mm
 

@@ -1,4 +1,4 @@
-"""mmccd.training.training: the parts that stand beside MONAI's engines."""
+"""mmccd.training: the parts that stand beside MONAI's engines."""
 
 from __future__ import annotations
 
@@ -12,35 +12,23 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 from ignite.engine import Engine, Events
 from monai.transforms import RandFlip
 from torch import Tensor, nn
 
-import mmccd.training.training as training
+from mmccd.bundle.trained import load_trained
 from mmccd.core.errors import InputError
 from mmccd.methods.mmccd.masks import strip_masks
-from mmccd.models.diffusion import MaskedDiffusionScheduler
-from mmccd.training.training import (
-    AveragedModel,
-    BestModel,
-    EpochSeed,
-    MaskedTranslationInferer,
-    MeanError,
-    PairPrepareBatch,
-    Resume,
-    StripPrepareBatch,
-    TimeBudget,
-    TrainingRecord,
-    brain_error,
-    cycle_error,
-    load_trained,
-    masked_error,
-    save_atomically,
-    visible_error,
-    warmup_stable_decay,
-)
+from mmccd.models.schedule import MaskedDiffusionScheduler
+from mmccd.training import handlers, record
+from mmccd.training.batches import PairPrepareBatch, StripPrepareBatch
+from mmccd.training.checkpoints import BestModel, Resume, save_atomically
+from mmccd.training.errors import MeanError, brain_error, cycle_error, masked_error, visible_error
+from mmccd.training.handlers import AveragedModel, EpochSeed, TimeBudget
+from mmccd.training.inferers import MaskedTranslationInferer
+from mmccd.training.learning_rate import warmup_stable_decay
+from mmccd.training.record import TrainingRecord
 
 
 class TestLearningRate:
@@ -301,7 +289,8 @@ class TestTimeBudget:
         monkeypatch: pytest.MonkeyPatch, minutes: float | None, minutes_per_epoch: float
     ) -> int:
         now = [0.0]
-        monkeypatch.setattr(training, "time", SimpleNamespace(monotonic=lambda: now[0]))
+        for module in (handlers, record):
+            monkeypatch.setattr(module, "time", SimpleNamespace(monotonic=lambda: now[0]))
 
         def step(engine: Engine, batch: int) -> None:
             now[0] += 60 * minutes_per_epoch / 2
@@ -321,7 +310,8 @@ class TestTimeBudget:
     def test_epoch_is_finished(self, monkeypatch: pytest.MonkeyPatch) -> None:
         iterations: list[int] = []
         now = [0.0]
-        monkeypatch.setattr(training, "time", SimpleNamespace(monotonic=lambda: now[0]))
+        for module in (handlers, record):
+            monkeypatch.setattr(module, "time", SimpleNamespace(monotonic=lambda: now[0]))
 
         def step(engine: Engine, batch: int) -> None:
             iterations.append(batch)
@@ -347,7 +337,10 @@ class TestTrainingRecord:
     ) -> dict[str, Any]:
         """The record of a run whose epochs take that long."""
         now = [100.0]
-        monkeypatch.setattr(training, "time", SimpleNamespace(monotonic=lambda: now[0]))
+        for module in ("handlers", "record"):
+            monkeypatch.setattr(
+                f"mmccd.training.{module}.time", SimpleNamespace(monotonic=lambda: now[0])
+            )
         evaluator = SimpleNamespace(
             state=SimpleNamespace(metrics={"error": np.float32(0.5)}, key_metric_name="error")
         )

@@ -12,8 +12,8 @@ import torch
 from mmccd.bundle.bundle import BACKWARD, FORWARD
 from mmccd.core.errors import InputError, ModelError, OutputError
 from mmccd.io.nifti import read_nifti
-from mmccd.models.diffusion import MaskedDiffusionScheduler
 from mmccd.models.networks import TranslationUNet
+from mmccd.models.schedule import MaskedDiffusionScheduler
 from mmccd.phantom import Phantom
 from mmccd.training.translate import (
     BatchedInferer,

@@ -15,14 +15,19 @@ from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from mmccd.benchmark.machine import matmul_gflops, timed
-from mmccd.bundle.bundle import BACKWARD, FORWARD, BundlePair
-from mmccd.methods.mmccd.cycle import CycleSettings, MaskedCycleInferer
-from mmccd.methods.mmccd.masks import strip_masks
-from mmccd.models.device import autocast, has_fast_bf16
-from mmccd.models.diffusion import MaskedDiffusionScheduler
-from mmccd.models.inference import to_device
-from mmccd.models.networks import TranslationUNet
-from mmccd.models.noise import CONDITION, INITIAL, NO_MASK, normal_noise
+from mmccd.bundle import BACKWARD, FORWARD, BundlePair
+from mmccd.methods import CycleSettings, MaskedCycleInferer, strip_masks
+from mmccd.models import (
+    CONDITION,
+    INITIAL,
+    NO_MASK,
+    MaskedDiffusionScheduler,
+    TranslationUNet,
+    autocast,
+    has_fast_bf16,
+    normal_noise,
+    to_device,
+)
 
 PAPER_CONFIG = Path("configs") / "networks" / "paper.json"
 BATCH_SIZE = 16

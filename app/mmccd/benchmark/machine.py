@@ -15,7 +15,7 @@ from typing import Any
 import psutil
 import torch
 
-from mmccd.models.device import has_fast_bf16, usable_cores
+from mmccd.models import has_fast_bf16, usable_cores
 
 _STATUS, _CLEAR = Path("/proc/self/status"), Path("/proc/self/clear_refs")
 _DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16}

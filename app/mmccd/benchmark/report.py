@@ -9,8 +9,7 @@ from typing import Any
 import matplotlib
 import matplotlib.pyplot as plt
 
-from mmccd.core.errors import OutputError
-from mmccd.outputs.folder import make_folder
+from mmccd.core import OutputError, make_folder
 
 matplotlib.use("Agg")
 

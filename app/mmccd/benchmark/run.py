@@ -18,12 +18,11 @@ from mmccd.benchmark.machine import describe_machine, peak_memory_gib
 from mmccd.benchmark.sweep import SLICES, measure_sweep
 from mmccd.benchmark.volume import BRATS_SHAPE, brats_size_phantom, measure_volume
 from mmccd.brain import find_brain
-from mmccd.bundle.bundle import BundlePair, find_bundles, load_pair
-from mmccd.core.errors import InputError, OutputError, first_line
-from mmccd.imaging.preprocessing import to_model_slices
-from mmccd.methods.mmccd.cycle import CycleSettings
-from mmccd.models.device import ALL_CUDA, choose_device
-from mmccd.outputs.folder import make_folder
+from mmccd.bundle import BundlePair, find_bundles, load_pair
+from mmccd.core import InputError, OutputError, first_line, make_folder
+from mmccd.imaging import to_model_slices
+from mmccd.methods import CycleSettings
+from mmccd.models import ALL_CUDA, choose_device
 from mmccd.phantom import make_phantom
 from mmccd.pipeline import versions
 

@@ -11,8 +11,8 @@ from torch import Tensor
 
 from mmccd.benchmark.loop import BATCH_SIZE, Networks, passes
 from mmccd.benchmark.machine import peak_memory_gib, reset_peak_memory, timed
-from mmccd.bundle.bundle import BundlePair
-from mmccd.methods.mmccd.cycle import CycleSettings, MaskedCycleInferer
+from mmccd.bundle import BundlePair
+from mmccd.methods import CycleSettings, MaskedCycleInferer
 
 STRIDES, STEPS, SLICES, BATCHES = (16, 8, 4), (1, 2, 4, 8), (1, 2, 4, 8), (1, 4, 8, 16, 32)
 _BASE = CycleSettings(steps=1, stride=16)

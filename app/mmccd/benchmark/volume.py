@@ -15,9 +15,8 @@ import torch
 from numpy.typing import NDArray
 
 from mmccd.benchmark.machine import peak_memory_gib
-from mmccd.core.errors import ResourceError
-from mmccd.core.volume import Volume
-from mmccd.io.nifti import write_nifti
+from mmccd.core import ResourceError, Volume
+from mmccd.io import write_nifti
 from mmccd.phantom import Acquisition, make_phantom
 
 BRATS_SHAPE = (240, 240, 155)
@@ -107,10 +106,10 @@ def predict_here(
     path: Path, folder: Path, preset: str, device: str, bundles: Path
 ) -> dict[str, Any]:
     """Read, run and write a volume in this process; seconds of each stage and the peak memory."""
-    from mmccd.io.read import read_volume
-    from mmccd.outputs.report.write import write_outputs
+    from mmccd.io import read_volume
+    from mmccd.outputs import write_outputs
     from mmccd.pipeline import AnomalyPipeline
-    from mmccd.quality.intake import Intake
+    from mmccd.quality import Intake
 
     times = [time.perf_counter()]
 

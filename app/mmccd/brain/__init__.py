@@ -2,16 +2,6 @@
 HD-BET).
 """
 
-from mmccd.brain.extract import Extraction
-from mmccd.brain.find import EXTRACTED, GIVEN, STRIPPED, Brain, Extractor, fill_slices, find_brain
+import lazy_loader
 
-__all__ = [
-    "EXTRACTED",
-    "GIVEN",
-    "STRIPPED",
-    "Brain",
-    "Extraction",
-    "Extractor",
-    "fill_slices",
-    "find_brain",
-]
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

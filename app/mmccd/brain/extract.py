@@ -15,9 +15,8 @@ from scipy import ndimage
 from torch import Tensor
 
 from mmccd.brain.slices import LARGEST, intensity_scale, triples
-from mmccd.core.errors import UnsuitableInputError
-from mmccd.core.volume import Volume
-from mmccd.imaging.preprocessing import MODEL_ORIENTATION, Grid, resampling_weights
+from mmccd.core import UnsuitableInputError, Volume
+from mmccd.imaging import MODEL_ORIENTATION, Grid, resampling_weights
 
 Network = Callable[[Tensor], Tensor]
 

@@ -10,8 +10,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from mmccd.brain.extract import Extraction
-from mmccd.core.errors import UnsuitableInputError
-from mmccd.core.volume import Volume
+from mmccd.core import UnsuitableInputError, Volume
 
 MIN_SHELL_TISSUE = 0.6
 """Share of tissue in the outer 6 mm of what is not background: at least .73 in 182 skull-stripped

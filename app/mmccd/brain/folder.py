@@ -10,9 +10,8 @@ import torch
 from torch import nn
 
 from mmccd.brain.extract import extract_brain
-from mmccd.core.errors import InputError
-from mmccd.io.nifti import read_nifti, write_nifti
-from mmccd.outputs.folder import make_folder
+from mmccd.core import InputError, make_folder
+from mmccd.io import read_nifti, write_nifti
 
 logger = logging.getLogger(__name__)
 _ENDINGS = (".nii.gz", ".nii")

@@ -12,9 +12,8 @@ from pathlib import Path
 import numpy as np
 
 from mmccd.brain.extract import Extraction
-from mmccd.core.errors import ModelError, UsageError
-from mmccd.core.volume import Volume
-from mmccd.io.nifti import read_nifti, write_nifti
+from mmccd.core import ModelError, UsageError, Volume
+from mmccd.io import read_nifti, write_nifti
 
 PROGRAM = "hd-bet"
 

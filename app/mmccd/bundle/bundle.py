@@ -6,7 +6,6 @@ import hashlib
 import importlib.resources
 import json
 import os
-import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -16,14 +15,20 @@ import torch
 from torch import nn
 
 from mmccd.bundle.calibration import Calibration, CalibrationKey, find_calibration
-from mmccd.core.errors import InputError, ModelError, OutputError, UsageError, first_line
-from mmccd.imaging.preprocessing import Normalisation
-from mmccd.io.checkpoint import load_tensors
-from mmccd.methods.mmccd.cycle import CycleSettings
-from mmccd.models.device import PRECISIONS, has_fast_bf16
-from mmccd.models.diffusion import MaskedDiffusionScheduler
-from mmccd.models.networks import TranslationUNet
-from mmccd.postprocessing.postprocessing import Postprocessing
+from mmccd.core import (
+    InputError,
+    ModelError,
+    UsageError,
+    first_line,
+    make_folder,
+    replacing,
+    write_json,
+)
+from mmccd.imaging import Normalisation
+from mmccd.io import load_tensors
+from mmccd.methods import CycleSettings
+from mmccd.models import PRECISIONS, MaskedDiffusionScheduler, TranslationUNet, has_fast_bf16
+from mmccd.postprocessing import Postprocessing
 
 Network = TypeVar("Network", bound=nn.Module)
 
@@ -36,6 +41,7 @@ SOURCE = "flair"
 FALLBACK_TARGETS = ("t2", "t1")
 CARD_KEYS = ("source", "target", "normalisation", "network")
 BRAIN_TASK = "brain_extraction"
+_COPY = "copy the bundles to a writable folder and give it with --bundles"
 BRAIN_KEYS = ("task", "network")
 
 
@@ -348,32 +354,8 @@ def write_calibrations(root: Path, calibrations: list[Calibration]) -> Path:
     """
     path = root / FORWARD / CYCLE_CONFIG
     content = {**_read_json(path), "calibrations": [entry.as_dict() for entry in calibrations]}
-    write_json(path, content)
+    write_json(path, content, _COPY)
     return path
-
-
-def write_json(path: Path, content: Any) -> None:
-    """Write JSON in one step: beside the file, then replace it.
-
-    Raises:
-        OutputError: the file cannot be written.
-    """
-    staged = path.with_name(f".{path.name}.tmp")
-    try:
-        staged.write_text(_numbers_on_one_line(json.dumps(content, indent=4)) + "\n")
-        staged.replace(path)
-    except OSError as error:
-        raise OutputError(
-            f"{path}: cannot be written ({error.strerror}); copy the bundles to a writable folder"
-            " and give it with --bundles"
-        ) from error
-
-
-def _numbers_on_one_line(text: str) -> str:
-    """Indented JSON with every list of numbers on one line."""
-    return re.sub(
-        r"\[\s+([-+.\deE,\s]+?)\s+\]", lambda found: f"[{' '.join(found[1].split())}]", text
-    )
 
 
 def export_weights(checkpoint: str | Path, bundle: str | Path, research: bool = False) -> Path:
@@ -408,13 +390,9 @@ def export_weights(checkpoint: str | Path, bundle: str | Path, research: bool = 
         else "model"
     )
     path = Path(bundle) / "models" / f"{name}.pt"
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        staged = path.with_name(f".{path.name}.tmp")
+    make_folder(path.parent)
+    with replacing(path) as staged:
         torch.save({key: value.half() for key, value in state.items()}, staged)
-        staged.replace(path)
-    except OSError as error:
-        raise OutputError(f"{path}: cannot be written ({error.strerror})") from error
     card = {
         **record,
         "epoch": int(content["epoch"]),

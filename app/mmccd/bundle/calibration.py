@@ -9,10 +9,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mmccd.core.errors import UnsuitableInputError
-from mmccd.methods.mmccd.cycle import CycleSettings
-from mmccd.postprocessing.normal_range import NormalRange
-from mmccd.postprocessing.postprocessing import Postprocessing
+from mmccd.core import UnsuitableInputError
+from mmccd.methods import CycleSettings
+from mmccd.postprocessing import NormalRange, Postprocessing
 
 QUANTILES = (0.5, 0.9, 0.95, 0.98, 0.99, 0.999)
 

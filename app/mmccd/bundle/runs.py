@@ -13,11 +13,10 @@ import torch
 from torch import nn
 
 from mmccd.bundle.bundle import BACKWARD, file_sha256, list_weights
-from mmccd.core.errors import InputError, ModelError, first_line
-from mmccd.imaging.preprocessing import Normalisation
-from mmccd.models.baselines import NETWORKS
-from mmccd.models.diffusion import MaskedDiffusionScheduler
-from mmccd.training.training import load_trained
+from mmccd.bundle.trained import load_trained
+from mmccd.core import InputError, ModelError, first_line
+from mmccd.imaging import Normalisation
+from mmccd.models import NETWORKS, MaskedDiffusionScheduler
 
 
 class Loadable(Protocol):

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from mmccd.core.errors import InputError, OutputError, UnsuitableInputError
+from mmccd.core import InputError, OutputError, UnsuitableInputError
 
 SUFFIXES: dict[str, tuple[str, ...]] = {
     "flair": ("_flair", "-t2f"),

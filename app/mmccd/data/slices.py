@@ -16,11 +16,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from mmccd.brain import Brain, find_brain
-from mmccd.core.errors import InputError, UnsuitableInputError
-from mmccd.core.volume import Volume
+from mmccd.core import InputError, UnsuitableInputError, Volume
 from mmccd.data.cases import Case, split_cases
-from mmccd.imaging.preprocessing import GridTransform, Normalisation, to_model_slices
-from mmccd.io.nifti import read_nifti
+from mmccd.imaging import GridTransform, Normalisation, to_model_slices
+from mmccd.io import read_nifti
 
 MIN_BRAIN_PIXELS = 75
 """A slice holds brain from 75 model pixels on (2.6 cm^2)."""

@@ -13,15 +13,21 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 import mmccd
-from mmccd.bundle.calibration import Calibration, describe, threshold_for_rate
-from mmccd.core.errors import InputError, UnsuitableInputError
-from mmccd.data.cases import Case, refuse_test_patients
-from mmccd.data.slices import SliceRule, find_case_brain, load_case, read_lesion
+from mmccd.bundle import Calibration, describe, threshold_for_rate
+from mmccd.core import InputError, UnsuitableInputError
+from mmccd.data import (
+    Case,
+    SliceRule,
+    find_case_brain,
+    load_case,
+    read_lesion,
+    refuse_test_patients,
+)
 from mmccd.evaluation.metrics import best_dice
-from mmccd.io.nifti import read_nifti
-from mmccd.methods.mmccd.cycle import Progress
+from mmccd.io import read_nifti
+from mmccd.methods import Progress
 from mmccd.pipeline import AnomalyPipeline, Maps
-from mmccd.postprocessing.normal_range import NormalRange, depth_mm
+from mmccd.postprocessing import NormalRange, depth_mm
 
 Values = NDArray[np.float32]
 

@@ -13,22 +13,21 @@ from typing import Any
 import torch
 from torch import nn
 
-from mmccd.bundle.bundle import load_pair, read_cycle_config
-from mmccd.bundle.runs import Loadable, find_run, find_translator
-from mmccd.core.errors import ModelError, UsageError
-from mmccd.imaging.preprocessing import Normalisation
-from mmccd.methods.baselines import (
+from mmccd.bundle import Loadable, find_run, find_translator, load_pair, read_cycle_config
+from mmccd.core import ModelError, UsageError
+from mmccd.imaging import Normalisation
+from mmccd.methods import (
+    CycleScorer,
     DiffusionScorer,
     HistogramScorer,
     IntensityScorer,
+    MaskedCycleInferer,
     PartialDiffusionInferer,
     ReconstructionScorer,
+    Scorer,
     TranslationCycleScorer,
 )
-from mmccd.methods.mmccd.cycle import MaskedCycleInferer
-from mmccd.methods.scorer import CycleScorer, Scorer
-from mmccd.models.device import choose_device
-from mmccd.models.inference import to_device
+from mmccd.models import choose_device, to_device
 from mmccd.pipeline import AnomalyPipeline
 
 TITLES = {

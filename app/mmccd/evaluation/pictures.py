@@ -16,7 +16,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from mmccd.core.errors import OutputError
+from mmccd.core import OutputError
 from mmccd.evaluation.bootstrap import RankCounts
 from mmccd.evaluation.subjects import Subject
 from mmccd.pipeline import NOTICE

@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mmccd.core.errors import UsageError
-from mmccd.data.slices import SliceRule
+from mmccd.core import UsageError
+from mmccd.data import SliceRule
 from mmccd.evaluation.bootstrap import Samples, rank_counts
 from mmccd.evaluation.metrics import (
     auprc,

@@ -14,8 +14,8 @@ from typing import Any
 
 import numpy as np
 
-from mmccd.core.errors import InputError, OutputError, UnsuitableInputError
-from mmccd.data.cases import Case, split_cases
+from mmccd.core import InputError, OutputError, UnsuitableInputError, make_folder
+from mmccd.data import Case, split_cases
 from mmccd.evaluation.bootstrap import differences, intervals, patient_draws
 from mmccd.evaluation.methods import Method, Setup
 from mmccd.evaluation.pictures import Shot, choose_shown, write_curves, write_cycle, write_maps
@@ -32,9 +32,7 @@ from mmccd.evaluation.tables import (
     row_json,
 )
 from mmccd.evaluation.variants import Scored, Variant, apply_variant
-from mmccd.methods.mmccd.cycle import Progress
-from mmccd.methods.scorer import Scorer
-from mmccd.outputs.folder import make_folder
+from mmccd.methods import Progress, Scorer
 from mmccd.pipeline import versions
 
 logger = logging.getLogger(__name__)

@@ -18,10 +18,10 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from mmccd.core.errors import OutputError
+from mmccd.core import OutputError
 from mmccd.evaluation.methods import Method
 from mmccd.evaluation.subjects import Subject, normalised_volume
-from mmccd.methods.scorer import Scorer
+from mmccd.methods import Scorer
 
 Floats = NDArray[np.float32]
 FORMAT = 3

@@ -8,8 +8,8 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from mmccd.bundle.calibration import threshold_for_rate
-from mmccd.core.errors import UnsuitableInputError
+from mmccd.bundle import threshold_for_rate
+from mmccd.core import UnsuitableInputError
 from mmccd.evaluation.metrics import auprc, best_dice
 from mmccd.evaluation.variants import Scored
 

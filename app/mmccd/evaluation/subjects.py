@@ -9,9 +9,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from mmccd.data.cases import Case
-from mmccd.data.slices import SliceRule, load_case
-from mmccd.imaging.preprocessing import Normalisation
+from mmccd.data import Case, SliceRule, load_case
+from mmccd.imaging import Normalisation
 
 Bools = NDArray[np.bool_]
 DISPLAY = Normalisation("range", 2.0, 98.0)

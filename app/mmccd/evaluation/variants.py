@@ -11,11 +11,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mmccd.core.errors import UsageError
+from mmccd.core import UsageError
 from mmccd.evaluation.scoring import Maps
 from mmccd.evaluation.subjects import Bools, Subject
-from mmccd.imaging.spread import in_slice_sd
-from mmccd.postprocessing.postprocessing import Postprocessing, erode_slices
+from mmccd.imaging import in_slice_sd
+from mmccd.postprocessing import Postprocessing, erode_slices
 
 LOWEST = float(np.finfo(np.float32).min)
 """Score of brain that an eroded mask leaves out: never anomalous, whatever the threshold."""

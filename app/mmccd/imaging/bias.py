@@ -6,7 +6,7 @@ import numpy as np
 import SimpleITK
 from numpy.typing import NDArray
 
-from mmccd.core.volume import Volume
+from mmccd.core import Volume
 
 _WORKING_MM = 4.0
 _ITERATIONS = (30, 20, 10)

@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from mmccd.core.errors import InputError, first_line
+from mmccd.core import InputError, first_line
 
 _DAMAGE = (
     OSError,

@@ -14,8 +14,7 @@ from nibabel.spatialimages import HeaderDataError
 from nibabel.wrapstruct import WrapStructError
 from numpy.typing import DTypeLike, NDArray
 
-from mmccd.core.errors import InputError, OutputError, UnsuitableInputError, first_line
-from mmccd.core.volume import Volume
+from mmccd.core import InputError, OutputError, UnsuitableInputError, Volume, first_line
 
 MIN_SLICES = 3
 _CHUNK = 1 << 24

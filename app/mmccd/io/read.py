@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from mmccd.core.errors import InputError, UsageError
-from mmccd.core.volume import Volume
+from mmccd.core import InputError, UsageError, Volume
 from mmccd.io.nifti import read_nifti
 
 

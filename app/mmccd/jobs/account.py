@@ -15,7 +15,7 @@ from typing import Any
 
 import mmccd
 from mmccd import NOTICE
-from mmccd.core.errors import OutputError, worst_exit_code
+from mmccd.core import OutputError, worst_exit_code
 
 NAME = "cohort.json"
 TABLE = "cohort.csv"

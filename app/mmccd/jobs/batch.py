@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from mmccd.core.console import LineConsole
-from mmccd.core.errors import error_class
+from mmccd.core import LineConsole, error_class
 from mmccd.jobs.case import predict_file
 from mmccd.jobs.inputs import cohort_members, unique
 from mmccd.jobs.run import failures, in_this_process, run_cohort

@@ -6,13 +6,10 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
-from mmccd.core.console import Console
-from mmccd.core.result import Result
-from mmccd.io.nifti import read_nifti
-from mmccd.io.read import read_volume
+from mmccd.core import Console, Result
+from mmccd.io import read_nifti, read_volume
 from mmccd.jobs.record import KEY, request
-from mmccd.outputs.folder import check_output, staged_output
-from mmccd.outputs.report.write import write_outputs
+from mmccd.outputs import check_output, staged_output, write_outputs
 from mmccd.pipeline import AnomalyPipeline
 
 

@@ -8,10 +8,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from mmccd.core.errors import InputError
-from mmccd.data.cases import Case, find_cases, read_case
-from mmccd.io.dicom.starts import holds_dicom, looks_like_dicom
-from mmccd.io.nifti import is_nifti_name
+from mmccd.core import InputError
+from mmccd.data import Case, find_cases, read_case
+from mmccd.io import holds_dicom, is_nifti_name, looks_like_dicom
 
 DATALIST_ENDING = ".json"
 RESERVED = ("cohort",)
@@ -214,8 +213,7 @@ def _study_uid(folder: Path) -> str:
     """The StudyInstanceUID of the first DICOM file in a folder; "" where it has none."""
     import pydicom
 
-    from mmccd.io.dicom.header import READ_ERRORS, quiet
-    from mmccd.io.dicom.starts import files_below
+    from mmccd.io import READ_ERRORS, files_below, quiet
 
     first = next(file for file in files_below(folder) if looks_like_dicom(file))
     try:

@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import Any
 
 import mmccd
-from mmccd.bundle.bundle import load_brain_weights
-from mmccd.core.errors import OutputError
-from mmccd.io.dicom.starts import files_below
-from mmccd.outputs.folder import MARKER, NAMES
+from mmccd.bundle import load_brain_weights
+from mmccd.core import OutputError
+from mmccd.io import files_below
+from mmccd.outputs import MARKER, NAMES
 from mmccd.pipeline import AnomalyPipeline
 
 KEY = "request"

@@ -11,12 +11,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mmccd.core.console import Console
-from mmccd.core.errors import CancelledError, OutputError
+from mmccd.core import CancelledError, Console, OutputError, make_folder
 from mmccd.jobs.account import FAILED, Account, Outcome
 from mmccd.jobs.inputs import Source
 from mmccd.jobs.task import Task, run_task
-from mmccd.outputs.folder import make_folder
 
 if TYPE_CHECKING:
     from mmccd.pipeline import AnomalyPipeline

@@ -10,12 +10,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from mmccd.core.errors import CancelledError, MmccdError, ResourceError
+from mmccd.core import CancelledError, MmccdError, ResourceError
 from mmccd.jobs.account import DONE, FAILED, SKIPPED, Outcome
 from mmccd.jobs.case import predict_file
 from mmccd.jobs.inputs import Source
 from mmccd.jobs.record import is_begun, is_complete, request
-from mmccd.outputs.folder import MARKER
+from mmccd.outputs import MARKER
 from mmccd.pipeline import AnomalyPipeline
 
 logger = logging.getLogger(__name__)

@@ -14,20 +14,13 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 import mmccd
-from mmccd.core.errors import (
-    MmccdError,
-    ModelError,
-    ResourceError,
-    UsageError,
-    error_class,
-    first_line,
-)
-from mmccd.core.options import Options
+from mmccd.core import MmccdError, ModelError, ResourceError, UsageError, error_class, first_line
 from mmccd.jobs.account import Outcome
+from mmccd.jobs.options import Options
 from mmccd.jobs.run import Outcomes, Run
 from mmccd.jobs.task import Task, run_task
-from mmccd.models.device import usable_cores
-from mmccd.outputs.folder import remove_unfinished
+from mmccd.models import usable_cores
+from mmccd.outputs import remove_unfinished
 from mmccd.pipeline import AnomalyPipeline
 
 if TYPE_CHECKING:
@@ -216,7 +209,7 @@ def _pipeline(order: Order, name: str) -> AnomalyPipeline:
 
 
 def _weights(options: Options) -> tuple[str, ...]:
-    from mmccd.bundle.bundle import find_bundles, load_pair
+    from mmccd.bundle import find_bundles, load_pair
 
     return _hashes(load_pair(find_bundles(options.bundles), options.target))
 

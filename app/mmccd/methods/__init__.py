@@ -1,1 +1,5 @@
 """What finds anomalies in slices: the masked cycle and what it is measured against."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -12,11 +12,9 @@ from monai.inferers import Inferer
 from scipy.stats import rankdata
 from torch import Tensor, nn
 
-from mmccd.core.errors import CancelledError
-from mmccd.core.result import CycleResult
+from mmccd.core import CancelledError, CycleResult
 from mmccd.methods.mmccd.cycle import Progress
-from mmccd.models.diffusion import MaskedDiffusionScheduler
-from mmccd.models.noise import INITIAL, NO_MASK, normal_noise
+from mmccd.models import INITIAL, NO_MASK, MaskedDiffusionScheduler, normal_noise
 
 Cancelled = Callable[[], bool]
 

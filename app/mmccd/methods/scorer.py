@@ -11,7 +11,7 @@ from typing import Protocol
 import torch
 from torch import Tensor, nn
 
-from mmccd.core.result import CycleResult
+from mmccd.core import CycleResult
 from mmccd.methods.mmccd.cycle import MaskedCycleInferer, Progress
 
 

@@ -11,7 +11,7 @@ import torch
 from monai.inferers import Inferer
 from torch import Tensor
 
-from mmccd.core.errors import UsageError
+from mmccd.core import UsageError
 
 PRECISIONS = ("auto", "fp32", "bf16")
 ALL_CUDA = "cuda:all"

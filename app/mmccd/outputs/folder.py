@@ -8,7 +8,7 @@ import shutil
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from mmccd.core.errors import OutputError
+from mmccd.core import OutputError
 
 MARKER = "report.json"
 DICOM = "dicom"
@@ -92,20 +92,6 @@ def check_output(folder: Path, force: bool) -> None:
             f"{folder}: already holds {', '.join(there)}; choose another --output, or replace them"
             " with --force"
         )
-
-
-def make_folder(folder: Path) -> None:
-    """Make a folder and those above it, unless they are there.
-
-    Raises:
-        OutputError: it cannot be made.
-    """
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise OutputError(
-            f"{folder}: cannot be made ({error.strerror or error}); choose another --output"
-        ) from error
 
 
 def _make_folder(folder: Path, made: list[Path]) -> None:

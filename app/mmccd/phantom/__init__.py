@@ -2,26 +2,6 @@
 lesions.
 """
 
-from mmccd.phantom.acquisition import PLAIN, Acquisition, random_acquisition
-from mmccd.phantom.anatomy import BUILT_IN, Anatomy, find_anatomies, load_anatomy
-from mmccd.phantom.lesions import DEMO_LESIONS, DEMO_SEED, KINDS, Lesion
-from mmccd.phantom.subject import Phantom, make_phantom
-from mmccd.phantom.write import write_phantom, write_phantoms
+import lazy_loader
 
-__all__ = [
-    "BUILT_IN",
-    "DEMO_LESIONS",
-    "DEMO_SEED",
-    "KINDS",
-    "PLAIN",
-    "Acquisition",
-    "Anatomy",
-    "Lesion",
-    "Phantom",
-    "find_anatomies",
-    "load_anatomy",
-    "make_phantom",
-    "random_acquisition",
-    "write_phantom",
-    "write_phantoms",
-]
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from mmccd.phantom.signal import SEQUENCES, TISSUES, PulseSequence, nulling_inversion_time
+from mmccd.phantom.physics import SEQUENCES, TISSUES, PulseSequence, nulling_inversion_time
 
 SLICE_MM = (1.0, 6.0)
 

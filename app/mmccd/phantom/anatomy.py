@@ -4,10 +4,8 @@ maps of whole heads.
 
 from __future__ import annotations
 
-import gzip
 from dataclasses import dataclass
 from functools import lru_cache
-from importlib import resources
 from pathlib import Path
 
 import nibabel as nib
@@ -17,8 +15,9 @@ from numpy.typing import NDArray
 from scipy import ndimage
 from torch import Tensor
 
-from mmccd.core.errors import InputError, UnsuitableInputError
-from mmccd.io.nifti import read_nifti
+from mmccd.core import InputError, UnsuitableInputError
+from mmccd.imaging import mni_tissues
+from mmccd.io import read_nifti
 
 BUILT_IN = "builtin"
 BORDER_MM = 0.5
@@ -54,7 +53,7 @@ class Anatomy:
 
     Attributes:
         name: of the file it is made from, or ``builtin``.
-        shares: share of each tissue (keys of :data:`~mmccd.phantom.signal.TISSUES`) in every voxel,
+        shares: share of each tissue (keys of :data:`~mmccd.phantom.physics.TISSUES`) in each voxel,
             float32 ``(X, Y, Z)`` in [0, 1].
         depth: distance to the surface of the brain with its fluid in mm, positive inside, float32
             ``(X, Y, Z)``.
@@ -129,33 +128,15 @@ def load_anatomy(path: Path | None = None, head: bool = False) -> Anatomy:
 
 
 def _built_in() -> Anatomy:
-    """Grey and white matter of MNI ICBM152 2009 (Fonov et al., NeuroImage 2011); what is brain and
-    neither is fluid.
-    """
-    grey, affine = _atlas("gm")
-    white, _ = _atlas("wm")
-    brain = np.asarray(
-        ndimage.binary_fill_holes(ndimage.binary_closing(grey + white > 0.4, iterations=4))
-    )
-    total = np.maximum(grey + white, 1.0)
-    shares = {"white": white / total * brain, "grey": grey / total * brain}
-    shares["fluid"] = np.clip(brain - shares["white"] - shares["grey"], 0, 1)
+    """White and grey matter of MNI152; what is brain and neither is fluid."""
+    maps = mni_tissues()
+    shares = {"white": maps.white, "grey": maps.grey, "fluid": maps.fluid}
     return Anatomy(
         BUILT_IN,
         {name: _tensor(share) for name, share in shares.items()},
-        _tensor(_depth(brain)),
-        affine,
+        _tensor(_depth(maps.brain)),
+        maps.affine,
         has_head=False,
-    )
-
-
-def _atlas(tissue: str) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
-    name = f"mni_icbm152_{tissue}_tal_nlin_sym_09a_converted.nii.gz"
-    file = resources.files("nilearn.datasets") / "data" / name
-    image = nib.as_closest_canonical(nib.Nifti1Image.from_bytes(gzip.decompress(file.read_bytes())))
-    data = np.asarray(image.get_fdata(dtype=np.float32))
-    return np.asarray(data / max(float(data.max()), 1.0), dtype=np.float32), np.asarray(
-        image.affine, dtype=np.float64
     )
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from mmccd.phantom.signal import (
+from mmccd.phantom.physics import (
     ACUTE_STROKE,
     CAVITY,
     GLIOSIS,

@@ -18,13 +18,12 @@ from scipy import ndimage
 from torch import Tensor
 from torch.nn import functional
 
-from mmccd.core.errors import UnsuitableInputError
-from mmccd.core.volume import Volume
+from mmccd.core import UnsuitableInputError, Volume
 from mmccd.phantom.acquisition import Acquisition
 from mmccd.phantom.anatomy import Anatomy, load_anatomy
 from mmccd.phantom.fields import smooth_field
 from mmccd.phantom.lesions import KINDS, Lesion, Sites
-from mmccd.phantom.signal import TISSUES, PulseSequence, Tissue, signal, t2_for_contrast
+from mmccd.phantom.physics import TISSUES, PulseSequence, Tissue, signal, t2_for_contrast
 
 WHITE_SIGNAL = 400.0
 """Intensity of white matter in the files."""

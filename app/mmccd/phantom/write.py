@@ -9,10 +9,9 @@ from pathlib import Path
 
 import numpy as np
 
-from mmccd.core.errors import InputError
-from mmccd.data.cases import SPLITS, find_cases, split_cases, write_datalist
-from mmccd.io.nifti import write_nifti
-from mmccd.outputs.folder import make_folder
+from mmccd.core import InputError, make_folder
+from mmccd.data import SPLITS, find_cases, split_cases, write_datalist
+from mmccd.io import write_nifti
 from mmccd.phantom.acquisition import random_acquisition, with_thickness
 from mmccd.phantom.anatomy import BUILT_IN, find_anatomies, load_anatomy
 from mmccd.phantom.lesions import KINDS

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from mmccd.core.volume import Volume
+from mmccd.core import Volume
 from mmccd.postprocessing.postprocessing import components
 
 MOST_LISTED = 100

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from mmccd.imaging.preprocessing import Grid
+from mmccd.imaging import Grid
 
 Floats = NDArray[np.float32]
 Bools = NDArray[np.bool_]

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from mmccd.imaging.spread import Floats, error_in_slice_sd
+from mmccd.imaging import Floats, error_in_slice_sd
 
 UNITS = ("error", "slice_sd")
 
@@ -22,7 +22,7 @@ class Postprocessing:
 
     Attributes:
         units: ``"error"``: the map as the cycle gives it; ``"slice_sd"``: the signed error in
-            standard deviations of the slice itself, see :func:`~mmccd.imaging.spread.in_slice_sd`.
+            standard deviations of the slice itself, see :func:`~mmccd.imaging.robust.in_slice_sd`.
             The first compares a patient with other patients, the second a place with the rest of
             its slice.
         median_size: edge of the in-plane median filter in model pixels, odd; 1 = off. It works on

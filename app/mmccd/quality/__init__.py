@@ -1,1 +1,5 @@
 """Look at an input before it is judged: features, rules, findings."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

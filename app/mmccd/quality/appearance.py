@@ -11,9 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from mmccd.core.volume import Volume
-from mmccd.imaging.preprocessing import GridTransform, brain_values
-from mmccd.phantom.anatomy import load_anatomy
+from mmccd.core import Volume
+from mmccd.imaging import GridTransform, brain_values, mni_tissues
 
 PERCENTILES = (2, 5, 10, 25, 75, 90, 95, 98)
 CONTRAST = (
@@ -121,12 +120,12 @@ def _templates() -> NDArray[np.float32]:
     """White matter, grey matter and fluid of MNI152 within the upper brain's box, ``(3, slices,
     rows, columns)`` in the model's orientation.
     """
-    anatomy = load_anatomy()
-    inside = anatomy.depth.numpy() > 0
+    tissues = mni_tissues()
+    inside = tissues.brain.copy()
     top = _box(inside)[2].stop
-    inside[:, :, : top - round(UPPER_MM / abs(anatomy.affine[2, 2]))] = False
+    inside[:, :, : top - round(UPPER_MM / abs(tissues.affine[2, 2]))] = False
     box = _box(inside)
-    maps = np.stack([anatomy.shares[name].numpy()[box] for name in ("white", "grey", "fluid")])
+    maps = np.stack([share[box] for share in (tissues.white, tissues.grey, tissues.fluid)])
     return np.ascontiguousarray(maps.transpose(0, 3, 2, 1)[:, :, ::-1, ::-1])
 
 

@@ -12,8 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mmccd.core.errors import ModelError, UnsuitableInputError, first_line
-from mmccd.core.volume import Volume
+from mmccd.core import ModelError, UnsuitableInputError, Volume, first_line
 from mmccd.quality.appearance import QUALITY, BrainSlices, measure, width_to_length
 
 STATISTICS = Path("configs") / "input_statistics.json"

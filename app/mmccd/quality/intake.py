@@ -14,14 +14,20 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from mmccd.brain import EXTRACTED, GIVEN, Brain, Extraction, find_brain
-from mmccd.brain.extract import extract_brain
-from mmccd.brain.hd_bet import check_installed, extract_with_hd_bet
-from mmccd.brain.network import BrainUNet
-from mmccd.bundle.bundle import FORWARD, find_part, load_brain_weights
-from mmccd.core.errors import UnsuitableInputError, UsageError
-from mmccd.core.volume import Volume
-from mmccd.imaging.preprocessing import GridTransform
+from mmccd.brain import (
+    EXTRACTED,
+    GIVEN,
+    Brain,
+    BrainUNet,
+    Extraction,
+    check_installed,
+    extract_brain,
+    extract_with_hd_bet,
+    find_brain,
+)
+from mmccd.bundle import FORWARD, find_part, load_brain_weights
+from mmccd.core import UnsuitableInputError, UsageError, Volume
+from mmccd.imaging import GridTransform
 from mmccd.quality.appearance import BrainSlices
 from mmccd.quality.checks import STATISTICS, InputStatistics, check_tilt, review
 
@@ -92,7 +98,7 @@ class Intake:
                 " neck or orbits in it looks anomalous"
             )
         if self.bias_correction:
-            from mmccd.imaging.bias import correct_bias
+            from mmccd.imaging import correct_bias
 
             volume = correct_bias(volume, brain.mask)
         try:

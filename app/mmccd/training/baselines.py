@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from monai.engines import PrepareBatch
 from torch import Tensor, nn
 
-from mmccd.models.noise import INITIAL, NO_MASK, normal_noise
+from mmccd.models import INITIAL, NO_MASK, normal_noise
 
 Batch = dict[str, Tensor]
 Device = str | torch.device | None

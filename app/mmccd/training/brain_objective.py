@@ -50,7 +50,7 @@ def _overlap(output: Any, channel: int) -> tuple[Tensor, Tensor]:
 
 
 def brain_disagreement(output: Any) -> tuple[Tensor, Tensor]:
-    """Error and weight whose weighted mean (:class:`~mmccd.training.training.MeanError`) is 1 -
+    """Error and weight whose weighted mean (:class:`~mmccd.training.errors.MeanError`) is 1 -
     Dice of the brain.
     """
     return _overlap(output, 0)

@@ -22,13 +22,20 @@ from torch import Tensor
 from torch.nn import functional
 from torch.utils.data import Dataset
 
-from mmccd.brain.slices import LARGEST, intensity_scale
-from mmccd.core.errors import InputError
-from mmccd.imaging.preprocessing import Grid
-from mmccd.phantom.acquisition import random_acquisition
-from mmccd.phantom.anatomy import LABELS, brain_envelope, canonical_labels, find_anatomies
-from mmccd.phantom.signal import TISSUES, Tissue, signal
-from mmccd.phantom.write import anatomy_splits
+from mmccd.brain import LARGEST, intensity_scale
+from mmccd.core import InputError
+from mmccd.imaging import Grid
+from mmccd.phantom import (
+    LABELS,
+    TISSUES,
+    Tissue,
+    anatomy_splits,
+    brain_envelope,
+    canonical_labels,
+    find_anatomies,
+    random_acquisition,
+    signal,
+)
 
 BRAIN_BIT, LOWER_BIT, CLASS_BITS = 128, 64, 63
 _LOWER = (7, 46, 8, 47, 15, 16)
@@ -152,7 +159,7 @@ class SyntheticSlices(Dataset[dict[str, Tensor]]):
         self.epoch = 0
 
     def set_random_state(self, seed: int) -> None:
-        """Called at the start of an epoch (:class:`~mmccd.training.training.EpochSeed`) with a
+        """Called at the start of an epoch (:class:`~mmccd.training.handlers.EpochSeed`) with a
         number that stands for it.
         """
         self.epoch = seed

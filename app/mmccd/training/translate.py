@@ -15,15 +15,12 @@ from monai.inferers import Inferer
 from numpy.typing import NDArray
 from torch import Tensor
 
-from mmccd.bundle.bundle import Weights, list_weights
-from mmccd.core.errors import InputError, ModelError, OutputError
-from mmccd.core.volume import Volume
-from mmccd.data.cases import find_cases
-from mmccd.data.slices import find_case_brain
-from mmccd.imaging.preprocessing import GridTransform, to_model_slices
-from mmccd.io.nifti import read_nifti, write_nifti
-from mmccd.models.diffusion import MaskedDiffusionScheduler
-from mmccd.models.noise import INITIAL, NO_MASK, normal_noise
+from mmccd.bundle import Weights, list_weights
+from mmccd.core import InputError, ModelError, OutputError, Volume
+from mmccd.data import find_case_brain, find_cases
+from mmccd.imaging import GridTransform, to_model_slices
+from mmccd.io import read_nifti, write_nifti
+from mmccd.models import INITIAL, NO_MASK, MaskedDiffusionScheduler, normal_noise
 
 
 def find_weights(bundle: str | Path, source: str, target: str) -> Weights:

@@ -6,8 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from mmccd.apps.cli import cli
 from mmccd.apps.cli.demo import demo_table, equal_alarms_threshold, lesion_groups

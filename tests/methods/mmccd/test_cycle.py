@@ -18,8 +18,8 @@ from mmccd.core.errors import CancelledError
 from mmccd.core.result import CycleResult
 from mmccd.methods.mmccd.cycle import CycleSettings, MaskedCycleInferer
 from mmccd.methods.mmccd.suspicion import suspicious_region
-from mmccd.models.diffusion import MaskedDiffusionScheduler
 from mmccd.models.noise import ANCESTRAL, CONDITION, INITIAL, NO_MASK, normal_noise
+from mmccd.models.schedule import MaskedDiffusionScheduler
 
 SIZE, SLICES, SEED = 32, 3, 5
 NAMES = [entry.name for entry in fields(CycleResult)]

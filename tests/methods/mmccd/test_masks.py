@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 
 from mmccd.methods.mmccd.masks import random_strip_masks, strip_masks, strip_starts, width_range
 

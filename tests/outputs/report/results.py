@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from mmccd.core.result import CycleResult, Result
 from mmccd.core.volume import Volume
-from mmccd.imaging.preprocessing import GridTransform
+from mmccd.imaging.grid import GridTransform
 from mmccd.postprocessing.lesions import find_lesions
 from mmccd.postprocessing.postprocessing import Postprocessing
 

@@ -20,8 +20,15 @@ from typing import Any, get_args, get_type_hints
 
 from mmccd import __version__
 from mmccd.apps.cli import commands
-from mmccd.core.console import LOG_FORMATS, TEXT, complain, logging_as
-from mmccd.core.errors import CancelledError, MmccdError, UsageError
+from mmccd.core import (
+    LOG_FORMATS,
+    TEXT,
+    CancelledError,
+    MmccdError,
+    UsageError,
+    complain,
+    logging_as,
+)
 
 COMMANDS: dict[str, Callable[..., int | None]] = {
     "predict": commands.predict,

@@ -13,14 +13,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mmccd.core.console import complain, open_console
-from mmccd.core.errors import UnsuitableInputError, UsageError
+from mmccd.core import UnsuitableInputError, UsageError, complain, open_console
 
 if TYPE_CHECKING:
-    from mmccd.core.options import Options
-    from mmccd.jobs.account import Account
-    from mmccd.jobs.inputs import Source
-    from mmccd.jobs.run import Run
+    from mmccd.jobs import Account, Options, Run, Source
 
 logger = logging.getLogger(__name__)
 
@@ -95,9 +91,8 @@ def predict(
     _check_choice("--preset", preset, PRESETS)
     _check_seed(seed)
     _check_workers(workers, scheduler, threads)
-    from mmccd.bundle.bundle import SOURCE
-    from mmccd.core.options import Options
-    from mmccd.jobs.inputs import find_sources
+    from mmccd.bundle import SOURCE
+    from mmccd.jobs import Options, find_sources
 
     options = Options(
         bundles, target, preset, device, threshold, seed, extractor, bias_correction, unchecked
@@ -128,7 +123,7 @@ def _predict_one(
     force: bool,
     as_json: bool,
 ) -> int:
-    from mmccd.jobs.batch import predict_file
+    from mmccd.jobs import predict_file
 
     _set_threads(threads)
     with open_console() as console:
@@ -151,8 +146,7 @@ def _predict_one(
 def _predict_cohort(
     sources: list[Source], folder: Path, run: Run, force: bool, as_json: bool
 ) -> int:
-    from mmccd.jobs.account import NAME, TABLE
-    from mmccd.jobs.run import failures, run_cohort
+    from mmccd.jobs import NAME, TABLE, failures, run_cohort
 
     with open_console() as console:
         account: Account = run_cohort(sources, folder, run, console, force)
@@ -173,11 +167,11 @@ def _predict_cohort(
 
 def _runner(options: Options, workers: int, scheduler: str | None, threads: int | None) -> Run:
     if workers == 1 and scheduler is None:
-        from mmccd.jobs.run import in_this_process
+        from mmccd.jobs import in_this_process
 
         _set_threads(threads)
         return in_this_process(options.make_pipeline)
-    from mmccd.jobs.workers import Workers, by_workers
+    from mmccd.jobs import Workers, by_workers
 
     return by_workers(options, Workers(workers, scheduler, threads))
 
@@ -215,9 +209,8 @@ def demo(
     _check_choice("--target", target, TARGETS)
     _check_choice("--preset", preset, PRESETS)
     from mmccd.apps.cli.demo import demo_table
-    from mmccd.core.options import Options
-    from mmccd.jobs.batch import predict_file
-    from mmccd.outputs.folder import check_output
+    from mmccd.jobs import Options, predict_file
+    from mmccd.outputs import check_output
     from mmccd.phantom import DEMO_LESIONS, DEMO_SEED, make_phantom, write_phantom
 
     folder = Path(output)
@@ -285,10 +278,9 @@ def calibrate(
         raise UsageError(f"calibrate: --rate {rate}: expected a share between 0 and 1, e.g. 0.02")
     _check_choice("--precision", precision, PRECISIONS)
     wanted = None if best_dice else DEFAULT_RATE if rate is None else rate
-    from mmccd.bundle.bundle import find_bundles, load_pair, write_calibrations
-    from mmccd.bundle.calibration import replace_calibration
-    from mmccd.data.cases import split_cases
-    from mmccd.evaluation.calibrate import calibrate_on_cases
+    from mmccd.bundle import find_bundles, load_pair, replace_calibration, write_calibrations
+    from mmccd.data import split_cases
+    from mmccd.evaluation import calibrate_on_cases
     from mmccd.pipeline import AnomalyPipeline
 
     pair = load_pair(find_bundles(bundles), target)
@@ -399,12 +391,17 @@ def evaluate(
             "--grid: settings are compared on validation data, for one method; give --subset val"
             " and one of --methods"
         )
-    from mmccd.bundle.bundle import FORWARD, find_bundles, read_cycle_config
-    from mmccd.evaluation.methods import Setup, expand_grid, make_methods, resolve_target
-    from mmccd.evaluation.protocols import make_protocol
-    from mmccd.evaluation.run import Plan
-    from mmccd.evaluation.run import evaluate as run_plan
-    from mmccd.evaluation.variants import read_variant
+    from mmccd.bundle import FORWARD, find_bundles, read_cycle_config
+    from mmccd.evaluation import (
+        Plan,
+        Setup,
+        evaluate as run_plan,
+        expand_grid,
+        make_methods,
+        make_protocol,
+        read_variant,
+        resolve_target,
+    )
 
     protocols = [make_protocol(name, slices) for name in _words(protocol)]
     root = find_bundles(bundles)
@@ -455,7 +452,7 @@ def export(checkpoint: str, bundle: str, research: bool = False) -> None:
     Examples:
         mmccd export runs/flair_t2/best.pt bundles/forward_masked_diffusion
     """
-    from mmccd.bundle.bundle import export_weights
+    from mmccd.bundle import export_weights
 
     path = export_weights(checkpoint, bundle, research)
     _say(f"{path} ({path.stat().st_size / 1e6:.1f} MB)")
@@ -492,9 +489,8 @@ def phantom(
         mmccd phantom phantoms --subjects 4
         mmccd phantom phantoms --subjects 16 --anatomy labels --split train --lesions mixed --head
     """
-    from mmccd.data.cases import SPLITS
-    from mmccd.phantom import KINDS, write_phantoms
-    from mmccd.phantom.write import HEALTHY, MIXED
+    from mmccd.data import SPLITS
+    from mmccd.phantom import HEALTHY, KINDS, MIXED, write_phantoms
 
     _check_choice("--lesions", lesions, (HEALTHY, *KINDS, MIXED))
     _check_choice("--split", split, SPLITS)
@@ -544,7 +540,7 @@ def datalist(
         raise UsageError("datalist: --output is missing; give the JSON file to write")
     if repeat < 1:
         raise UsageError(f"datalist: --repeat {repeat}: expected a whole number from 1 on")
-    from mmccd.data.cases import SPLITS, add_to_datalist
+    from mmccd.data import SPLITS, add_to_datalist
 
     _check_choice("--split", split, SPLITS)
     counts = add_to_datalist(Path(data), Path(output), seed, split, only, repeat, append)
@@ -579,8 +575,7 @@ def benchmark(
         mmccd benchmark --quick
         mmccd benchmark --output figures.json --plot growth.png
     """
-    from mmccd.benchmark import report
-    from mmccd.benchmark.run import QUICK, load_figures, run_benchmark, save_figures
+    from mmccd.benchmark import QUICK, load_figures, report, run_benchmark, save_figures
 
     earlier = load_figures(Path(compare)) if compare else None
     figures = (
@@ -635,7 +630,7 @@ def completion(shell: str) -> None:
 
 def _essentials(report: dict[str, Any], folder: Path) -> dict[str, Any]:
     """What a program needs to know of one result."""
-    from mmccd.outputs.folder import NAMES
+    from mmccd.outputs import NAMES
 
     settings = report["settings"]
     return {

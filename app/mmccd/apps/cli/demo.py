@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mmccd.core.result import Result
-from mmccd.evaluation.metrics import auprc, best_dice, dice
+from mmccd.core import Result
+from mmccd.evaluation import auprc, best_dice, dice
 from mmccd.phantom import DEMO_LESIONS, Lesion, Phantom
 
 Mask = NDArray[np.bool_]

@@ -9,8 +9,8 @@ from typing import Any
 import psutil
 import torch
 
-from mmccd.brain.network import BrainUNet
-from mmccd.bundle.bundle import (
+from mmccd.brain import BrainUNet
+from mmccd.bundle import (
     BACKWARD,
     FALLBACK_TARGETS,
     FORWARD,
@@ -20,8 +20,8 @@ from mmccd.bundle.bundle import (
     load_brain_weights,
     load_pair,
 )
-from mmccd.core.errors import ModelError
-from mmccd.models.device import choose_device, has_fast_bf16, usable_cores
+from mmccd.core import ModelError
+from mmccd.models import choose_device, has_fast_bf16, usable_cores
 from mmccd.pipeline import NOTICE, versions
 
 _NO_LICENCE = "licence not stated"

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from mmccd.core.errors import UsageError
+from mmccd.core import UsageError
 
 USAGE = """usage: python app -i INPUT -o OUTPUT [-m MODELS] [-c CONFIG]
 

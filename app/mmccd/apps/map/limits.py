@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import resource
 
-from mmccd.core.errors import UsageError
+from mmccd.core import UsageError
 
 STACK_BYTES = 32 * 2**20
 

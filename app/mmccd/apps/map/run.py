@@ -20,8 +20,7 @@ from mmccd.apps.map.settings import Settings, read_settings
 from mmccd.apps.map.status import RunStatus, StudyStatus
 from mmccd.apps.map.studies import Study, find_studies
 from mmccd.apps.map.supervise import Plan, Supervisor
-from mmccd.core.errors import CancelledError, MmccdError, OutputError
-from mmccd.outputs.folder import make_folder
+from mmccd.core import CancelledError, MmccdError, OutputError, make_folder
 
 logger = logging.getLogger(__name__)
 

@@ -14,7 +14,7 @@ from typing import Any
 
 import yaml
 
-from mmccd.core.errors import UsageError, first_line
+from mmccd.core import UsageError, first_line
 
 PREFIX = "MMCCD_"
 SECTION = "mmccd"

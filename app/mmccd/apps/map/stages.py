@@ -19,20 +19,20 @@ from mmccd.apps.map.logs import Redactor
 from mmccd.apps.map.settings import Settings
 from mmccd.apps.map.studies import DICOM, Study
 from mmccd.apps.map.view import view_of
-from mmccd.core.errors import (
+from mmccd.core import (
     InputError,
     MmccdError,
     ResourceError,
     UnsuitableInputError,
     UsageError,
+    Volume,
 )
-from mmccd.core.volume import Volume
-from mmccd.io.read import read_volume
-from mmccd.outputs.folder import check_output, staged_output
+from mmccd.io import read_volume
+from mmccd.outputs import check_output, staged_output
 
 if TYPE_CHECKING:
-    from mmccd.core.result import Result
-    from mmccd.io.dicom.scan import Series
+    from mmccd.core import Result
+    from mmccd.io import Series
     from mmccd.pipeline import AnomalyPipeline
 
 logger = logging.getLogger(__name__)
@@ -135,8 +135,7 @@ def select(job: Job, work: Work) -> None:
     """Choose the series by the rule, and refuse what is too large before any voxel is decoded."""
     path, settings = _path(job), work.settings
     if job.study.kind == DICOM:
-        from mmccd.io.dicom.scan import scan
-        from mmccd.io.dicom.select import choose
+        from mmccd.io import choose, scan
 
         study = scan(path)
         if settings.series != "auto":
@@ -163,7 +162,7 @@ def find_anomalies(job: Job, work: Work) -> None:
 
 def write(job: Job, work: Work) -> None:
     """Write the results, all or nothing; for DICOM input with the objects for the archive."""
-    from mmccd.outputs.report.write import write_outputs
+    from mmccd.outputs import write_outputs
 
     if job.result is None:
         raise RuntimeError("no result")

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import mmccd
-from mmccd.core.errors import OutputError, worst_exit_code
+from mmccd.core import OutputError, worst_exit_code
 
 NAME = "status.json"
 STATUS_VERSION = 1

@@ -11,8 +11,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from mmccd.core.errors import InputError
-from mmccd.io.nifti import is_nifti_name
+from mmccd.core import InputError
+from mmccd.io import is_nifti_name
 
 DICOM, NIFTI = "DICOM", "NIfTI"
 UNREADABLE = "study-unreadable"
@@ -72,8 +72,7 @@ def find_studies(path: Path) -> list[Study]:
         InputError: missing, not readable, or nothing in it that could be a study.
     """
     # pydicom takes a while to load.
-    from mmccd.io.dicom.scan import DICOM_ENDINGS
-    from mmccd.io.dicom.starts import files_below, looks_like_dicom
+    from mmccd.io import DICOM_ENDINGS, files_below, looks_like_dicom
 
     if not path.exists():
         raise InputError(
@@ -164,7 +163,7 @@ def _by_uid(files: Iterable[Path]) -> tuple[dict[str, list[Path]], list[Path]]:
     """DICOM files by StudyInstanceUID, and those that have none or cannot be read."""
     import pydicom
 
-    from mmccd.io.dicom.header import READ_ERRORS, quiet
+    from mmccd.io import READ_ERRORS, quiet
 
     by_uid: dict[str, list[Path]] = {}
     lost = []

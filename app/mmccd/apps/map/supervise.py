@@ -22,8 +22,8 @@ from typing import Any
 from mmccd.apps.map.settings import Settings
 from mmccd.apps.map.status import DONE, FAILED, RUNNING, WAITING, RunStatus, StudyStatus
 from mmccd.apps.map.studies import Study
-from mmccd.core.errors import MmccdError
-from mmccd.outputs.folder import MARKER, STAGING, remove_results
+from mmccd.core import MmccdError
+from mmccd.outputs import MARKER, STAGING, remove_results
 
 logger = logging.getLogger(__name__)
 

@@ -21,7 +21,7 @@ from mmccd.apps.map.runtime import load_cuda_runtime
 from mmccd.apps.map.settings import Settings
 from mmccd.apps.map.stages import Job, Report, Work
 from mmccd.apps.map.studies import Study
-from mmccd.core.errors import UsageError, first_line
+from mmccd.core import UsageError, first_line
 
 logger = logging.getLogger(__name__)
 
@@ -64,7 +64,7 @@ def _run(
             f"the MONAI Deploy App SDK cannot be loaded ({first_line(error)}); install it: pip"
             " install 'mmccd[deploy]'"
         ) from error
-    from mmccd.core.options import Options
+    from mmccd.jobs import Options
 
     options = Options(
         models,

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from mmccd.apps.map.status import NAME
 from mmccd.apps.pacs.settings import PREFIX
-from mmccd.core.errors import MmccdError
+from mmccd.core import MmccdError
 
 _TICK_S = 0.5
 _PATIENCE_S = 20.0

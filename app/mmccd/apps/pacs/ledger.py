@@ -25,8 +25,7 @@ from mmccd.apps.map.status import (
     replace_status,
 )
 from mmccd.apps.pacs.settings import PacsSettings
-from mmccd.core.errors import MmccdError, OutputError, UsageError
-from mmccd.outputs.folder import make_folder
+from mmccd.core import MmccdError, OutputError, UsageError, make_folder
 
 logger = logging.getLogger(__name__)
 

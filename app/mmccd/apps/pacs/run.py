@@ -16,7 +16,7 @@ from mmccd.apps.map.status import CANCELLED, DONE, FAILED
 from mmccd.apps.pacs.application import own_variables, run_application
 from mmccd.apps.pacs.ledger import Ledger
 from mmccd.apps.pacs.settings import USAGE, PacsSettings, read_pacs_settings
-from mmccd.core.errors import CancelledError, MmccdError, UsageError
+from mmccd.core import CancelledError, MmccdError, UsageError
 
 logger = logging.getLogger(__name__)
 

@@ -16,7 +16,7 @@ from mmccd.apps.map.studies import study_name
 from mmccd.apps.pacs.ledger import Ledger
 from mmccd.apps.pacs.settings import PacsSettings
 from mmccd.apps.pacs.web import Archive, ArchivedSeries
-from mmccd.core.errors import (
+from mmccd.core import (
     CancelledError,
     MmccdError,
     ModelError,
@@ -25,8 +25,7 @@ from mmccd.core.errors import (
     UsageError,
     worst_exit_code,
 )
-from mmccd.outputs.dicom.identity import MANUFACTURER
-from mmccd.outputs.folder import DICOM
+from mmccd.outputs import DICOM, MANUFACTURER
 
 logger = logging.getLogger(__name__)
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from mmccd.core.errors import UsageError
+from mmccd.core import UsageError
 
 PREFIX = "MMCCD_PACS_"
 

@@ -15,7 +15,7 @@ import requests
 
 from mmccd.apps.pacs.multipart import BrokenBodyError, boundary_of, pack, save_parts
 from mmccd.apps.pacs.settings import PacsSettings
-from mmccd.core.errors import InputError, MmccdError, OutputError, ResourceError
+from mmccd.core import InputError, MmccdError, OutputError, ResourceError
 
 _TIMEOUT_S = (10.0, 120.0)
 """To connect, and between two pieces of an answer."""

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from pydicom.dataset import Dataset
 from pydicom.uid import UID
 
-from mmccd.core.errors import InputError, UnsuitableInputError
+from mmccd.core import InputError, UnsuitableInputError
 from mmccd.io.dicom.checks import orientation_of
 from mmccd.io.dicom.header import READ_ERRORS, quiet, read_dataset
 from mmccd.io.dicom.scan import Series

@@ -5,8 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from mmccd.core.errors import InputError
-from mmccd.core.volume import Volume
+from mmccd.core import InputError, Volume
 from mmccd.io.dicom.assemble import assemble
 from mmccd.io.dicom.scan import AXIAL, Series, scan
 from mmccd.io.dicom.select import MAX_ISOTROPIC_MM, choose

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from mmccd.core.errors import InputError, MmccdError, UnsuitableInputError
+from mmccd.core import InputError, MmccdError, UnsuitableInputError
 from mmccd.io.dicom.checks import Refusal, volume_refusal
 from mmccd.io.dicom.scan import AXIAL, Series, Study
 

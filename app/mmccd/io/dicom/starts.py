@@ -7,7 +7,7 @@ import struct
 from collections.abc import Iterator
 from pathlib import Path
 
-from mmccd.core.errors import InputError
+from mmccd.core import InputError
 
 _PREAMBLE = 128
 _GROUPS = (b"\x02\x00", b"\x00\x02", b"\x08\x00", b"\x00\x08")

@@ -11,14 +11,20 @@ import torch
 from monai.inferers import Inferer
 from torch import Tensor
 
-from mmccd.core.errors import CancelledError
-from mmccd.core.result import CycleResult
-from mmccd.imaging.spread import side_weights
+from mmccd.core import CancelledError, CycleResult
+from mmccd.imaging import side_weights
 from mmccd.methods.mmccd.masks import ORIENTATIONS, strip_masks
 from mmccd.methods.mmccd.suspicion import suspicious_region
-from mmccd.models.device import autocast
-from mmccd.models.diffusion import MaskedDiffusionScheduler, masked_condition
-from mmccd.models.noise import ANCESTRAL, CONDITION, INITIAL, NO_MASK, normal_noise
+from mmccd.models import (
+    ANCESTRAL,
+    CONDITION,
+    INITIAL,
+    NO_MASK,
+    MaskedDiffusionScheduler,
+    autocast,
+    masked_condition,
+    normal_noise,
+)
 
 logger = logging.getLogger(__name__)
 

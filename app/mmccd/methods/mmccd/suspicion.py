@@ -7,7 +7,7 @@ import torch
 from scipy import ndimage
 from torch import Tensor
 
-from mmccd.imaging.spread import MIN_SLICE_PIXELS, error_in_slice_sd
+from mmccd.imaging import MIN_SLICE_PIXELS, error_in_slice_sd
 
 MEDIAN_PIXELS = 7
 GROWTH_PIXELS = 2
@@ -26,7 +26,7 @@ def suspicious_region(signed: Tensor, brain: Tensor, sd: float, sign: str = "bri
             counts as no error.
         brain: bool of the same shape; slices with fewer than 75 pixels of brain have no suspicious
             region.
-        sd: how many standard deviations (see :func:`~mmccd.imaging.spread.in_slice_sd`).
+        sd: how many standard deviations (see :func:`~mmccd.imaging.robust.in_slice_sd`).
         sign: which differences count, as in :class:`~mmccd.methods.mmccd.cycle.CycleSettings`.
 
     Returns:

@@ -15,7 +15,7 @@ from pydicom.dataset import Dataset
 from pydicom.sr.codedict import codes
 from pydicom.valuerep import DA, TM
 
-from mmccd.core.result import Result
+from mmccd.core import Result
 from mmccd.outputs.dicom.identity import WATERMARK, Identity, finish
 from mmccd.outputs.dicom.source import Source
 from mmccd.outputs.folder import CAPTURES

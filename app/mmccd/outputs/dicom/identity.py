@@ -15,8 +15,8 @@ from highdicom.sr import AlgorithmIdentification
 from pydicom.dataset import Dataset
 from pydicom.sr.codedict import codes
 
-from mmccd.core.result import Result
-from mmccd.io.dicom.header import READ_ERRORS
+from mmccd.core import Result
+from mmccd.io import READ_ERRORS
 from mmccd.outputs.dicom.source import Source
 
 MANUFACTURER = "MMCCD"

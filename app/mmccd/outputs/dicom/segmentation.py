@@ -6,7 +6,7 @@ from highdicom.color import CIELabColor
 from highdicom.seg import Segmentation, SegmentDescription
 from pydicom.sr.codedict import codes
 
-from mmccd.core.result import Result
+from mmccd.core import Result
 from mmccd.outputs.dicom.identity import WATERMARK, Identity, finish
 from mmccd.outputs.dicom.source import Source
 

@@ -24,8 +24,8 @@ from pydicom.uid import (
     MRImageStorage,
 )
 
-from mmccd.core.volume import Volume
-from mmccd.io.dicom.header import READ_ERRORS, quiet
+from mmccd.core import Volume
+from mmccd.io import READ_ERRORS, quiet
 
 SOP_CLASSES = (MRImageStorage, EnhancedMRImageStorage, LegacyConvertedEnhancedMRImageStorage)
 _UIDS = {

@@ -8,7 +8,7 @@ from highdicom.seg import Segmentation
 from pydicom.sr.codedict import codes
 from pydicom.sr.coding import Code
 
-from mmccd.core.result import Result
+from mmccd.core import Result
 from mmccd.outputs.dicom.identity import MANUFACTURER, MODEL, WATERMARK, Identity, finish
 from mmccd.outputs.dicom.segmentation import SEGMENT_NUMBER, TRACKING_ID
 from mmccd.outputs.dicom.source import Source

@@ -9,9 +9,8 @@ from pathlib import Path
 from pydicom.dataset import Dataset
 from pydicom.uid import UID
 
-from mmccd.core.errors import OutputError
-from mmccd.core.result import Result
-from mmccd.io.dicom.header import READ_ERRORS
+from mmccd.core import OutputError, Result
+from mmccd.io import READ_ERRORS
 from mmccd.outputs.dicom.capture import make_captures
 from mmccd.outputs.dicom.identity import Identity
 from mmccd.outputs.dicom.segmentation import make_segmentation

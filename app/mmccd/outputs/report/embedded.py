@@ -14,9 +14,8 @@ import nibabel.orientations as orientations
 import numpy as np
 from numpy.typing import NDArray
 
-from mmccd.core.result import Result
-from mmccd.core.volume import Volume
-from mmccd.imaging.preprocessing import GridTransform
+from mmccd.core import Result, Volume
+from mmccd.imaging import GridTransform
 
 MARGIN_MM = 10.0
 _GREY_LEVELS = 255

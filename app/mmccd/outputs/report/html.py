@@ -14,8 +14,8 @@ import numpy as np
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from mmccd import NOTICE
-from mmccd.core.result import Result
-from mmccd.imaging.preprocessing import GridTransform
+from mmccd.core import Result
+from mmccd.imaging import GridTransform
 from mmccd.outputs.report.embedded import Box, covered_brain, encode, grey_levels
 from mmccd.outputs.report.panels import draw_panels
 from mmccd.outputs.report.view import OUTLINE, RadiologicalView

@@ -12,7 +12,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 from numpy.typing import NDArray
 
-from mmccd.core.result import Result
+from mmccd.core import Result
 from mmccd.outputs.report.view import RadiologicalView, draw_scale, draw_sides
 from mmccd.outputs.report.wording import map_unit
 from mmccd.pipeline import NOTICE

@@ -13,8 +13,8 @@ from PIL import Image, ImageColor
 from scipy import ndimage
 from torch import Tensor
 
-from mmccd.core.result import Result
-from mmccd.imaging.preprocessing import GridTransform
+from mmccd.core import Result
+from mmccd.imaging import GridTransform
 from mmccd.outputs.report.view import MOST_OPAQUE, OUTLINE, RadiologicalView
 
 PIXELS_PER_MM = 2.0

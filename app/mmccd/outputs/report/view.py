@@ -10,9 +10,8 @@ from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
 from numpy.typing import NDArray
 
-from mmccd.core.result import Result
-from mmccd.core.volume import Volume
-from mmccd.imaging.preprocessing import MODEL_ORIENTATION
+from mmccd.core import Result, Volume
+from mmccd.imaging import MODEL_ORIENTATION
 
 OUTLINE = "#00d5ff"
 _APART_MM = 6.0

@@ -5,9 +5,8 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from mmccd.core.errors import OutputError
-from mmccd.core.result import Result
-from mmccd.io.nifti import write_nifti
+from mmccd.core import OutputError, Result
+from mmccd.io import write_nifti
 from mmccd.outputs.report.html import write_page
 from mmccd.outputs.report.overview import write_overview
 

@@ -1,17 +1,13 @@
-"""Noise schedule, DDIM sampler, masked condition (Eq. 8) and the batch of Alg. 1."""
+"""Noise schedule, DDIM sampler and masked condition (Eq. 8)."""
 
 from __future__ import annotations
 
 import copy
-from collections.abc import Sequence
 from typing import Any
 
 import torch
-from monai.engines import DiffusionPrepareBatch
 from monai.networks.schedulers import DDIMScheduler
 from torch import Tensor
-
-from mmccd.methods.mmccd.masks import random_strip_masks, width_range
 
 SPACINGS = ("trailing", "code")
 
@@ -212,65 +208,3 @@ def masked_condition(source: Tensor, mask: Tensor, noise: Tensor) -> Tensor:
         noise: standard normal noise of the shape of ``source``.
     """
     return torch.where(mask, noise, source)
-
-
-class MaskedDiffusionPrepareBatch(DiffusionPrepareBatch):
-    """The training batch of f, Alg. 1, for MONAI's ``SupervisedTrainer`` with ``DiffusionInferer``.
-
-    The batch's ``image`` is the source x, its ``label`` the target y; a strip of x is covered with
-    noise, a timestep is drawn, and the network's target is y itself.
-
-    Args:
-        num_train_timesteps: T.
-        strip_width: thickness of the strip in pixels, or the smallest and the largest one
-            (:func:`~mmccd.methods.mmccd.masks.random_strip_masks`).
-        high_noise_bias: 0: t is uniform in [0, T), as in the paper; b > 0: its density grows as
-            t^b. The few steps of the quick presets start from, and mostly lie at, high noise.
-
-    Raises:
-        ValueError: a negative bias, strip widths that cannot be.
-    """
-
-    def __init__(
-        self,
-        num_train_timesteps: int = 1000,
-        strip_width: int | Sequence[int] = 16,
-        high_noise_bias: float = 0.0,
-    ) -> None:
-        super().__init__(num_train_timesteps=num_train_timesteps)
-        width_range(strip_width)
-        if high_noise_bias < 0:
-            raise ValueError(f"high_noise_bias must be at least 0, got {high_noise_bias}")
-        self.strip_width = strip_width
-        self.high_noise_bias = high_noise_bias
-
-    def get_timesteps(self, images: Tensor) -> Tensor:
-        """One t for each image, int64 ``(batch,)``."""
-        if not self.high_noise_bias:
-            return torch.as_tensor(super().get_timesteps(images))
-        draws = torch.rand(images.shape[0], device=images.device) ** (
-            1 / (1 + self.high_noise_bias)
-        )
-        return (draws * self.num_train_timesteps).long().clamp_max(self.num_train_timesteps - 1)
-
-    def get_target(self, images: Tensor, noise: Tensor, timesteps: Tensor) -> Tensor:
-        """y_0 (prediction type "sample")."""
-        return images
-
-    def __call__(
-        self,
-        batchdata: dict[str, Tensor],
-        device: str | torch.device | None = None,
-        non_blocking: bool = False,
-        **kwargs: Any,
-    ) -> tuple[Tensor, Tensor, tuple[()], dict[str, Any]]:
-        """(y, target, no args, keyword arguments of the inferer); see the class."""
-        swapped = {"image": batchdata["label"], "label": batchdata["label"]}
-        target_image, target, _, arguments = super().__call__(
-            swapped, device, non_blocking, **kwargs
-        )
-        source = batchdata["image"].to(target_image.device, non_blocking=non_blocking, **kwargs)
-        size = (source.shape[-2], source.shape[-1])
-        mask = random_strip_masks(source.shape[0], size, self.strip_width).to(source.device)
-        condition = masked_condition(source, mask, torch.randn_like(source))
-        return target_image, target, (), {**arguments, "condition": condition, "mode": "concat"}

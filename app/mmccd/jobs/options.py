@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mmccd.pipeline import AnomalyPipeline
-from mmccd.quality.intake import OWN, Intake
+from mmccd.quality import OWN, Intake
 
 
 @dataclass(frozen=True)

@@ -1,22 +1,17 @@
-"""The model grid, intensity normalisation, and the way back to the native grid."""
+"""The model grid, and the way to it and back: axial slices of 128 x 128 pixels at 1.875 mm."""
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 import nibabel.orientations as orientations
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
-from mmccd.core.errors import UnsuitableInputError
-from mmccd.core.volume import Volume
+from mmccd.core import UnsuitableInputError, Volume
 
 MODEL_ORIENTATION = ("L", "P", "S")
-CODE_PERCENTILE = 90.0
-MIN_BRAIN_VOXELS = 100
 
 
 @dataclass(frozen=True)
@@ -30,83 +25,6 @@ class Grid:
     def extent_mm(self) -> float:
         """Edge of the field of view in mm."""
         return self.size * self.spacing
-
-
-@dataclass(frozen=True)
-class Normalisation:
-    """Intensity normalisation: a property of the weights, not of the cycle.
-
-    Attributes:
-        kind: ``"paper"``: (v - mean) / std, both over the brain voxels between the two percentiles;
-            ``"code"``: 6 v / P90 - 3, as the paper's public code; ``"range"``: (v - P_lower) /
-            (P_upper - P_lower), what plain intensity is scored with. None clips.
-        lower: lower percentile (not for ``code``).
-        upper: upper percentile (not for ``code``).
-        background: value of everything outside the brain, in normalised units.
-    """
-
-    kind: str = "paper"
-    lower: float = 2.0
-    upper: float = 98.0
-    background: float = 0.0
-
-    def __post_init__(self) -> None:
-        if self.kind not in ("paper", "code", "range"):
-            raise ValueError(
-                f"normalisation kind must be 'paper', 'code' or 'range', got {self.kind!r}"
-            )
-        if not 0 <= self.lower < self.upper <= 100:
-            raise ValueError(
-                f"percentiles must satisfy 0 <= lower < upper <= 100, got {self.lower} and"
-                f" {self.upper}"
-            )
-
-    @classmethod
-    def for_modality(cls, modality: str, kind: str = "paper") -> Normalisation:
-        """The published settings: 2-90 % for FLAIR, 2-98 % for T1 and T2; background 0 (paper) or
-        -3 (code, where v = 0).
-        """
-        return cls(
-            kind, 2.0, 90.0 if modality == "flair" else 98.0, -3.0 if kind == "code" else 0.0
-        )
-
-    def fit(self, values: NDArray[Any]) -> tuple[float, float]:
-        """Scale and shift such that ``scale * v + shift`` is normalised.
-
-        Args:
-            values: intensities of the brain's voxels, any shape.
-
-        Raises:
-            UnsuitableInputError: the intensities are constant or not positive where they must be.
-        """
-        if self.kind == "code":
-            reference = float(np.percentile(values, CODE_PERCENTILE))
-            if reference <= 0:
-                raise UnsuitableInputError(
-                    f"the 90th percentile of the brain's intensities is {reference:g}; expected a"
-                    " positive value; check the input"
-                )
-            return 6.0 / reference, -3.0
-        low, high = (float(value) for value in np.percentile(values, [self.lower, self.upper]))
-        if self.kind == "range":
-            if not high > low:
-                raise UnsuitableInputError(
-                    f"the brain's intensities are constant ({low:g}); expected an image with"
-                    " contrast; check the input"
-                )
-            return 1.0 / (high - low), -low / (high - low)
-        inner = values[(values >= low) & (values <= high)].astype(np.float64)
-        mean, std = float(inner.mean()), float(inner.std())
-        if not std > 1e-6 * max(abs(mean), 1e-30):
-            raise UnsuitableInputError(
-                f"the brain's intensities are constant ({mean:g}); expected an image with contrast;"
-                " check the input"
-            )
-        return 1.0 / std, -mean / std
-
-    def as_dict(self) -> dict[str, Any]:
-        """Plain values for JSON."""
-        return asdict(self)
 
 
 @dataclass(frozen=True)
@@ -285,87 +203,3 @@ def resampling_weights(
     )
     weights[(new < old[0] - spacing / 2) | (new > old[-1] + spacing / 2)] = 0.0
     return weights.astype(np.float32)
-
-
-@dataclass(frozen=True)
-class ModelSlices:
-    """What a scorer sees of a volume.
-
-    Attributes:
-        image: normalised slices, float32 ``(slices, 1, size, size)``; outside the brain the
-            normalisation's background.
-        brain: bool of the same shape.
-        transform: the way back to the native grid.
-    """
-
-    image: Tensor
-    brain: Tensor
-    transform: GridTransform
-
-
-def to_model_slices(
-    volume: Volume,
-    brain: NDArray[np.bool_],
-    normalisation: Normalisation,
-    transform: GridTransform | None = None,
-) -> ModelSlices:
-    """Normalise a volume within its brain and bring it to the model grid.
-
-    Args:
-        volume: native volume.
-        brain: brain mask on its grid.
-        normalisation: that of the weights that will see the slices.
-        transform: the model grid's place; fitted to the brain where it is None (give it for a
-            second contrast of the same head).
-
-    Raises:
-        UnsuitableInputError: see :meth:`GridTransform.fit` and :meth:`Normalisation.fit`; NaN or
-            Inf inside the brain; a brain of fewer than 100 voxels.
-    """
-    try:
-        return _to_model_slices(volume, brain, normalisation, transform)
-    except UnsuitableInputError as error:
-        raise UnsuitableInputError(
-            f"{volume.provenance.get('file', 'the volume')}: {error}"
-        ) from error
-
-
-def brain_values(volume: Volume, brain: NDArray[np.bool_]) -> NDArray[Any]:
-    """The intensities inside the brain, ``(voxels,)``.
-
-    Raises:
-        UnsuitableInputError: fewer than 100, or NaN or Inf among them.
-    """
-    if np.count_nonzero(brain) < MIN_BRAIN_VOXELS:
-        raise UnsuitableInputError(
-            f"the brain has {np.count_nonzero(brain)} voxels; expected at least {MIN_BRAIN_VOXELS};"
-            " check the input and its brain mask"
-        )
-    values = volume.data[brain]
-    bad = int(np.count_nonzero(~np.isfinite(values)))
-    if bad:
-        raise UnsuitableInputError(
-            f"{bad} voxels inside the brain are NaN or Inf; expected finite intensities; repair the"
-            " image first"
-        )
-    return values
-
-
-def _to_model_slices(
-    volume: Volume,
-    brain: NDArray[np.bool_],
-    normalisation: Normalisation,
-    transform: GridTransform | None,
-) -> ModelSlices:
-    values = brain_values(volume, brain)
-    transform = transform or GridTransform.fit(volume, brain)
-    scale, shift = normalisation.fit(values)
-    background = normalisation.background
-    normalised = np.where(brain, scale * np.where(brain, volume.data, 0.0) + shift, background)
-    mask = transform.to_model(brain, 0.0) >= 0.5
-    image = np.where(mask, transform.to_model(normalised, background), background)
-    return ModelSlices(
-        torch.from_numpy(image.astype(np.float32))[:, None],
-        torch.from_numpy(mask)[:, None],
-        transform,
-    )

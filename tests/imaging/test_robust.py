@@ -1,14 +1,13 @@
-"""mmccd.imaging.spread: values in standard deviations of their own slice."""
+"""mmccd.imaging.robust: values in standard deviations of their own slice."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 from numpy.typing import NDArray
 
-from mmccd.imaging.spread import error_in_slice_sd, in_slice_sd
+from mmccd.imaging.robust import error_in_slice_sd, in_slice_sd
 
 
 def slices(gain: float = 1.0, offset: float = 0.0) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:

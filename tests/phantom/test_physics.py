@@ -1,4 +1,4 @@
-"""mmccd.phantom.signal: the spin-echo equations and the tissues' contrasts."""
+"""mmccd.phantom.physics: the spin-echo equations and the tissues' contrasts."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import math
 import pytest
 import torch
 
-from mmccd.phantom.signal import (
+from mmccd.phantom.physics import (
     NECROSIS,
     OEDEMA,
     PLAQUE,

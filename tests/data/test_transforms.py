@@ -1,4 +1,4 @@
-"""mmccd.data.augmentation: what changes, and what must not."""
+"""mmccd.data.transforms: what changes, and what must not."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from mmccd.data.augmentation import RandomBrainIntensity, augmentation
+from mmccd.data.transforms import RandomBrainIntensity, augmentation
 
 BACKGROUND = -3.0
 SEEDS = range(12)

@@ -1,0 +1,72 @@
+"""Folders that are made, and files that are always whole."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from mmccd.core.errors import OutputError
+
+WAY_OUT = "choose another --output or free some space"
+
+
+def make_folder(folder: Path) -> None:
+    """Make a folder and those above it, unless they are there.
+
+    Raises:
+        OutputError: it cannot be made.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OutputError(
+            f"{folder}: cannot be made ({error.strerror or error}); choose another --output"
+        ) from error
+
+
+@contextlib.contextmanager
+def replacing(path: Path, way_out: str = WAY_OUT) -> Iterator[Path]:
+    """A hidden file beside ``path`` to write to, which takes its place when the block ends.
+
+    Where the block fails, the hidden file is removed and ``path`` stays as it was.
+
+    Args:
+        path: the file; its folder must be there.
+        way_out: what a user can do where it cannot be written.
+
+    Raises:
+        OutputError: it cannot be written.
+    """
+    staged = path.with_name(f".{path.name}.tmp")
+    try:
+        yield staged
+        staged.replace(path)
+    except OSError as error:
+        raise OutputError(
+            f"{path}: cannot be written ({error.strerror or error}); {way_out}"
+        ) from error
+    finally:
+        with contextlib.suppress(OSError):
+            staged.unlink(missing_ok=True)
+
+
+def write_text(path: Path, text: str, way_out: str = WAY_OUT) -> None:
+    """Write a text file (UTF-8) in one step; raises as :func:`replacing`."""
+    with replacing(path, way_out) as staged:
+        staged.write_text(text, encoding="utf-8")
+
+
+def write_json(path: Path, content: Any, way_out: str = WAY_OUT) -> None:
+    """Write JSON in one step, lists of numbers on one line; raises as :func:`replacing`."""
+    text = _numbers_on_one_line(json.dumps(content, indent=4, allow_nan=False))
+    write_text(path, text + "\n", way_out)
+
+
+def _numbers_on_one_line(text: str) -> str:
+    return re.sub(
+        r"\[\s+([-+.\deE,\s]+?)\s+\]", lambda found: f"[{' '.join(found[1].split())}]", text
+    )

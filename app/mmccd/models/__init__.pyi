@@ -1,0 +1,31 @@
+from .baselines import (
+    NETWORKS as NETWORKS,
+    AutoEncoderNetwork as AutoEncoderNetwork,
+    DenoisingUNet as DenoisingUNet,
+    MaskedTranslator as MaskedTranslator,
+    VariationalNetwork as VariationalNetwork,
+)
+from .device import (
+    ALL_CUDA as ALL_CUDA,
+    PRECISIONS as PRECISIONS,
+    AutocastInferer as AutocastInferer,
+    autocast as autocast,
+    choose_device as choose_device,
+    choose_devices as choose_devices,
+    describe_devices as describe_devices,
+    has_fast_bf16 as has_fast_bf16,
+    usable_cores as usable_cores,
+)
+from .inference import to_device as to_device
+from .networks import TranslationUNet as TranslationUNet
+from .noise import (
+    ANCESTRAL as ANCESTRAL,
+    CONDITION as CONDITION,
+    INITIAL as INITIAL,
+    NO_MASK as NO_MASK,
+    normal_noise as normal_noise,
+)
+from .schedule import (
+    MaskedDiffusionScheduler as MaskedDiffusionScheduler,
+    masked_condition as masked_condition,
+)

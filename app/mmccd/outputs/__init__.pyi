@@ -1,0 +1,13 @@
+from .dicom.identity import MANUFACTURER as MANUFACTURER
+from .folder import (
+    DICOM as DICOM,
+    MARKER as MARKER,
+    NAMES as NAMES,
+    STAGING as STAGING,
+    check_output as check_output,
+    remove_results as remove_results,
+    remove_unfinished as remove_unfinished,
+    staged_output as staged_output,
+)
+from .report.view import RadiologicalView as RadiologicalView
+from .report.write import write_outputs as write_outputs

@@ -1,0 +1,37 @@
+from .acquisition import (
+    PLAIN as PLAIN,
+    SLICE_MM as SLICE_MM,
+    Acquisition as Acquisition,
+    random_acquisition as random_acquisition,
+)
+from .anatomy import (
+    BUILT_IN as BUILT_IN,
+    LABELS as LABELS,
+    Anatomy as Anatomy,
+    brain_envelope as brain_envelope,
+    canonical_labels as canonical_labels,
+    find_anatomies as find_anatomies,
+    load_anatomy as load_anatomy,
+)
+from .lesions import (
+    DEMO_LESIONS as DEMO_LESIONS,
+    DEMO_SEED as DEMO_SEED,
+    KINDS as KINDS,
+    Lesion as Lesion,
+)
+from .physics import (
+    CAVITY as CAVITY,
+    GLIOSIS as GLIOSIS,
+    OEDEMA as OEDEMA,
+    TISSUES as TISSUES,
+    Tissue as Tissue,
+    signal as signal,
+)
+from .subject import Phantom as Phantom, make_phantom as make_phantom
+from .write import (
+    HEALTHY as HEALTHY,
+    MIXED as MIXED,
+    anatomy_splits as anatomy_splits,
+    write_phantom as write_phantom,
+    write_phantoms as write_phantoms,
+)

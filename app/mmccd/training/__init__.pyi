@@ -1,0 +1,43 @@
+from .baselines import (
+    CoarseNoisePrepareBatch as CoarseNoisePrepareBatch,
+    CoarseNoiseValidationBatch as CoarseNoiseValidationBatch,
+    ReconstructionPrepareBatch as ReconstructionPrepareBatch,
+    ReconstructionValidationBatch as ReconstructionValidationBatch,
+    VariationalLoss as VariationalLoss,
+)
+from .batches import (
+    MaskedDiffusionPrepareBatch as MaskedDiffusionPrepareBatch,
+    PairPrepareBatch as PairPrepareBatch,
+    StripPrepareBatch as StripPrepareBatch,
+)
+from .brain_objective import (
+    BrainLoss as BrainLoss,
+    ScanPrepareBatch as ScanPrepareBatch,
+    brain_disagreement as brain_disagreement,
+    lower_disagreement as lower_disagreement,
+)
+from .brain_synthesis import SyntheticSlices as SyntheticSlices
+from .checkpoints import BestModel as BestModel, Resume as Resume
+from .errors import (
+    MeanError as MeanError,
+    brain_error as brain_error,
+    cycle_error as cycle_error,
+    masked_error as masked_error,
+    visible_error as visible_error,
+)
+from .handlers import (
+    AveragedModel as AveragedModel,
+    EpochSeed as EpochSeed,
+    ProgressBar as ProgressBar,
+    TimeBudget as TimeBudget,
+)
+from .inferers import MaskedTranslationInferer as MaskedTranslationInferer
+from .learning_rate import warmup_stable_decay as warmup_stable_decay
+from .record import TrainingRecord as TrainingRecord
+from .translate import (
+    BatchedInferer as BatchedInferer,
+    VisibleTranslationInferer as VisibleTranslationInferer,
+    VolumeSlicesDataset as VolumeSlicesDataset,
+    WriteTranslation as WriteTranslation,
+    find_weights as find_weights,
+)
