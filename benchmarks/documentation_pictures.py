@@ -29,6 +29,7 @@ from matplotlib.axes import Axes
 from matplotlib.patches import Rectangle
 from numpy.typing import NDArray
 from PIL import Image
+from small_pictures import scaled, write_small
 from torch import Tensor
 
 from mmccd.apps.cli import cli
@@ -45,8 +46,11 @@ CALM = Acquisition(noise=0.015, bias=0.03, texture=0.03)
 """A scan with even brightness: what a picture shows is then the lesion's doing."""
 MASS = Lesion((30.0, 18.0, 30.0), 13.0, OEDEMA)
 TRUTH, FOUND = "#3ddc6a", "#00d5ff"
+OUTLINES = (TRUTH, FOUND, "#9eecb4", "#80eaff")
+"""What the palette holds for both, and for both where they run out into white."""
 GREY, ERROR = "gray", "inferno"
 DPI = 80
+START_SCALE = 0.375
 
 
 @dataclass(frozen=True)
@@ -185,16 +189,11 @@ def outline(axis: Axes, strip: NDArray[np.bool_], colour: str = "#ff9d3c") -> No
 
 
 def save(figure: plt.Figure, path: Path) -> None:
-    """Write with a palette of 256 colours, a third of the size."""
+    """Write with few colours; outlines keep theirs."""
     buffer = BytesIO()
     figure.savefig(buffer, dpi=DPI, facecolor=figure.get_facecolor())
     plt.close(figure)
-    write_small(Image.open(buffer), path)
-
-
-def write_small(image: Image.Image, path: Path) -> None:
-    """As PNG with a palette."""
-    image.convert("RGB").quantize(256, dither=Image.Dither.NONE).save(path, optimize=True)
+    write_small(Image.open(buffer), path, exact=OUTLINES)
 
 
 def draw_start(images: Path) -> None:
@@ -215,24 +214,10 @@ def draw_start(images: Path) -> None:
             "1.5",
         ]
         cli.run(["phantom", str(trial), *words])
-        cli.run(
-            [
-                "predict",
-                str(trial / name / f"{name}_flair.nii.gz"),
-                "--output",
-                str(output),
-                "--preset",
-                "fast",
-            ]
-        )
-        shrink(output / "overview.png", images / "start_overview.png")
-
-
-def shrink(picture: Path, path: Path) -> None:
-    """Half of the width, 64 colours."""
-    image = Image.open(picture).convert("RGB")
-    half = image.resize((image.width // 2, image.height // 2), Image.Resampling.LANCZOS)
-    half.quantize(64, dither=Image.Dither.NONE).save(path, optimize=True)
+        flair = trial / name / f"{name}_flair.nii.gz"
+        cli.run(["predict", str(flair), "--output", str(output), "--preset", "fast"])
+        overview = scaled(Image.open(output / "overview.png"), START_SCALE)
+        write_small(overview, images / "start_overview.png")
 
 
 @dataclass(frozen=True)

@@ -207,10 +207,17 @@ def test_links_lead_somewhere(page: Path) -> None:
 
 
 def test_pictures_are_small() -> None:
-    """New pictures stay below 200 kB; larger ones stand here by name."""
-    large = {"demo.png", "phantom.png", "results_phantom_cycle.png", "results_phantom_maps.png"}
+    """``benchmarks/small_pictures.py`` makes them so."""
     sizes = {path.name: path.stat().st_size for path in (ROOT / "docs" / "images").glob("*.png")}
-    assert {name for name, size in sizes.items() if size > 200_000} <= large
+    assert {name: size for name, size in sizes.items() if size > 150_000} == {}
+
+
+def test_raw_results_stay_out() -> None:
+    """Raw figures are files of a release; a page links what stands here."""
+    stored = [*(ROOT / "docs" / "results").glob("*"), *(ROOT / "docs" / "benchmarks").glob("*")]
+    text = "\n".join(page.read_text() for page in pages())
+    assert [path.name for path in stored if f"{path.parent.name}/{path.name}" not in text] == []
+    assert sum(path.stat().st_size for path in stored) < 300_000
 
 
 def test_every_picture_is_shown() -> None:
