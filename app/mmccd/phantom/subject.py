@@ -84,7 +84,8 @@ class _Grid:
 
     def average(self, data: Tensor) -> Tensor:
         """``(..., X, Y, Z * layers)`` to ``(..., X, Y, Z)``."""
-        return data.unflatten(-1, (self.shape[2], self.layers)).mean(-1)
+        layers: Tensor = data.unflatten(-1, (self.shape[2], self.layers))
+        return layers.mean(-1)
 
 
 def make_phantom(
