@@ -39,7 +39,7 @@ from mmccd.methods import CycleScorer, MaskedCycleInferer, suspicious_region
 from mmccd.models import CONDITION, INITIAL, NO_MASK, autocast, masked_condition, normal_noise
 from mmccd.outputs import RadiologicalView
 from mmccd.phantom import CAVITY, GLIOSIS, OEDEMA, Acquisition, Lesion, Phantom, make_phantom
-from mmccd.pipeline import AnomalyPipeline
+from mmccd.pipeline import AnomalyPipeline, make_intake
 from mmccd.quality import Intake
 
 CALM = Acquisition(noise=0.015, bias=0.03, texture=0.03)
@@ -384,7 +384,7 @@ def main() -> None:
     """Draw everything, or what is named, and write the figures."""
     images, output, names = Path(sys.argv[1]), Path(sys.argv[2]), sys.argv[3:]
     pipeline = AnomalyPipeline.from_bundles(
-        preset="balanced", device="cpu", intake=Intake(unchecked=True)
+        preset="balanced", device="cpu", intake=make_intake(unchecked=True)
     )
     table: dict[str, Any] = (
         json.loads(output.read_text()) if output.exists() else {"cases": {}, "refused": {}}
@@ -395,7 +395,7 @@ def main() -> None:
     if not names or "how" in names:
         draw_how(pipeline, images)
     if not names or "refused" in names:
-        table["refused"] = refusals(Intake())
+        table["refused"] = refusals(make_intake())
     for case in CASES:
         if names and case.name not in names:
             continue

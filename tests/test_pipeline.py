@@ -31,8 +31,7 @@ from mmccd.core.result import CycleResult, Result
 from mmccd.core.volume import Volume
 from mmccd.methods.scorer import ParallelScorer
 from mmccd.phantom import Phantom
-from mmccd.pipeline import NOTICE, AnomalyPipeline
-from mmccd.quality.intake import Intake
+from mmccd.pipeline import NOTICE, AnomalyPipeline, make_intake
 
 THRESHOLD = 0.7
 
@@ -419,9 +418,8 @@ def test_real_volume(shared_bundles: Path, real_data: Path) -> None:
     )
     with pytest.raises(UnsuitableInputError, match="12 axial slices"):
         make_pipeline(shared_bundles, threshold=THRESHOLD).run(volume)
-    found = make_pipeline(shared_bundles, threshold=THRESHOLD, intake=Intake(unchecked=True)).run(
-        volume
-    )
+    intake = make_intake(unchecked=True)
+    found = make_pipeline(shared_bundles, threshold=THRESHOLD, intake=intake).run(volume)
     assert any("12 axial slices" in text for text in found.report["warnings"])
     assert np.array_equal(found.anomaly_map.affine, volume.affine)
     assert (found.anomaly_map.data[volume.data == 0] == 0).mean() > 0.99

@@ -19,14 +19,23 @@ from numpy.typing import NDArray
 
 import mmccd
 from mmccd import NOTICE
-from mmccd.brain import EXTRACTED, Brain
-from mmccd.bundle import BundlePair, Calibration, Preset, find_bundles, load_pair
+from mmccd.brain import EXTRACTED, OWN, Brain, BrainUNet
+from mmccd.bundle import (
+    FORWARD,
+    BundlePair,
+    Calibration,
+    Preset,
+    find_bundles,
+    find_part,
+    load_brain_weights,
+    load_pair,
+)
 from mmccd.core import CycleResult, ModelError, ResourceError, Result, Volume, first_line
 from mmccd.imaging import ModelSlices, Normalisation, to_model_slices
 from mmccd.methods import CycleScorer, MaskedCycleInferer, ParallelScorer, Progress, Scorer
 from mmccd.models import choose_devices, describe_devices, to_device
 from mmccd.postprocessing import NormalRange, depth_mm, find_lesions
-from mmccd.quality import Intake, Prepared
+from mmccd.quality import STATISTICS, InputStatistics, Intake, Prepared
 
 logger = logging.getLogger(__name__)
 
@@ -91,7 +100,7 @@ class AnomalyPipeline:
         self.device = self.devices[0]
         self.precision = pair.choose_precision(self.preset, *self.devices)
         self.seed = seed
-        self.intake = replace(intake or Intake(pair.root), device=self.device)
+        self.intake = replace(intake or make_intake(pair.root), device=self.device)
         self.calibration: Calibration | None = (
             pair.calibration(self.preset, self.precision) if threshold is None else None
         )
@@ -327,6 +336,39 @@ class AnomalyPipeline:
             "timings_s": {name: round(value, 3) for name, value in seconds.items()},
             "warnings": warnings,
         }
+
+
+def make_intake(
+    bundles: str | Path | None = None,
+    extractor: str = OWN,
+    bias_correction: bool = False,
+    unchecked: bool = False,
+    device: torch.device | None = None,
+) -> Intake:
+    """How volumes are received, with the brain network and the statistics of the bundles (both are
+    read when they are needed).
+
+    Args:
+        bundles: folder of the bundles; None for the installed ones (which also serve where that
+            folder has no brain extraction).
+        extractor: see :class:`~mmccd.quality.intake.Intake`, as the others.
+        bias_correction: likewise.
+        unchecked: likewise.
+        device: where the brain network runs; None for the CPU.
+
+    Raises:
+        UsageError: an unknown extractor, or one that is not installed.
+    """
+
+    def network() -> BrainUNet:
+        return load_brain_weights(bundles).load(BrainUNet)
+
+    def statistics() -> InputStatistics:
+        return InputStatistics.read(find_part(f"{FORWARD}/{STATISTICS}", bundles).parents[1])
+
+    return Intake(
+        network, statistics, extractor, bias_correction, unchecked, device or torch.device("cpu")
+    )
 
 
 def _unusual_ml(

@@ -28,8 +28,7 @@ from mmccd.bundle.bundle import find_bundles, load_pair
 from mmccd.core.result import Result
 from mmccd.jobs.case import predict_file
 from mmccd.phantom import DEMO_LESIONS, DEMO_SEED, Acquisition, make_phantom, write_phantom
-from mmccd.pipeline import AnomalyPipeline
-from mmccd.quality.intake import Intake
+from mmccd.pipeline import AnomalyPipeline, make_intake
 
 FILE = Path(__file__).with_name("golden.json")
 PRESETS = ("fast", "balanced")
@@ -94,7 +93,7 @@ def _hash(array: NDArray[Any]) -> str:
 def _pipeline(preset: str) -> AnomalyPipeline:
     pair = load_pair(find_bundles())
     chosen = pair.with_preset(replace(pair.preset(preset), precision="fp32"))
-    return AnomalyPipeline(chosen, preset, "cpu", intake=Intake(pair.root, unchecked=True))
+    return AnomalyPipeline(chosen, preset, "cpu", intake=make_intake(pair.root, unchecked=True))
 
 
 def _demo(folder: Path) -> Path:

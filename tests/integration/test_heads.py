@@ -19,7 +19,8 @@ from mmccd.core.volume import Volume
 from mmccd.evaluation.metrics import dice
 from mmccd.io.nifti import read_nifti
 from mmccd.phantom import Acquisition, load_anatomy, make_phantom
-from mmccd.quality.intake import Intake
+from mmccd.pipeline import make_intake
+from mmccd.quality import Intake
 
 RAW = Path(os.environ.get("MMCCD_DATA", "/nowhere")) / "raw"
 pytestmark = pytest.mark.skipif(
@@ -32,7 +33,7 @@ HEADS = sorted(path for path in RAW.glob("*/*.nii.gz") if "brainmask" not in pat
 
 @pytest.fixture(scope="module")
 def intake() -> Intake:
-    return Intake()
+    return make_intake()
 
 
 @pytest.fixture(scope="module")

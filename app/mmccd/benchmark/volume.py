@@ -108,8 +108,7 @@ def predict_here(
     """Read, run and write a volume in this process; seconds of each stage and the peak memory."""
     from mmccd.io import read_volume
     from mmccd.outputs import write_outputs
-    from mmccd.pipeline import AnomalyPipeline
-    from mmccd.quality import Intake
+    from mmccd.pipeline import AnomalyPipeline, make_intake
 
     times = [time.perf_counter()]
 
@@ -122,7 +121,7 @@ def predict_here(
     # The checks take some phantoms for another contrast, and weights that nobody calibrated take as
     # long.
     pipeline = AnomalyPipeline.from_bundles(
-        bundles, None, preset, device, threshold=1.0, intake=Intake(bundles, unchecked=True)
+        bundles, None, preset, device, threshold=1.0, intake=make_intake(bundles, unchecked=True)
     )
     seconds["load"] = lap()
     result = pipeline.run(volume)

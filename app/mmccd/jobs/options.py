@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 
-from mmccd.pipeline import AnomalyPipeline
-from mmccd.quality import OWN, Intake
+from mmccd.brain import OWN
+from mmccd.pipeline import AnomalyPipeline, make_intake
+from mmccd.quality import Intake
 
 
 @dataclass(frozen=True)
@@ -42,11 +42,8 @@ class Options:
         Raises:
             UsageError: an unknown extractor, or one that is not installed.
         """
-        return Intake(
-            Path(self.bundles) if self.bundles else None,
-            self.extractor,
-            self.bias_correction,
-            self.unchecked,
+        return make_intake(
+            self.bundles or None, self.extractor, self.bias_correction, self.unchecked
         )
 
     def make_pipeline(self) -> AnomalyPipeline:

@@ -47,7 +47,7 @@ def request(
         "weights": [
             pair.forward.sha256,
             pair.backward.sha256,
-            load_brain_weights(intake.bundles).sha256,
+            load_brain_weights(pair.root).sha256,
         ],
         "version of mmccd": mmccd.__version__,
     }

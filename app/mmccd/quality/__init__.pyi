@@ -5,5 +5,10 @@ from .appearance import (
     measure as measure,
     width_to_length as width_to_length,
 )
-from .checks import FACES as FACES, face_shares as face_shares
-from .intake import HD_BET as HD_BET, OWN as OWN, Intake as Intake, Prepared as Prepared
+from .checks import (
+    FACES as FACES,
+    STATISTICS as STATISTICS,
+    InputStatistics as InputStatistics,
+    face_shares as face_shares,
+)
+from .intake import Intake as Intake, Prepared as Prepared
