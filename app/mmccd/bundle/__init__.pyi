@@ -21,5 +21,6 @@ from .calibration import (
     replace_calibration as replace_calibration,
     threshold_for_rate as threshold_for_rate,
 )
+from .presets import preset_names as preset_names
 from .runs import Loadable as Loadable, find_run as find_run, find_translator as find_translator
 from .trained import load_trained as load_trained

@@ -7,6 +7,14 @@ from .console import (
     logging_as as logging_as,
     open_console as open_console,
 )
+from .declaration import (
+    FLAG as FLAG,
+    PREFIX as PREFIX,
+    VARIABLE as VARIABLE,
+    Setting as Setting,
+    flag_of as flag_of,
+    variable_of as variable_of,
+)
 from .errors import (
     CancelledError as CancelledError,
     InputError as InputError,
@@ -22,4 +30,11 @@ from .errors import (
 )
 from .files import make_folder as make_folder, replacing as replacing, write_json as write_json
 from .result import CycleResult as CycleResult, Result as Result
+from .settings import (
+    Declared as Declared,
+    Settings as Settings,
+    SettingsModel as SettingsModel,
+    as_flag as as_flag,
+    unknown_setting as unknown_setting,
+)
 from .volume import Volume as Volume

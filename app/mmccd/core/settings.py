@@ -1,0 +1,339 @@
+"""The settings of a run, each declared once.
+
+Flags, MMCCD_* variables, the section of app.yaml, the request key of a cohort, shell completion,
+help and the tables of the documentation are made from this model. A new setting is one line here.
+"""
+
+from __future__ import annotations
+
+import difflib
+import os
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Annotated, Any, Self, get_args, get_origin
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    ModelWrapValidatorHandler,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
+
+from mmccd.core.declaration import FLAG, VARIABLE, Setting, flag_of
+from mmccd.core.errors import UsageError, first_line
+
+Written = Callable[[str, Any], str]
+"""From a setting's name and value to the words in which its user gave it."""
+
+_SERIES = re.compile(r"auto|uid=[0-9.]{1,64}|number=\d{1,9}|description=.+")
+_UID = re.compile(r"[0-9]+(\.[0-9]+)+")
+_DEVICE = re.compile(r"auto|cpu|mps|cuda(:all|:\d+(,cuda:\d+)*)?")
+
+
+def as_keyword(name: str, value: Any) -> str:
+    """As a Python caller writes a setting: ``preset='turbo'``."""
+    return f"{name}={value!r}"
+
+
+def as_flag(name: str, value: Any) -> str:
+    """As it stands on a command line: ``--preset turbo``."""
+    return f"{flag_of(name)} {value}"
+
+
+@dataclass(frozen=True)
+class Declared:
+    """A setting with everything that is known of it.
+
+    Attributes:
+        name: of the attribute.
+        kind: type of its values (of ``float | None``: float).
+        default: None where the program chooses.
+        setting: the rest.
+    """
+
+    name: str
+    kind: type
+    default: Any
+    setting: Setting
+
+
+class SettingsModel(BaseModel):
+    """A frozen model whose attributes are settings, and whose errors name what its user wrote.
+
+    Raises:
+        UsageError: an unknown setting, or a value that a setting cannot have.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    @classmethod
+    def read(cls, values: Mapping[str, Any], written: Written = as_flag) -> Self:
+        """Settings from texts or values by name.
+
+        Args:
+            values: those that were given.
+            written: how, for messages.
+
+        Raises:
+            UsageError: see the class.
+        """
+        return cls.model_validate(dict(values), context=written)
+
+    @classmethod
+    def declared(cls, door: str | None = None) -> dict[str, Declared]:
+        """All settings by name, in their order; of one front door, or all."""
+        return {
+            name: Declared(name, _plain_type(field.annotation), field.default, setting)
+            for name, field in cls.model_fields.items()
+            for setting in field.metadata
+            if isinstance(setting, Setting) and (door is None or door in setting.doors)
+        }
+
+    def result_key(self) -> dict[str, Any]:
+        """Those that change a result, as plain values."""
+        declared = self.declared()
+        changing = {name for name, one in declared.items() if one.setting.changes_result}
+        return self.model_dump(mode="json", include=changing)
+
+    @model_validator(mode="wrap")
+    @classmethod
+    def _in_one_line(
+        cls, values: Any, handler: ModelWrapValidatorHandler[Self], info: ValidationInfo
+    ) -> Self:
+        try:
+            return handler(values)
+        except ValidationError as error:
+            raise cls._explained(error, info.context or as_keyword) from error
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _prepared(cls, value: Any, info: ValidationInfo) -> Any:
+        declared = cls.declared()[str(info.field_name)]
+        if declared.kind in (int, float) and isinstance(value, bool):
+            raise ValueError
+        if isinstance(value, os.PathLike):
+            return os.fspath(value)
+        if not declared.setting.choices or value is None:
+            return value
+        names = declared.setting.names(info.data.get("bundles"))
+        if str(value).lower() in names:
+            return str(value).lower()
+        close = difflib.get_close_matches(str(value).lower(), names, n=1)
+        hint = f"; did you mean {close[0]}?" if close else ""
+        raise ValueError(f"one of {', '.join(names)}{hint}")
+
+    @classmethod
+    def _explained(cls, error: ValidationError, written: Written) -> UsageError:
+        found = error.errors(include_url=False)[0]
+        name, value = str(found["loc"][0]), found["input"]
+        if found["type"] == "extra_forbidden":
+            return unknown_setting(written(name, value), name, cls.declared())
+        declared = cls.declared()[name]
+        reason = str(found.get("ctx", {}).get("error") or "")
+        expected = reason or declared.setting.expected or _EXPECTED[declared.kind]
+        return UsageError(f"{written(name, value)}: cannot be used; expected {expected}")
+
+
+_EXPECTED = {bool: "true or false", int: "a whole number", float: "a number", str: "a text"}
+
+
+def unknown_setting(shown: str, name: str, known: Mapping[str, Any]) -> UsageError:
+    """The error for a setting that does not exist."""
+    close = difflib.get_close_matches(name, known, n=1)
+    hint = f"; did you mean {close[0]}?" if close else ""
+    return UsageError(f"{shown}: unknown setting{hint}; expected one of {', '.join(known)}")
+
+
+def _plain_type(hint: Any) -> type:
+    """T from T, from T | None, and from either with notes (Annotated)."""
+    if get_origin(hint) is Annotated:
+        return _plain_type(get_args(hint)[0])
+    kinds = [kind for kind in get_args(hint) if kind is not type(None)]
+    return _plain_type(kinds[0]) if kinds else hint
+
+
+def _series(text: str) -> str:
+    """A rule; the UID alone stands for ``uid=UID``."""
+    rule = f"uid={text}" if _UID.fullmatch(text) else text
+    if not _SERIES.fullmatch(rule):
+        raise ValueError
+    kind, _, pattern = rule.partition("=")
+    if kind == "description":
+        try:
+            re.compile(pattern)
+        except re.error as error:
+            raise ValueError(
+                f"a regular expression behind description= ({first_line(error)})"
+            ) from error
+    return rule
+
+
+def _device(text: str) -> str:
+    if not _DEVICE.fullmatch(text.lower()):
+        raise ValueError
+    return text.lower()
+
+
+Series = Annotated[str, AfterValidator(_series)]
+Device = Annotated[str, AfterValidator(_device)]
+Finite = Annotated[float, Field(allow_inf_nan=False)]
+Seconds = Annotated[float, Field(ge=0, le=1e6, allow_inf_nan=False)]
+Seed = Annotated[int, Field(ge=0, lt=2**64)]
+Count = Annotated[int, Field(ge=1, le=2**63)]
+
+_COUNT = "a whole number from 1 on"
+_PRESETS = "mmccd.bundle:preset_names"
+_LEVELS = ("debug", "info", "warning", "error")
+
+
+class Settings(SettingsModel):
+    """What a user may choose for a prediction run; plain values, which travel to other processes.
+
+    Raises:
+        UsageError: an unknown setting, or a value that a setting cannot have.
+    """
+
+    bundles: Annotated[
+        str | None,
+        Setting(
+            "folder with other bundles (default: HOLOSCAN_MODEL_PATH, else those installed)",
+            is_path=True,
+            doors=(FLAG,),
+        ),
+    ] = None
+    preset: Annotated[
+        str,
+        Setting("how thorough the method is", _PRESETS, in_bundles=True, changes_result=True),
+    ] = "balanced"
+    target: Annotated[
+        str | None,
+        Setting(
+            "contrast that FLAIR is translated to (default: t2 where its weights are there)",
+            ("t2", "t1"),
+            changes_result=True,
+        ),
+    ] = None
+    device: Annotated[
+        Device,
+        Setting(
+            "where the networks run; several GPUs share the slices of a volume; with several"
+            " workers and cuda each takes its own GPU",
+            offers=("auto", "cpu", "cuda", "mps"),
+            expected="auto, cpu, cuda, cuda:N, cuda:0,cuda:1, cuda:all or mps",
+        ),
+    ] = "auto"
+    threshold: Annotated[
+        Finite | None,
+        Setting(
+            "what is above it is marked (default: the calibrated one)",
+            expected="a finite number",
+            changes_result=True,
+        ),
+    ] = None
+    series: Annotated[
+        Series,
+        Setting(
+            "which DICOM series is read; the expression may fit anywhere in the description,"
+            " capitals or not; the rule must fit exactly one series",
+            expected="auto, a UID, uid=UID, number=N or description=REGULAR EXPRESSION",
+            changes_result=True,
+        ),
+    ] = "auto"
+    seed: Annotated[
+        Seed,
+        Setting(
+            "seed of the noise", expected="a whole number from 0 to 2^64 - 1", changes_result=True
+        ),
+    ] = 0
+    extractor: Annotated[
+        str,
+        Setting(
+            "what finds the brain in a head: a network of our own, or HD-BET where that is"
+            " installed",
+            "mmccd.brain:extractor_names",
+            changes_result=True,
+        ),
+    ] = "mmccd"
+    bias_correction: Annotated[
+        bool,
+        Setting(
+            "even out the brightness of the brain with N4 before anything is computed",
+            changes_result=True,
+            page="brain.md",
+        ),
+    ] = False
+    unchecked: Annotated[
+        bool,
+        Setting(
+            "go on, with a warning in the report, where the checks refuse the input (another"
+            " contrast, half a head)",
+            changes_result=True,
+            page="checks.md",
+        ),
+    ] = False
+    force: Annotated[bool, Setting("replace the results of an earlier run")] = False
+    workers: Annotated[
+        Count,
+        Setting(
+            "processes of this machine that share several inputs", expected=_COUNT, doors=(FLAG,)
+        ),
+    ] = 1
+    scheduler: Annotated[
+        str | None,
+        Setting(
+            "address or file of a running Dask scheduler whose workers share several inputs",
+            is_path=True,
+            doors=(FLAG,),
+        ),
+    ] = None
+    threads: Annotated[
+        Count | None,
+        Setting(
+            "threads of each worker (default: the cores divided by the workers)",
+            expected=_COUNT,
+            doors=(FLAG,),
+        ),
+    ] = None
+    timeout_s: Annotated[
+        Seconds,
+        Setting(
+            "the longest time for one study (for the first one the models' loading is in it);"
+            " 0: no limit",
+            unit="seconds",
+            expected="seconds, 0 (no limit) to 1000000",
+            doors=(VARIABLE,),
+        ),
+    ] = 3600.0
+    max_voxels: Annotated[
+        Count,
+        Setting(
+            "the largest volume (512 x 512 x 512); checked in the header, before voxels are"
+            " decoded",
+            unit="voxels",
+            expected="a whole number of voxels from 1 on",
+            doors=(VARIABLE,),
+        ),
+    ] = 512**3
+    log_format: Annotated[
+        str, Setting("how log lines are written", "mmccd.core:LOG_FORMATS", doors=(VARIABLE,))
+    ] = "text"
+    log_level: Annotated[
+        str, Setting("the least important lines of the log", _LEVELS, doors=(VARIABLE,))
+    ] = "info"
+
+    @model_validator(mode="after")
+    def _one_kind_of_workers(self, info: ValidationInfo) -> Self:
+        if self.scheduler is not None and self.workers != 1:
+            written: Written = info.context or as_keyword
+            both = (written(name, getattr(self, name)) for name in ("workers", "scheduler"))
+            raise UsageError(
+                f"{' and '.join(both)} exclude each other; a scheduler has its own workers;"
+                " give one"
+            )
+        return self
