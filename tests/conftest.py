@@ -13,7 +13,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from mmccd.bundle.bundle import BACKWARD, FORWARD, file_sha256
+from mmccd.bundle import BACKWARD, FORWARD
+from mmccd.bundle.weights import file_sha256
 from mmccd.core.volume import Volume
 from mmccd.imaging.normalisation import Normalisation
 from mmccd.models.networks import TranslationUNet

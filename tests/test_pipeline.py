@@ -18,7 +18,7 @@ from scipy.spatial.transform import Rotation
 from torch import Tensor
 
 from mmccd.brain import Brain, find_brain
-from mmccd.bundle.bundle import load_pair, write_calibrations
+from mmccd.bundle import load_pair, write_calibrations
 from mmccd.bundle.calibration import Calibration, CalibrationKey
 from mmccd.core.errors import (
     CancelledError,
@@ -355,7 +355,7 @@ def test_calibration_of_something_else_is_not_used(
     monkeypatch: pytest.MonkeyPatch,
     other: Callable[[CalibrationKey], CalibrationKey],
 ) -> None:
-    monkeypatch.setattr("mmccd.bundle.bundle.has_fast_bf16", lambda device: False)
+    monkeypatch.setattr("mmccd.bundle.models.has_fast_bf16", lambda device: False)
     pair = load_pair(tiny_bundles)
     key = pair.key(pair.preset("fast"), "fp32")
     write_calibrations(tiny_bundles, [Calibration(other(key), 0.625, {})])

@@ -119,8 +119,8 @@ class AnomalyPipeline:
         seed: int = 0,
         intake: Intake | None = None,
     ) -> AnomalyPipeline:
-        """From the folder that holds both bundles (see :func:`~mmccd.bundle.bundle.find_bundles`);
-        raises as the class and :func:`~mmccd.bundle.bundle.load_pair`.
+        """From the folder that holds both bundles (see :func:`~mmccd.bundle.find.find_bundles`);
+        raises as the class and :func:`~mmccd.bundle.models.load_pair`.
         """
         return cls(
             load_pair(find_bundles(bundles), target), preset, device, threshold, seed, intake=intake

@@ -11,7 +11,7 @@ from tests.conftest import TINY
 
 import mmccd.benchmark.loop as loop
 from mmccd.benchmark.loop import PAPER_CONFIG, Networks, measure_loops, measure_networks, plain_loop
-from mmccd.bundle.bundle import BACKWARD, FORWARD, BundlePair, load_pair
+from mmccd.bundle import BACKWARD, FORWARD, BundlePair, load_pair
 from mmccd.methods.mmccd.cycle import CycleSettings, MaskedCycleInferer
 from mmccd.models.networks import TranslationUNet
 from mmccd.models.schedule import MaskedDiffusionScheduler

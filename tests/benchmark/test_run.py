@@ -23,7 +23,7 @@ from mmccd.benchmark.report import as_markdown, as_text, compare, plot_sweep
 from mmccd.benchmark.run import KEYS, Scope, load_figures, run_benchmark, save_figures
 from mmccd.benchmark.sweep import measure_sweep
 from mmccd.benchmark.volume import brats_size_phantom, measure_volume
-from mmccd.bundle.bundle import BACKWARD, FORWARD, load_pair
+from mmccd.bundle import BACKWARD, FORWARD, load_pair
 from mmccd.core.errors import InputError, OutputError, ResourceError
 from mmccd.phantom import Phantom
 

@@ -16,15 +16,12 @@ import torch
 from monai.bundle import ConfigParser
 from tests.conftest import write_weights
 
-import mmccd.bundle.bundle as bundle_module
-from mmccd.bundle.bundle import (
+import mmccd.bundle.models as bundle_module
+from mmccd.bundle import (
     BACKWARD,
-    CYCLE_CONFIG,
     FORWARD,
-    MODEL_PATH_VARIABLE,
     BundlePair,
     export_weights,
-    file_sha256,
     find_bundles,
     list_weights,
     load_pair,
@@ -32,6 +29,9 @@ from mmccd.bundle.bundle import (
     write_calibrations,
 )
 from mmccd.bundle.calibration import Calibration, CalibrationKey
+from mmccd.bundle.find import MODEL_PATH_VARIABLE
+from mmccd.bundle.presets import CYCLE_CONFIG
+from mmccd.bundle.weights import file_sha256
 from mmccd.core.errors import InputError, MmccdError, ModelError, OutputError, UsageError
 from mmccd.imaging.normalisation import Normalisation
 from mmccd.methods.mmccd.cycle import CycleSettings

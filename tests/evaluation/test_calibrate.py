@@ -12,8 +12,7 @@ import numpy as np
 import pytest
 
 from mmccd.apps.cli import cli
-from mmccd.bundle import bundle
-from mmccd.bundle.bundle import load_pair, read_cycle_config
+from mmccd.bundle import load_pair, read_cycle_config
 from mmccd.core.errors import InputError, UnsuitableInputError
 from mmccd.data.cases import Case, find_cases, split_cases
 from mmccd.data.slices import SliceRule, load_case
@@ -298,7 +297,7 @@ class TestCommand:
         assert bf16.threshold == pytest.approx(fp32.threshold, rel=0.05)
         assert bf16.threshold != fp32.threshold
         for fast in (True, False):
-            monkeypatch.setattr(bundle, "has_fast_bf16", lambda device, fast=fast: fast)
+            monkeypatch.setattr(models, "has_fast_bf16", lambda device, fast=fast: fast)
             chosen = AnomalyPipeline.from_bundles(tiny_bundles, preset="fast", device="cpu")
             assert (chosen.precision, chosen.threshold) == (
                 ("bf16", bf16.threshold) if fast else ("fp32", fp32.threshold)

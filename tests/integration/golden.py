@@ -24,7 +24,7 @@ from highdicom.seg import segread
 from numpy.typing import NDArray
 from tests.io.dicom_files import save_all, single_frames
 
-from mmccd.bundle.bundle import find_bundles, load_pair
+from mmccd.bundle import find_bundles, load_pair
 from mmccd.core.result import Result
 from mmccd.jobs.case import predict_file
 from mmccd.phantom import DEMO_LESIONS, DEMO_SEED, Acquisition, make_phantom, write_phantom

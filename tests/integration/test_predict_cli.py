@@ -22,7 +22,7 @@ from scipy import ndimage
 from scipy.spatial.transform import Rotation
 
 from mmccd.apps.cli import cli
-from mmccd.bundle.bundle import BACKWARD, FORWARD
+from mmccd.bundle import BACKWARD, FORWARD
 from mmccd.core.volume import Volume
 from mmccd.phantom import Phantom
 

@@ -21,7 +21,7 @@ import torch
 from tests.conftest import TINY
 
 from mmccd.apps.cli import cli
-from mmccd.bundle.bundle import BACKWARD, FORWARD, list_weights, load_pair
+from mmccd.bundle import BACKWARD, FORWARD, list_weights, load_pair
 from mmccd.bundle.trained import load_trained
 from mmccd.core.errors import InputError
 from mmccd.phantom import Phantom

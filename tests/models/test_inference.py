@@ -9,7 +9,7 @@ import torch
 from hypothesis import given, settings, strategies as st
 from torch import nn
 
-from mmccd.bundle.bundle import load_pair
+from mmccd.bundle import load_pair
 from mmccd.models.device import autocast
 from mmccd.models.inference import SLOW_BELOW_PIXELS, SmallMapGroupNorm, to_device
 

@@ -75,7 +75,7 @@ class Setup:
         bundles: folder that holds both bundles.
         runs: folder of the baselines' training runs.
         source: modality that is scored.
-        target: modality that f imagines; None as in :func:`~mmccd.bundle.bundle.load_pair`.
+        target: modality that f imagines; None as in :func:`~mmccd.bundle.models.load_pair`.
         preset: preset of the cycle.
         device: device name.
         seed: seed of all noise.

@@ -16,7 +16,7 @@ import pytest
 
 from mmccd import __version__
 from mmccd.apps.cli import cli
-from mmccd.bundle.bundle import FORWARD
+from mmccd.bundle import FORWARD
 from mmccd.core.errors import InputError, MmccdError
 
 MAIN = [sys.executable, "-c", "from mmccd.apps.cli.cli import main; main()"]

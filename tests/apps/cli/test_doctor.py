@@ -11,7 +11,7 @@ from tests.conftest import write_weights
 from mmccd import __version__
 from mmccd.apps.cli import cli
 from mmccd.apps.cli.doctor import describe, examine
-from mmccd.bundle.bundle import BACKWARD, FORWARD, load_pair, write_calibrations
+from mmccd.bundle import BACKWARD, FORWARD, load_pair, write_calibrations
 from mmccd.bundle.calibration import Calibration
 from mmccd.models.networks import TranslationUNet
 
