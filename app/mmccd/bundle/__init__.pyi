@@ -1,8 +1,12 @@
 from .calibration import (
+    ALGORITHM as ALGORITHM,
     Calibration as Calibration,
     describe as describe,
-    replace_calibration as replace_calibration,
     threshold_for_rate as threshold_for_rate,
+)
+from .calibrations import (
+    store_calibration as store_calibration,
+    user_folder as user_folder,
 )
 from .export import (
     export_weights as export_weights,
@@ -16,16 +20,23 @@ from .find import (
 from .models import (
     FALLBACK_TARGETS as FALLBACK_TARGETS,
     SOURCE as SOURCE,
-    BundlePair as BundlePair,
-    load_pair as load_pair,
+    ModelSet as ModelSet,
+    load_models as load_models,
 )
 from .presets import (
     Preset as Preset,
-    read_cycle_config as read_cycle_config,
-    write_calibrations as write_calibrations,
+    preset_names as preset_names,
+    read_preset as read_preset,
+    read_presets as read_presets,
 )
-from .runs import Loadable as Loadable, find_run as find_run, find_translator as find_translator
-from .trained import load_trained as load_trained
+from .runs import (
+    Loadable as Loadable,
+    find_run as find_run,
+    find_translator as find_translator,
+)
+from .trained import (
+    load_trained as load_trained,
+)
 from .weights import (
     Weights as Weights,
     list_weights as list_weights,

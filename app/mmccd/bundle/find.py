@@ -27,7 +27,7 @@ def find_bundles(given: str | Path | None = None) -> Path:
     elif variable:
         root = Path(variable)
     else:
-        root = Path(str(importlib.resources.files("mmccd.bundles")))
+        root = _installed()
     for name in (FORWARD, BACKWARD):
         if not (root / name / "configs").is_dir():
             raise ModelError(
@@ -48,4 +48,34 @@ def find_part(name: str, given: str | Path | None = None) -> Path:
     for root in (given, os.environ.get(MODEL_PATH_VARIABLE)):
         if root and (Path(root) / name).exists():
             return Path(root) / name
-    return Path(str(importlib.resources.files("mmccd.bundles"))) / name
+    return _installed() / name
+
+
+def find_bundle(root: Path, name: str) -> Path:
+    """The bundle of the weights with that name: the folder ``NAME`` or ``NAME_ANYTHING``.
+
+    Args:
+        root: folder of the bundles.
+        name: as a preset lists it, ``forward``, ``backward`` or another.
+
+    Raises:
+        ModelError: there is none, or several.
+    """
+    found = sorted(path for path in (root / name, *root.glob(f"{name}_*")) if path.is_dir())
+    if len(found) != 1:
+        raise ModelError(
+            f"{root}: has {len(found)} bundles of the weights {name}, expected one folder {name} or"
+            f" {name}_*; give other --bundles, or choose another --preset"
+        )
+    return found[0]
+
+
+def is_installed(root: Path) -> bool:
+    """Whether a folder of bundles is part of an installed package, where nothing is written; in a
+    checkout it stands beside the package.
+    """
+    return (root.resolve().parent / "__init__.py").is_file()
+
+
+def _installed() -> Path:
+    return Path(str(importlib.resources.files("mmccd.bundles")))

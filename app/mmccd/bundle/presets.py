@@ -1,89 +1,141 @@
-"""Presets: named ways to run the cycle."""
+"""Presets: named ways to make the map, one JSON file each.
+
+Names are read without PyTorch, for command lines and completion.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from mmccd.bundle.calibration import Calibration
-from mmccd.bundle.find import FORWARD
+from mmccd.bundle.find import FORWARD, find_bundles
 from mmccd.bundle.json_files import read_json
-from mmccd.core import ModelError, write_json
-from mmccd.methods import CycleSettings
-from mmccd.models import PRECISIONS
-from mmccd.postprocessing import Postprocessing
+from mmccd.core import ModelError, UsageError, first_line
 
-CYCLE_CONFIG = Path("configs") / "cycle.json"
-_COPY = "copy the bundles to a writable folder and give it with --bundles"
+if TYPE_CHECKING:
+    from mmccd.methods import CycleSettings
+    from mmccd.postprocessing import Postprocessing
+
+FOLDER = Path("configs") / "presets"
+METHOD = "mmccd"
+_FIELDS = ("method", "settings", "postprocessing", "batch_size", "precision", "weights")
 
 
 @dataclass(frozen=True)
 class Preset:
-    """One named way to run the cycle.
+    """One named way to make the map.
 
     Attributes:
-        name: ``full``, ``balanced`` or ``fast``.
-        cycle: masks, steps, reading.
+        name: that of its file.
+        method: what scores the slices; ``mmccd`` is the masked cycle.
+        cycle: the method's settings: masks, steps, reading.
         postprocessing: what the threshold is applied to.
         batch_size: images per network pass.
         precision: ``auto``, ``fp32`` or ``bf16``.
+        weights: names of the weights that the method needs, in the order in which keys and reports
+            list them.
+
+    Raises:
+        ValueError: a value that does not exist.
     """
 
     name: str
+    method: str
     cycle: CycleSettings
     postprocessing: Postprocessing
     batch_size: int
     precision: str
+    weights: tuple[str, ...]
 
     def __post_init__(self) -> None:
+        from mmccd.models import PRECISIONS
+
+        if self.method != METHOD:
+            raise ValueError(f"method must be {METHOD!r}, got {self.method!r}")
         if self.precision not in PRECISIONS:
-            raise ValueError(
-                f"precision of preset {self.name} must be one of {PRECISIONS}, got"
-                f" {self.precision!r}"
-            )
+            raise ValueError(f"precision must be one of {PRECISIONS}, got {self.precision!r}")
+        if self.batch_size < 1:
+            raise ValueError(f"batch_size must be 1 or more, got {self.batch_size}")
+        if not self.weights or len(set(self.weights)) < len(self.weights):
+            raise ValueError(f"weights must be different names, got {list(self.weights)}")
 
     def settings(self) -> dict[str, Any]:
-        """What a calibration depends on."""
+        """Method settings and post-processing, as reports and calibrations hold them."""
         return {"cycle": self.cycle.as_dict(), "postprocessing": self.postprocessing.as_dict()}
 
+    @classmethod
+    def from_dict(cls, name: str, content: Mapping[str, Any]) -> Preset:
+        """From the content of its file.
 
-def read_cycle_config(root: Path) -> tuple[dict[str, Preset], list[Calibration]]:
-    """Presets and calibrations of the forward bundle's ``cycle.json``.
+        Raises:
+            KeyError, TypeError, ValueError: a field is missing, unknown or has no such value.
+        """
+        from mmccd.methods import CycleSettings
+        from mmccd.postprocessing import Postprocessing
+
+        unknown = sorted(set(content) - set(_FIELDS))
+        if unknown:
+            raise ValueError(f"unknown: {', '.join(unknown)}; expected {', '.join(_FIELDS)}")
+        if not isinstance(content["weights"], list):
+            raise TypeError(f"weights must be a list of names, got {content['weights']!r}")
+        return cls(
+            name,
+            str(content["method"]),
+            CycleSettings(**content["settings"]),
+            Postprocessing(**content["postprocessing"]),
+            int(content["batch_size"]),
+            str(content["precision"]),
+            tuple(str(entry) for entry in content["weights"]),
+        )
+
+
+def preset_names(bundles: str | Path | None = None) -> tuple[str, ...]:
+    """Names of all presets, sorted.
+
+    Args:
+        bundles: as for :func:`~mmccd.bundle.find.find_bundles`.
 
     Raises:
-        ModelError: the file is missing or damaged.
+        ModelError: no bundles, or no preset in them.
     """
-    path = root / FORWARD / CYCLE_CONFIG
+    folder = find_bundles(bundles) / FORWARD / FOLDER
+    names = tuple(sorted(path.stem for path in folder.glob("*.json")))
+    if not names:
+        raise ModelError(
+            f"{folder}: holds no preset; expected one JSON file each; restore the folder from the"
+            " distribution"
+        )
+    return names
+
+
+def read_preset(root: Path, name: str) -> Preset:
+    """A preset by its name.
+
+    Args:
+        root: folder of the bundles.
+        name: of its file, without ``.json``.
+
+    Raises:
+        UsageError: there is no such preset.
+        ModelError: its file is damaged.
+    """
+    names = preset_names(root)
+    if name not in names:
+        raise UsageError(f"--preset {name}: unknown; expected one of {', '.join(names)}")
+    path = root / FORWARD / FOLDER / f"{name}.json"
     content = read_json(path)
     try:
-        presets = {name: _preset(name, entry) for name, entry in content["presets"].items()}
-        calibrations = [Calibration.from_dict(entry) for entry in content["calibrations"]]
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        return Preset.from_dict(name, content)
+    except KeyError as error:
+        raise ModelError(f"{path}: has no {error.args[0]}; add it or restore the file") from error
+    except (TypeError, ValueError, AttributeError) as error:
         raise ModelError(
-            f"{path}: is damaged ({type(error).__name__}: {error}); restore it from the"
-            " distribution"
+            f"{path}: is no usable preset ({first_line(error)}); correct or restore it"
         ) from error
-    return presets, calibrations
 
 
-def write_calibrations(root: Path, calibrations: list[Calibration]) -> Path:
-    """Replace the calibrations in the forward bundle's ``cycle.json``; everything else in it stays.
-
-    Raises:
-        OutputError: the file cannot be written.
-    """
-    path = root / FORWARD / CYCLE_CONFIG
-    content = {**read_json(path), "calibrations": [entry.as_dict() for entry in calibrations]}
-    write_json(path, content, _COPY)
-    return path
-
-
-def _preset(name: str, entry: dict[str, Any]) -> Preset:
-    return Preset(
-        name,
-        CycleSettings(**entry["cycle"]),
-        Postprocessing(**entry["postprocessing"]),
-        int(entry["batch_size"]),
-        str(entry["precision"]),
-    )
+def read_presets(root: Path) -> dict[str, Preset]:
+    """All presets by name; raises as :func:`read_preset`."""
+    return {name: read_preset(root, name) for name in preset_names(root)}
