@@ -87,10 +87,10 @@ def with_cycle(pipeline: AnomalyPipeline, **changes: Any) -> AnomalyPipeline:
     """The same pipeline and threshold with other settings of the cycle."""
     preset = replace(pipeline.preset, cycle=replace(pipeline.preset.cycle, **changes))
     other = AnomalyPipeline(
-        pipeline.pair, "balanced", "cpu", pipeline.threshold, intake=pipeline.intake
+        pipeline.models, "balanced", "cpu", pipeline.threshold, intake=pipeline.intake
     )
     inferer = MaskedCycleInferer(
-        pipeline.pair.forward.load_scheduler(),
+        pipeline.models.weights["forward"].load_scheduler(),
         preset.cycle,
         preset.batch_size,
         pipeline.precision,
@@ -236,7 +236,7 @@ class OneSlice:
         inside = phantom.brain.data > 0
         flair = to_model_slices(phantom.images["flair"], inside, pipeline.normalisation)
         other = to_model_slices(
-            phantom.images["t2"], inside, pipeline.pair.forward.normalisation("t2"), flair.transform
+            phantom.images["t2"], inside, pipeline.models.normalisation("t2"), flair.transform
         )
         truth = torch.from_numpy(
             flair.transform.to_model(phantom.lesion.data.astype(np.float32), 0.0) >= 0.5
@@ -389,7 +389,11 @@ def main() -> None:
     table: dict[str, Any] = (
         json.loads(output.read_text()) if output.exists() else {"cases": {}, "refused": {}}
     )
-    table |= {"preset": "balanced", "target": pipeline.pair.target, "threshold": pipeline.threshold}
+    table |= {
+        "preset": "balanced",
+        "target": pipeline.models.target,
+        "threshold": pipeline.threshold,
+    }
     if not names or "start" in names:
         draw_start(images)
     if not names or "how" in names:

@@ -18,7 +18,7 @@ from scipy.spatial.transform import Rotation
 from torch import Tensor
 
 from mmccd.brain import Brain, find_brain
-from mmccd.bundle.bundle import load_pair, write_calibrations
+from mmccd.bundle import load_models, store_calibration
 from mmccd.bundle.calibration import Calibration, CalibrationKey
 from mmccd.core.errors import (
     CancelledError,
@@ -38,7 +38,7 @@ THRESHOLD = 0.7
 
 def make_pipeline(bundles: Path, **options: Any) -> AnomalyPipeline:
     """The quick preset on the CPU."""
-    return AnomalyPipeline(load_pair(bundles), **{"preset": "fast", "device": "cpu", **options})
+    return AnomalyPipeline(load_models(bundles), **{"preset": "fast", "device": "cpu", **options})
 
 
 @pytest.fixture(scope="module")
@@ -127,9 +127,9 @@ def test_report(result: Result, flair: Volume) -> None:
 def test_warnings_of_the_reader_and_of_the_weights_are_passed_on(
     shared_bundles: Path, flair: Volume
 ) -> None:
-    pair = replace(load_pair(shared_bundles), warnings=("research weights",))
+    models = replace(load_models(shared_bundles), warnings=("research weights",))
     volume = replace(flair, provenance={"warning": "no orientation"})
-    found = AnomalyPipeline(pair, "fast", "cpu", THRESHOLD).run(volume).report["warnings"]
+    found = AnomalyPipeline(models, "fast", "cpu", THRESHOLD).run(volume).report["warnings"]
     assert "research weights" in found
     assert "no orientation" in found
 
@@ -315,12 +315,10 @@ def test_maps_need_no_threshold_but_a_run_does(shared_bundles: Path, flair: Volu
 
 
 def test_calibration_is_used(tiny_bundles: Path, flair: Volume) -> None:
-    pair = load_pair(tiny_bundles)
-    key = pair.key(pair.preset("fast"), "fp32")
-    write_calibrations(
-        tiny_bundles,
-        [Calibration(key, 0.625, {"data": "healthy", "wanted_rate": 0.05}, {"mean": 0.1})],
-    )
+    models = load_models(tiny_bundles)
+    key = models.key(models.preset("fast"), "fp32")
+    stored = Calibration(key, 0.625, {"data": "healthy", "wanted_rate": 0.05}, {"mean": 0.1})
+    store_calibration("fast", stored, tiny_bundles)
     pipeline = make_pipeline(tiny_bundles)
     assert pipeline.threshold == 0.625
     wanted = pipeline.run(flair).report["threshold"]
@@ -334,13 +332,20 @@ def with_settings(key: CalibrationKey, room: str, **changes: Any) -> Calibration
     return replace(key, settings={**key.settings, room: {**key.settings[room], **changes}})
 
 
+def with_weights(key: CalibrationKey, **hashes: str) -> CalibrationKey:
+    return replace(key, weights={**key.weights, **hashes})
+
+
 @pytest.mark.parametrize(
     "other",
     [
         pytest.param(lambda key: replace(key, target="t1"), id="target"),
         pytest.param(lambda key: replace(key, precision="bf16"), id="precision"),
-        pytest.param(lambda key: replace(key, forward_sha256="0" * 64), id="weights of f"),
-        pytest.param(lambda key: replace(key, backward_sha256="0" * 64), id="weights of g"),
+        pytest.param(lambda key: with_weights(key, forward="0" * 64), id="weights of f"),
+        pytest.param(lambda key: with_weights(key, backward="0" * 64), id="weights of g"),
+        pytest.param(lambda key: with_weights(key, decision="0" * 64), id="more weights"),
+        pytest.param(lambda key: replace(key, algorithm=0), id="algorithm"),
+        pytest.param(lambda key: replace(key, method="other"), id="method"),
         pytest.param(lambda key: with_settings(key, "cycle", stride=8), id="stride"),
         pytest.param(lambda key: with_settings(key, "cycle", steps=2), id="steps"),
         pytest.param(lambda key: with_settings(key, "cycle", reading="code"), id="reading"),
@@ -354,10 +359,10 @@ def test_calibration_of_something_else_is_not_used(
     monkeypatch: pytest.MonkeyPatch,
     other: Callable[[CalibrationKey], CalibrationKey],
 ) -> None:
-    monkeypatch.setattr("mmccd.bundle.bundle.has_fast_bf16", lambda device: False)
-    pair = load_pair(tiny_bundles)
-    key = pair.key(pair.preset("fast"), "fp32")
-    write_calibrations(tiny_bundles, [Calibration(other(key), 0.625, {})])
+    monkeypatch.setattr("mmccd.bundle.models.has_fast_bf16", lambda device: False)
+    models = load_models(tiny_bundles)
+    key = models.key(models.preset("fast"), "fp32")
+    store_calibration("fast", Calibration(other(key), 0.625, {}), tiny_bundles)
     with pytest.raises(ModelError, match="no calibration"):
         make_pipeline(tiny_bundles)
 

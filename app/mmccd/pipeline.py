@@ -22,13 +22,13 @@ from mmccd import NOTICE
 from mmccd.brain import EXTRACTED, OWN, Brain, BrainUNet
 from mmccd.bundle import (
     FORWARD,
-    BundlePair,
     Calibration,
+    ModelSet,
     Preset,
     find_bundles,
     find_part,
     load_brain_weights,
-    load_pair,
+    load_models,
 )
 from mmccd.core import CycleResult, ModelError, ResourceError, Result, Volume, first_line
 from mmccd.imaging import ModelSlices, Normalisation, to_model_slices
@@ -68,7 +68,7 @@ class AnomalyPipeline:
     """Find anomalies in FLAIR volumes.
 
     Args:
-        pair: the bundles.
+        models: weights and presets.
         preset: name of a preset.
         device: name of one or several devices, see :func:`~mmccd.models.device.choose_devices`;
             several share the slices of a volume.
@@ -86,7 +86,7 @@ class AnomalyPipeline:
 
     def __init__(
         self,
-        pair: BundlePair,
+        models: ModelSet,
         preset: str = "balanced",
         device: str = "auto",
         threshold: float | None = None,
@@ -94,27 +94,26 @@ class AnomalyPipeline:
         require_threshold: bool = True,
         intake: Intake | None = None,
     ) -> None:
-        self.pair = pair
-        self.preset: Preset = pair.preset(preset)
+        self.preset: Preset = models.preset(preset)
+        self.models = models = models.for_preset(self.preset)
         self.devices = choose_devices(device)
         self.device = self.devices[0]
-        self.precision = pair.choose_precision(self.preset, *self.devices)
+        self.precision = models.choose_precision(self.preset, *self.devices)
         self.seed = seed
-        self.intake = replace(intake or make_intake(pair.root), device=self.device)
+        self.intake = replace(intake or make_intake(models.root), device=self.device)
         self.calibration: Calibration | None = (
-            pair.calibration(self.preset, self.precision) if threshold is None else None
+            models.calibration(self.preset, self.precision) if threshold is None else None
         )
         if threshold is None and self.calibration is None and require_threshold:
             raise ModelError(
-                f"{pair.root}: no calibration for target {pair.target}, preset {preset},"
-                f" {self.precision} and these weights (found {len(pair.calibrations)} for other"
-                " settings); give --threshold, or run 'mmccd calibrate'"
+                f"{models.root}: no calibration for target {models.target}, preset {preset},"
+                f" {self.precision} and these weights; give --threshold, or run 'mmccd calibrate'"
             )
-        known = self.calibration or pair.calibration(self.preset, self.precision)
+        known = self.calibration or models.calibration(self.preset, self.precision)
         self.normal_range: NormalRange | None = known.normal_range if known else None
         self.threshold = self.calibration.threshold if self.calibration else threshold
-        self.source: str = pair.forward.direction[0]
-        self.normalisation: Normalisation = pair.forward.normalisation(self.source)
+        self.source: str = models.source
+        self.normalisation: Normalisation = models.normalisation(self.source)
         self.scorer: Scorer = self._scorer()
 
     @classmethod
@@ -128,12 +127,11 @@ class AnomalyPipeline:
         seed: int = 0,
         intake: Intake | None = None,
     ) -> AnomalyPipeline:
-        """From the folder that holds both bundles (see :func:`~mmccd.bundle.bundle.find_bundles`);
-        raises as the class and :func:`~mmccd.bundle.bundle.load_pair`.
+        """From the folder that holds both bundles (see :func:`~mmccd.bundle.find.find_bundles`);
+        raises as the class and :func:`~mmccd.bundle.models.load_models`.
         """
-        return cls(
-            load_pair(find_bundles(bundles), target), preset, device, threshold, seed, intake=intake
-        )
+        models = load_models(find_bundles(bundles), target, preset=preset)
+        return cls(models, preset, device, threshold, seed, intake=intake)
 
     def maps(
         self,
@@ -247,10 +245,10 @@ class AnomalyPipeline:
 
     def _scorer_on(self, device: torch.device) -> CycleScorer:
         networks = [
-            to_device(weights.load_network(), device, self.precision)
-            for weights in (self.pair.forward, self.pair.backward)
+            to_device(self.models.weights[name].load_network(), device, self.precision)
+            for name in ("forward", "backward")
         ]
-        scheduler = self.pair.forward.load_scheduler()
+        scheduler = self.models.weights["forward"].load_scheduler()
         inferer = MaskedCycleInferer(
             scheduler, self.preset.cycle, self.preset.batch_size, self.precision, self.seed
         )
@@ -282,7 +280,7 @@ class AnomalyPipeline:
         voxels = int(segmentation.sum())
         lesions, lesion_count = find_lesions(volume.with_data(segmentation, "mask"), maps.smoothed)
         reader = [str(volume.provenance["warning"])] if "warning" in volume.provenance else []
-        warnings = [*self.pair.warnings, *prepared.warnings, *reader]
+        warnings = [*self.models.warnings, *prepared.warnings, *reader]
         return {
             "report_version": REPORT_VERSION,
             "notice": NOTICE,
@@ -322,15 +320,14 @@ class AnomalyPipeline:
             "settings": {
                 "preset": self.preset.name,
                 **self.preset.settings(),
-                "target": self.pair.target,
+                "target": self.models.target,
                 "precision": self.precision,
                 "batch_size": self.preset.batch_size,
                 "device": describe_devices(self.devices),
                 "seed": self.seed,
             },
             "weights": {
-                "forward": _weights_entry(self.pair.forward.card),
-                "backward": _weights_entry(self.pair.backward.card),
+                name: _weights_entry(weights.card) for name, weights in self.models.weights.items()
             },
             "versions": versions(),
             "timings_s": {name: round(value, 3) for name, value in seconds.items()},

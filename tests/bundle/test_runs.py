@@ -12,8 +12,9 @@ import torch
 from tests.conftest import write_weights
 from tests.models.test_baselines import SMALL
 
-from mmccd.bundle.bundle import BACKWARD, file_sha256
+from mmccd.bundle import BACKWARD
 from mmccd.bundle.runs import Run, find_run, find_translator
+from mmccd.bundle.weights import file_sha256
 from mmccd.core.errors import ModelError
 from mmccd.imaging.normalisation import Normalisation
 from mmccd.models.baselines import NETWORKS

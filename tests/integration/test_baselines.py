@@ -15,7 +15,7 @@ import pytest
 import torch
 from tests.models.test_baselines import SMALL
 
-from mmccd.bundle.bundle import FORWARD
+from mmccd.bundle import FORWARD
 from mmccd.bundle.runs import find_run
 from mmccd.evaluation.methods import Setup, make_methods
 

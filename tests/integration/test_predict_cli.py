@@ -22,7 +22,7 @@ from scipy import ndimage
 from scipy.spatial.transform import Rotation
 
 from mmccd.apps.cli import cli
-from mmccd.bundle.bundle import BACKWARD, FORWARD
+from mmccd.bundle import BACKWARD, FORWARD
 from mmccd.core.volume import Volume
 from mmccd.phantom import Phantom
 
@@ -625,7 +625,8 @@ def damaged_card(setup: Setup) -> None:
 
 
 def damaged_settings(setup: Setup) -> None:
-    (setup.bundles / FORWARD / "configs" / "cycle.json").write_text("{}")
+    for path in (setup.bundles / FORWARD / "configs" / "presets").iterdir():
+        path.write_text("{}")
 
 
 @pytest.mark.parametrize(
@@ -635,7 +636,7 @@ def damaged_settings(setup: Setup) -> None:
         (no_weights, BACKWARD),
         (damaged_weights, "model.pt"),
         (damaged_card, "model.json"),
-        (damaged_settings, "cycle.json"),
+        (damaged_settings, "presets"),
     ],
 )
 def test_bad_bundles(

@@ -14,7 +14,8 @@ from pathlib import Path
 import pytest
 from tests.conftest import write_weights
 
-from mmccd.bundle.bundle import BACKWARD, BRAIN, FORWARD
+from mmccd.bundle import BACKWARD, FORWARD
+from mmccd.bundle.find import BRAIN
 from mmccd.models.networks import TranslationUNet
 
 PARTS = ("app", "bundles", "setup.cfg", "setup.py", "pyproject.toml", "README.md", "LICENSE")

@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from mmccd.bundle.bundle import BACKWARD, FORWARD
+from mmccd.bundle import BACKWARD, FORWARD
 from mmccd.core.errors import CancelledError
 from mmccd.core.result import CycleResult
 from mmccd.methods.mmccd.cycle import CycleSettings, MaskedCycleInferer

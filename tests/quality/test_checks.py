@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
 
-from mmccd.bundle.bundle import FORWARD
+from mmccd.bundle import FORWARD
 from mmccd.core.errors import ModelError, UnsuitableInputError
 from mmccd.core.volume import Volume
 from mmccd.phantom import Phantom

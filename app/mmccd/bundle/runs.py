@@ -12,15 +12,16 @@ from typing import Any, Protocol
 import torch
 from torch import nn
 
-from mmccd.bundle.bundle import BACKWARD, file_sha256, list_weights
+from mmccd.bundle.find import BACKWARD
 from mmccd.bundle.trained import load_trained
+from mmccd.bundle.weights import file_sha256, list_weights
 from mmccd.core import InputError, ModelError, first_line
 from mmccd.imaging import Normalisation
 from mmccd.models import NETWORKS, MaskedDiffusionScheduler
 
 
 class Loadable(Protocol):
-    """Trained weights, exported (:class:`mmccd.bundle.bundle.Weights`) or as a run left them
+    """Trained weights, exported (:class:`mmccd.bundle.weights.Weights`) or as a run left them
     (:class:`Run`).
     """
 

@@ -123,7 +123,7 @@ def calibrate_on_cases(
         "seed": pipeline.seed,
         "mmccd": mmccd.__version__,
     }
-    key = pipeline.pair.key(pipeline.preset, pipeline.precision)
+    key = pipeline.models.key(pipeline.preset, pipeline.precision)
     normal_range = NormalRange.fit(*np.concatenate([part.model for part in parts], axis=1))
     return Calibration(key, threshold, origin, describe(normal), normal_range)
 

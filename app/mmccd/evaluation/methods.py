@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from mmccd.bundle import Loadable, find_run, find_translator, load_pair, read_cycle_config
+from mmccd.bundle import Loadable, find_run, find_translator, load_models, read_preset
 from mmccd.core import ModelError, UsageError
 from mmccd.imaging import Normalisation
 from mmccd.methods import (
@@ -75,7 +75,7 @@ class Setup:
         bundles: folder that holds both bundles.
         runs: folder of the baselines' training runs.
         source: modality that is scored.
-        target: modality that f imagines; None as in :func:`~mmccd.bundle.bundle.load_pair`.
+        target: modality that f imagines; None as in :func:`~mmccd.bundle.models.load_models`.
         preset: preset of the cycle.
         device: device name.
         seed: seed of all noise.
@@ -122,13 +122,13 @@ class Method:
 
 
 def resolve_target(bundles: Path, source: str, target: str | None) -> str | None:
-    """The target that was asked for, else that of the pair of weights that is there; None where
-    there is no pair.
+    """The target that was asked for, else that of the weights that are there; None where there
+    are none.
     """
     if target is not None:
         return target
     try:
-        return load_pair(bundles, None, source).target
+        return load_models(bundles, None, source).target
     except ModelError:
         return None
 
@@ -277,7 +277,7 @@ def _cyclic(name: str, settings: dict[str, Any], setup: Setup) -> Method:
     device, target = choose_device(setup.device), _target(name, setup)
     forward = find_translator(setup.bundles, setup.runs, setup.source, target)
     backward = find_translator(setup.bundles, setup.runs, target, setup.source)
-    _check_pair(forward, backward, setup.source, target)
+    _check_alike(forward, backward, setup.source, target)
     return Method(
         name,
         name,
@@ -294,8 +294,8 @@ def _masked(name: str, settings: dict[str, Any], setup: Setup) -> Method:
     device, target = choose_device(setup.device), _target(name, setup)
     run = find_run(setup.runs, name, setup.source, target)
     backward = find_translator(setup.bundles, setup.runs, target, setup.source)
-    _check_pair(run, backward, setup.source, target)
-    preset = read_cycle_config(setup.bundles)[0][setup.preset]
+    _check_alike(run, backward, setup.source, target)
+    preset = read_preset(setup.bundles, setup.preset)
     cycle = replace(preset.cycle, steps=1, reading="paper", sampler="ddim", **settings)
     inferer = MaskedCycleInferer(run.load_scheduler(), cycle, preset.batch_size, "fp32", setup.seed)
     return Method(
@@ -313,8 +313,8 @@ def _masked(name: str, settings: dict[str, Any], setup: Setup) -> Method:
 
 
 def _cycle(name: str, settings: dict[str, Any], setup: Setup) -> Method:
-    pair = load_pair(setup.bundles, setup.target, setup.source)
-    preset = pair.preset(setup.preset)
+    models = load_models(setup.bundles, setup.target, setup.source, setup.preset)
+    preset = models.preset(setup.preset)
     cycle = {name: value for name, value in settings.items() if name != "precision"}
     preset = replace(
         preset,
@@ -322,11 +322,11 @@ def _cycle(name: str, settings: dict[str, Any], setup: Setup) -> Method:
         precision=settings.get("precision", preset.precision),
     )
     preset.cycle.masks((128, 128))  # a stride that leaves voxels uncovered is told before any work
-    chosen = pair.with_preset(preset)
+    chosen = models.with_preset(preset)
     precision = chosen.choose_precision(preset, choose_device(setup.device))
     key = {
-        "target": pair.target,
-        "weights": [pair.forward.sha256, pair.backward.sha256],
+        "target": models.target,
+        "weights": list(models.hashes.values()),
         "cycle": preset.cycle.as_dict(),
         "precision": precision,
         "seed": setup.seed,
@@ -334,7 +334,7 @@ def _cycle(name: str, settings: dict[str, Any], setup: Setup) -> Method:
     return Method(
         name,
         name,
-        pair.forward.normalisation(setup.source),
+        models.normalisation(setup.source),
         key,
         lambda: (
             AnomalyPipeline(
@@ -352,12 +352,12 @@ def _target(name: str, setup: Setup) -> str:
     return setup.target
 
 
-def _check_pair(forward: Loadable, backward: Loadable, source: str, target: str) -> None:
+def _check_alike(forward: Loadable, backward: Loadable, source: str, target: str) -> None:
     for modality in (source, target):
         if forward.normalisation(modality) != backward.normalisation(modality):
             raise ModelError(
                 f"{backward.path}: expects {modality} normalised in another way than {forward.path}"
-                " does; expected a pair that was trained alike; train one of them again"
+                " does; expected weights that were trained alike; train one of them again"
             )
 
 

@@ -14,7 +14,7 @@ class Options:
     """Settings of a pipeline; they travel to other processes.
 
     Attributes:
-        bundles: folder with other bundles; None for :func:`~mmccd.bundle.bundle.find_bundles`'
+        bundles: folder with other bundles; None for :func:`~mmccd.bundle.find.find_bundles`'
             choice.
         target: contrast that is imagined; None: t2 where its weights are there.
         preset: full, balanced or fast.

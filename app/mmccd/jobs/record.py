@@ -30,25 +30,21 @@ def request(
     Raises:
         ModelError: the brain network's card is missing or damaged.
     """
-    pair, intake = pipeline.pair, pipeline.intake
+    models, intake = pipeline.models, pipeline.intake
     content = {
         "input": fingerprint(path),
         "brain mask": fingerprint(brain_mask) if brain_mask else None,
         "series": hashlib.sha256(series.encode()).hexdigest() if series else None,
         "preset": pipeline.preset.name,
         **pipeline.preset.settings(),
-        "target": pair.target,
+        "target": models.target,
         "precision": pipeline.precision,
         "seed": pipeline.seed,
         "threshold": pipeline.threshold,
         "extractor": intake.extractor,
         "bias correction": intake.bias_correction,
         "unchecked": intake.unchecked,
-        "weights": [
-            pair.forward.sha256,
-            pair.backward.sha256,
-            load_brain_weights(pair.root).sha256,
-        ],
+        "weights": [*models.hashes.values(), load_brain_weights(models.root).sha256],
         "version of mmccd": mmccd.__version__,
     }
     return dict(json.loads(json.dumps(content)))

@@ -9,7 +9,7 @@ import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import torch
 
@@ -58,7 +58,7 @@ class Order:
         neighbours: workers on each machine, by address of the machine.
         local: whether workers are numbered processes of one machine, which share its GPUs.
         version: of the program that gave the order.
-        weights: hashes of f and g there.
+        weights: their hashes there, by name.
     """
 
     options: Options
@@ -66,7 +66,7 @@ class Order:
     neighbours: dict[str, int]
     local: bool
     version: str
-    weights: tuple[str, ...]
+    weights: dict[str, str]
 
 
 @dataclass(frozen=True)
@@ -199,7 +199,7 @@ def _pipeline(order: Order, name: str) -> AnomalyPipeline:
                 " the same version everywhere"
             )
         pipeline = options.make_pipeline()
-        if _hashes(pipeline.pair) != order.weights:
+        if pipeline.models.hashes != order.weights:
             raise ModelError(
                 f"worker {name}: has other weights than this machine; expected the same bundles"
                 " everywhere; give --bundles"
@@ -208,14 +208,11 @@ def _pipeline(order: Order, name: str) -> AnomalyPipeline:
     return _PIPELINES[options]
 
 
-def _weights(options: Options) -> tuple[str, ...]:
-    from mmccd.bundle import find_bundles, load_pair
+def _weights(options: Options) -> dict[str, str]:
+    from mmccd.bundle import find_bundles, load_models
 
-    return _hashes(load_pair(find_bundles(options.bundles), options.target))
-
-
-def _hashes(pair: Any) -> tuple[str, ...]:
-    return pair.forward.sha256, pair.backward.sha256
+    root = find_bundles(options.bundles)
+    return load_models(root, options.target, preset=options.preset).hashes
 
 
 @contextmanager

@@ -11,7 +11,7 @@ from tests.conftest import write_weights
 from mmccd import __version__
 from mmccd.apps.cli import cli
 from mmccd.apps.cli.doctor import describe, examine
-from mmccd.bundle.bundle import BACKWARD, FORWARD, load_pair, write_calibrations
+from mmccd.bundle import BACKWARD, FORWARD, load_models, store_calibration
 from mmccd.bundle.calibration import Calibration
 from mmccd.models.networks import TranslationUNet
 
@@ -39,9 +39,9 @@ def test_machine_and_versions(shared_bundles: Path) -> None:
 
 def test_weights(shared_bundles: Path) -> None:
     text, _ = told(str(shared_bundles))
-    pair = load_pair(shared_bundles)
-    assert pair.forward.sha256[:12] in line_with(text, "flair to t2")
-    assert pair.backward.sha256[:12] in line_with(text, "flair to t2")
+    models = load_models(shared_bundles)
+    assert models.weights["forward"].sha256[:12] in line_with(text, "flair to t2")
+    assert models.weights["backward"].sha256[:12] in line_with(text, "flair to t2")
     assert "random numbers" in line_with(text, "flair to t2"), "the licence"
     assert "not usable" in line_with(text, "flair to t1")
     assert text.count("no calibration") == 3
@@ -57,10 +57,9 @@ def test_brain_extraction(tiny_bundles: Path) -> None:
 
 
 def test_calibrations(tiny_bundles: Path) -> None:
-    pair = load_pair(tiny_bundles)
-    write_calibrations(
-        tiny_bundles, [Calibration(pair.key(pair.preset("fast"), "fp32"), 0.625, {})]
-    )
+    models = load_models(tiny_bundles)
+    key = models.key(models.preset("fast"), "fp32")
+    store_calibration("fast", Calibration(key, 0.625, {}), tiny_bundles)
     text, _ = told(str(tiny_bundles))
     assert "0.625" in text
     assert "fp32" in text

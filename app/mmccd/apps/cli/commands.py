@@ -13,6 +13,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from mmccd.bundle import preset_names
 from mmccd.core import UnsuitableInputError, UsageError, complain, open_console
 
 if TYPE_CHECKING:
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 TARGETS = ("t2", "t1")
-PRESETS = ("full", "balanced", "fast")
 PRECISIONS = ("fp32", "bf16")
 CONTRASTS = ("flair", "t1", "t2")
 EXTRACTORS = ("mmccd", "hd-bet")
@@ -88,7 +88,7 @@ def predict(
         mmccd predict brats_folder --output results --json
     """
     _check_choice("--target", target, TARGETS)
-    _check_choice("--preset", preset, PRESETS)
+    _check_choice("--preset", preset, preset_names(bundles))
     _check_seed(seed)
     _check_workers(workers, scheduler, threads)
     from mmccd.bundle import SOURCE
@@ -207,7 +207,7 @@ def demo(
         mmccd demo --output tryout --preset balanced --force
     """
     _check_choice("--target", target, TARGETS)
-    _check_choice("--preset", preset, PRESETS)
+    _check_choice("--preset", preset, preset_names(bundles))
     from mmccd.apps.cli.demo import demo_table
     from mmccd.jobs import Options, predict_file
     from mmccd.outputs import check_output
@@ -241,7 +241,7 @@ def calibrate(
     json: bool = False,
 ) -> None:
     """Choose the threshold for a wanted false-positive rate on healthy slices, or for the best
-    Dice, and store it in the forward bundle.
+    Dice, and store it where predict finds it.
 
     Args:
         data: data folder in BraTS layout, or a datalist JSON.
@@ -254,7 +254,8 @@ def calibrate(
         preset: full, balanced or fast.
         target: contrast that is imagined, t2 or t1.
         device: auto, cpu, cuda, cuda:N, several of them (cuda:0,cuda:1), cuda:all, or mps.
-        bundles: folder with the bundles; its cycle.json is changed.
+        bundles: folder with the bundles; the threshold is stored in it where it can be written,
+            else in the user's folder of calibrations.
         slices_per_case: only so many (with a rate: healthy) slices of each case, evenly spread
             (default: all).
         precision: fp32, or bf16: predict computes in bf16 where the hardware has it and a threshold
@@ -278,12 +279,12 @@ def calibrate(
         raise UsageError(f"calibrate: --rate {rate}: expected a share between 0 and 1, e.g. 0.02")
     _check_choice("--precision", precision, PRECISIONS)
     wanted = None if best_dice else DEFAULT_RATE if rate is None else rate
-    from mmccd.bundle import find_bundles, load_pair, replace_calibration, write_calibrations
+    from mmccd.bundle import find_bundles, load_models, store_calibration
     from mmccd.data import split_cases
     from mmccd.evaluation import calibrate_on_cases
     from mmccd.pipeline import AnomalyPipeline
 
-    pair = load_pair(find_bundles(bundles), target)
+    models = load_models(find_bundles(bundles), target, preset=preset)
     groups = split_cases(data, split_file)
     cases = groups.get(split, [])
     if not cases:
@@ -291,7 +292,7 @@ def calibrate(
             f"{data}: the split {split!r} has no cases; expected healthy or labelled validation"
             " cases"
         )
-    chosen = pair.with_preset(replace(pair.preset(preset), precision=precision))
+    chosen = models.with_preset(replace(models.preset(preset), precision=precision))
     pipeline = AnomalyPipeline(chosen, preset, device, seed=seed, require_threshold=False)
     origin = {"data": _data_name(Path(data)), "split": split}
     with open_console("calibrate") as console:
@@ -304,7 +305,7 @@ def calibrate(
             console.progress,
             groups.get("test", []),
         )
-    path = write_calibrations(pair.root, replace_calibration(pair.calibrations, calibration))
+    path = store_calibration(preset, calibration, bundles)
     if json:
         _say_json({"status": "done", "exit_code": 0, "file": str(path), **calibration.summary()})
         return
@@ -377,7 +378,7 @@ def evaluate(
     _check_choice("--subset", subset, ("test", "val"))
     _check_choice("--source", source, CONTRASTS)
     _check_choice("--target", target, CONTRASTS)
-    _check_choice("--preset", preset, PRESETS)
+    _check_choice("--preset", preset, preset_names(bundles))
     _check_seed(seed)
     if target == source:
         raise UsageError(f"--target {target}: is the source itself; expected another contrast")
@@ -391,7 +392,7 @@ def evaluate(
             "--grid: settings are compared on validation data, for one method; give --subset val"
             " and one of --methods"
         )
-    from mmccd.bundle import FORWARD, find_bundles, read_cycle_config
+    from mmccd.bundle import FORWARD, find_bundles, read_preset
     from mmccd.evaluation import (
         Plan,
         Setup,
@@ -405,7 +406,7 @@ def evaluate(
 
     protocols = [make_protocol(name, slices) for name in _words(protocol)]
     root = find_bundles(bundles)
-    preset_median = read_cycle_config(root)[0][preset].postprocessing.median_size
+    preset_median = read_preset(root, preset).postprocessing.median_size
     variants = [read_variant(text, max(preset_median, 3)) for text in _words(postprocessing)]
     folder = Path(runs) if runs else root / FORWARD / "runs"
     setup = Setup(root, folder, source, resolve_target(root, source, target), preset, device, seed)

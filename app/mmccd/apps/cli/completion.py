@@ -10,9 +10,10 @@ import inspect
 import shtab
 
 from mmccd.apps.cli import cli, commands
+from mmccd.bundle import preset_names
 
 CHOICES: dict[str, tuple[str, ...]] = {
-    "preset": commands.PRESETS,
+    "preset": preset_names(),
     "precision": commands.PRECISIONS,
     "target": commands.TARGETS,
     "source": commands.CONTRASTS,

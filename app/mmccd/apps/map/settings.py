@@ -18,8 +18,8 @@ from mmccd.core import UsageError, first_line
 
 PREFIX = "MMCCD_"
 SECTION = "mmccd"
-NOT_OURS = ("MMCCD_DATA",)
-"""Variables with our prefix that the tests use."""
+NOT_OURS = ("MMCCD_DATA", "MMCCD_CALIBRATIONS")
+"""Variables with our prefix that are no settings: of the tests, and the folder of calibrations."""
 SERIES_RULES = re.compile(r"auto|uid=[0-9.]{1,64}|number=\d{1,9}|description=.+")
 
 

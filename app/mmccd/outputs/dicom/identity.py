@@ -61,9 +61,7 @@ class Identity:
         """
         report = result.report
         parameters = _parameters(report)
-        hashes = [
-            str(report["weights"][part].get("sha256", "")) for part in ("forward", "backward")
-        ]
+        hashes = [str(weights.get("sha256", "")) for weights in report["weights"].values()]
         version = str(report["versions"]["mmccd"])
         decisive = {
             "source": sorted(str(header.SOPInstanceUID) for header in source.headers),
@@ -195,8 +193,8 @@ def _parameters(report: dict[str, Any]) -> dict[str, str]:
         "threshold source": report["threshold"].get("source", ""),
     }
     weights = {
-        f"{part} weights": f"sha256 {report['weights'][part].get('sha256', '')[:16]}"
-        for part in ("forward", "backward")
+        f"{name} weights": f"sha256 {weights.get('sha256', '')[:16]}"
+        for name, weights in report["weights"].items()
     }
     return {
         name: str(value)
