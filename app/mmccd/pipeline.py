@@ -21,7 +21,15 @@ import mmccd
 from mmccd import NOTICE
 from mmccd.brain import EXTRACTED, Brain
 from mmccd.bundle import BundlePair, Calibration, Preset, find_bundles, load_pair
-from mmccd.core import CycleResult, ModelError, ResourceError, Result, Volume, first_line
+from mmccd.core import (
+    CycleResult,
+    ModelError,
+    ResourceError,
+    Result,
+    Settings,
+    Volume,
+    first_line,
+)
 from mmccd.imaging import ModelSlices, Normalisation, to_model_slices
 from mmccd.methods import CycleScorer, MaskedCycleInferer, ParallelScorer, Progress, Scorer
 from mmccd.models import choose_devices, describe_devices, to_device
@@ -68,6 +76,7 @@ class AnomalyPipeline:
         require_threshold: whether a missing calibration is an error (it is not where only maps are
             wanted).
         intake: how volumes are received: brain extraction, bias correction, checks.
+        settings: what the others were taken from; None where they were given one by one.
 
     Raises:
         ModelError: weights that cannot be loaded; no calibration for these settings and no
@@ -84,6 +93,7 @@ class AnomalyPipeline:
         seed: int = 0,
         require_threshold: bool = True,
         intake: Intake | None = None,
+        settings: Settings | None = None,
     ) -> None:
         self.pair = pair
         self.preset: Preset = pair.preset(preset)
@@ -107,6 +117,36 @@ class AnomalyPipeline:
         self.source: str = pair.forward.direction[0]
         self.normalisation: Normalisation = pair.forward.normalisation(self.source)
         self.scorer: Scorer = self._scorer()
+        self.settings = settings or Settings(
+            bundles=str(pair.root),
+            preset=preset,
+            device=device,
+            threshold=threshold,
+            seed=seed,
+            extractor=self.intake.extractor,
+            bias_correction=self.intake.bias_correction,
+            unchecked=self.intake.unchecked,
+        )
+
+    @classmethod
+    def from_settings(cls, settings: Settings) -> AnomalyPipeline:
+        """Load the models that settings ask for; raises as the class,
+        :func:`~mmccd.bundle.find_bundles` and :func:`~mmccd.bundle.load_pair`.
+        """
+        return cls(
+            load_pair(find_bundles(settings.bundles), settings.target),
+            settings.preset,
+            settings.device,
+            settings.threshold,
+            settings.seed,
+            intake=Intake(
+                Path(settings.bundles) if settings.bundles else None,
+                settings.extractor,
+                settings.bias_correction,
+                settings.unchecked,
+            ),
+            settings=settings,
+        )
 
     @classmethod
     def from_bundles(
@@ -120,8 +160,18 @@ class AnomalyPipeline:
         intake: Intake | None = None,
     ) -> AnomalyPipeline:
         """From the folder that holds both bundles (see :func:`~mmccd.bundle.bundle.find_bundles`);
-        raises as the class and :func:`~mmccd.bundle.bundle.load_pair`.
+        raises as :class:`~mmccd.core.Settings`, the class and :func:`~mmccd.bundle.load_pair`.
         """
+        settings = Settings(
+            bundles=str(bundles) if bundles else None,
+            target=target,
+            preset=preset,
+            device=device,
+            threshold=threshold,
+            seed=seed,
+        )
+        if intake is None:
+            return cls.from_settings(settings)
         return cls(
             load_pair(find_bundles(bundles), target), preset, device, threshold, seed, intake=intake
         )

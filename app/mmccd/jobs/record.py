@@ -31,19 +31,17 @@ def request(
         ModelError: the brain network's card is missing or damaged.
     """
     pair, intake = pipeline.pair, pipeline.intake
+    # What was left open (target, threshold) stands here as it was chosen, and of a series, which
+    # names the patient's data, only a hash.
     content = {
+        **pipeline.settings.result_key(),
         "input": fingerprint(path),
         "brain mask": fingerprint(brain_mask) if brain_mask else None,
         "series": hashlib.sha256(series.encode()).hexdigest() if series else None,
-        "preset": pipeline.preset.name,
         **pipeline.preset.settings(),
         "target": pair.target,
         "precision": pipeline.precision,
-        "seed": pipeline.seed,
         "threshold": pipeline.threshold,
-        "extractor": intake.extractor,
-        "bias correction": intake.bias_correction,
-        "unchecked": intake.unchecked,
         "weights": [
             pair.forward.sha256,
             pair.backward.sha256,
