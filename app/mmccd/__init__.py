@@ -2,13 +2,20 @@
 MRI.
 """
 
-import warnings
-
-__version__ = "0.1.0"
+import lazy_loader
 
 NOTICE = "Research use only. Not a medical device. Not for diagnosis."
 
-# Where the MONAI Deploy App SDK is installed, every `import monai` loads Holoscan, which warns of a
-# small stack. The application checks its stack
-# itself (mmccd.apps.map.limits), and nothing else here runs a graph.
-warnings.filterwarnings("ignore", "Current stack size", RuntimeWarning, r"holoscan\.core")
+_lazy, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)
+__all__ += ["NOTICE", "__version__"]
+
+
+def __getattr__(name: str) -> object:
+    if name == "__version__":
+        # The version stands in setup.cfg and nowhere else; reading it takes longer than all the
+        # rest of this module.
+        from importlib.metadata import version
+
+        globals()[name] = version("mmccd")
+        return globals()[name]
+    return _lazy(name)

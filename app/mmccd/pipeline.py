@@ -30,7 +30,15 @@ from mmccd.bundle import (
     load_brain_weights,
     load_models,
 )
-from mmccd.core import CycleResult, ModelError, ResourceError, Result, Volume, first_line
+from mmccd.core import (
+    CycleResult,
+    ModelError,
+    ResourceError,
+    Result,
+    Settings,
+    Volume,
+    first_line,
+)
 from mmccd.imaging import ModelSlices, Normalisation, to_model_slices
 from mmccd.methods import CycleScorer, MaskedCycleInferer, ParallelScorer, Progress, Scorer
 from mmccd.models import choose_devices, describe_devices, to_device
@@ -77,6 +85,7 @@ class AnomalyPipeline:
         require_threshold: whether a missing calibration is an error (it is not where only maps are
             wanted).
         intake: how volumes are received: brain extraction, bias correction, checks.
+        settings: what the others were taken from; None where they were given one by one.
 
     Raises:
         ModelError: weights that cannot be loaded; no calibration for these settings and no
@@ -93,6 +102,7 @@ class AnomalyPipeline:
         seed: int = 0,
         require_threshold: bool = True,
         intake: Intake | None = None,
+        settings: Settings | None = None,
     ) -> None:
         self.preset: Preset = models.preset(preset)
         self.models = models = models.for_preset(self.preset)
@@ -115,6 +125,39 @@ class AnomalyPipeline:
         self.source: str = models.source
         self.normalisation: Normalisation = models.normalisation(self.source)
         self.scorer: Scorer = self._scorer()
+        self.settings = settings or Settings(
+            bundles=str(models.root),
+            preset=preset,
+            device=device,
+            threshold=threshold,
+            seed=seed,
+            extractor=self.intake.extractor,
+            bias_correction=self.intake.bias_correction,
+            unchecked=self.intake.unchecked,
+        )
+
+    @classmethod
+    def from_settings(cls, settings: Settings, intake: Intake | None = None) -> AnomalyPipeline:
+        """Load the models that settings ask for; raises as the class,
+        :func:`~mmccd.bundle.find_bundles` and :func:`~mmccd.bundle.load_models`.
+
+        Args:
+            settings: of the run.
+            intake: instead of the one that the settings describe.
+        """
+        root = find_bundles(settings.bundles)
+        return cls(
+            load_models(root, settings.target, preset=settings.preset),
+            settings.preset,
+            settings.device,
+            settings.threshold,
+            settings.seed,
+            intake=intake
+            or make_intake(
+                settings.bundles, settings.extractor, settings.bias_correction, settings.unchecked
+            ),
+            settings=None if intake else settings,
+        )
 
     @classmethod
     def from_bundles(
@@ -127,11 +170,18 @@ class AnomalyPipeline:
         seed: int = 0,
         intake: Intake | None = None,
     ) -> AnomalyPipeline:
-        """From the folder that holds both bundles (see :func:`~mmccd.bundle.find.find_bundles`);
-        raises as the class and :func:`~mmccd.bundle.models.load_models`.
+        """From the folder that holds the bundles (see :func:`~mmccd.bundle.find_bundles`); raises
+        as :class:`~mmccd.core.Settings`, the class and :func:`~mmccd.bundle.load_models`.
         """
-        models = load_models(find_bundles(bundles), target, preset=preset)
-        return cls(models, preset, device, threshold, seed, intake=intake)
+        settings = Settings(
+            bundles=str(bundles) if bundles else None,
+            target=target,
+            preset=preset,
+            device=device,
+            threshold=threshold,
+            seed=seed,
+        )
+        return cls.from_settings(settings, intake)
 
     def maps(
         self,

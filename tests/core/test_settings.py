@@ -54,7 +54,7 @@ def test_what_is_taken(given: dict[str, Any], name: str, value: object) -> None:
     [
         ({"preset": "quick"}, "one of full, balanced, fast"),
         ({"preset": "fats"}, "did you mean fast?"),
-        ({"preset": None}, "a text"),
+        ({"preset": None}, "one of full"),
         ({"target": "pd"}, "one of t2, t1"),
         ({"extractor": "bet"}, "one of mmccd, hd-bet"),
         ({"device": "gpu"}, "cuda:N"),

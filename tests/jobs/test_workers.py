@@ -8,6 +8,7 @@ import json
 import os
 import signal
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import nibabel as nib
@@ -20,10 +21,9 @@ from mmccd.apps.cli import cli
 
 distributed = pytest.importorskip("distributed", reason="the extra cohort is not installed")
 
-from mmccd.core.errors import ModelError, ResourceError, UsageError  # noqa: E402
+from mmccd.core import ModelError, ResourceError, Settings, UsageError  # noqa: E402
 from mmccd.jobs import workers  # noqa: E402
 from mmccd.jobs.inputs import Source  # noqa: E402
-from mmccd.jobs.options import Options  # noqa: E402
 from mmccd.jobs.task import Task  # noqa: E402
 
 PATIENCE_S = 500
@@ -144,17 +144,17 @@ def test_a_worker_that_cannot_take_part(task: Task) -> None:
 
 
 def test_other_versions_and_weights_are_refused(shared_bundles: Path) -> None:
-    options = Options(str(shared_bundles), preset="fast", device="cpu", threshold=0.5)
-    weights = workers._weights(options)
-    good = workers.Order(options, 1, {}, False, workers.mmccd.__version__, weights)
+    settings = Settings(bundles=str(shared_bundles), preset="fast", device="cpu", threshold=0.5)
+    weights = workers._weights(settings)
+    good = workers.Order(settings, 1, {}, False, workers.mmccd.__version__, weights)
     assert workers._pipeline(good, "a") is workers._pipeline(good, "a"), (
         "the models are loaded once"
     )
     workers._PIPELINES.clear()
     with pytest.raises(UsageError, match="expected 0.0"):
-        workers._pipeline(workers.replace(good, version="0.0"), "a")
+        workers._pipeline(replace(good, version="0.0"), "a")
     with pytest.raises(ModelError, match="other weights"):
-        workers._pipeline(workers.replace(good, weights=("x", "y")), "a")
+        workers._pipeline(replace(good, weights=("x", "y")), "a")
 
 
 @pytest.mark.parametrize(

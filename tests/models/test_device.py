@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import fire
 import pytest
 import torch
 from torch import Tensor, nn
 
-from mmccd.apps.cli.cli import parse
-from mmccd.apps.cli.commands import predict
+from mmccd.apps.cli import cli
 from mmccd.core.errors import UsageError
 from mmccd.models.device import (
     AutocastInferer,
@@ -109,16 +107,9 @@ class TestSeveralDevices:
             choose_devices("cuda:all")
 
     def test_the_command_line_keeps_the_comma(self) -> None:
-        """Fire would make a tuple of it; it gets the text in quotes."""
-        values = parse("predict", predict, ["flair.nii.gz", "--device", "cuda:0,cuda:1"])
-        assert values["device"] == "cuda:0,cuda:1"
-        seen: list[str] = []
-        fire.Fire(
-            {"x": lambda device: seen.append(device)},
-            command=["x", f"--device={values['device']!r}"],
-            serialize=lambda _: None,
-        )
-        assert seen == ["cuda:0,cuda:1"]
+        """Fire would make a tuple of it."""
+        values = cli.form("predict").parse(["flair.nii.gz", "--device", "cuda:0,cuda:1"])
+        assert values["settings"].device == "cuda:0,cuda:1"
 
 
 def test_mps_that_is_not_there(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,8 +10,21 @@ import pytest
 from mmccd.core.errors import InputError, OutputError
 from mmccd.data.cases import find_cases, split_cases
 from mmccd.io.nifti import read_nifti
-from mmccd.phantom import Phantom, write as write_module, write_phantom, write_phantoms
+from mmccd.phantom import (
+    HEALTHY,
+    KINDS,
+    LESIONS,
+    MIXED,
+    Phantom,
+    write as write_module,
+    write_phantom,
+    write_phantoms,
+)
 from mmccd.phantom.write import anatomy_splits
+
+
+def test_what_may_be_asked_for() -> None:
+    assert (HEALTHY, *KINDS, MIXED) == LESIONS
 
 
 def test_files_hold_the_same(lesion_phantom: Phantom, tmp_path: Path) -> None:

@@ -22,10 +22,11 @@ class Setting:
         choices: the only values it may have; or where they are listed, as ``package:name`` of a
             tuple or of a function, which is looked up on use.
         in_bundles: whether that function is asked with the folder of the bundles.
-        unit: of a number.
+        unit: of a number, or another word for the value.
         offers: values that a shell offers where others are allowed, too.
         expected: what a value has to be, for messages and tables.
         is_path: whether a shell completes it to a file.
+        short: another flag, of one letter.
         changes_result: whether another value may give another result.
         page: page of the documentation that has more.
         doors: where it can be given.
@@ -38,6 +39,7 @@ class Setting:
     offers: tuple[str, ...] = ()
     expected: str = ""
     is_path: bool = False
+    short: str = ""
     changes_result: bool = False
     page: str = ""
     doors: tuple[str, ...] = (FLAG, VARIABLE)

@@ -55,12 +55,27 @@ class Declared:
         kind: type of its values (of ``float | None``: float).
         default: None where the program chooses.
         setting: the rest.
+        low: the smallest number, where there is one.
+        high: the largest.
     """
 
     name: str
     kind: type
     default: Any
     setting: Setting
+    low: float | None = None
+    high: float | None = None
+
+    @property
+    def expected(self) -> str:
+        """What a value has to be, in words."""
+        if self.setting.expected or self.setting.choices:
+            return self.setting.expected or f"one of {', '.join(self.setting.names())}"
+        kind = {bool: "true or false", int: "a whole number", float: "a number"}
+        unit = f" of {self.setting.unit}" if self.setting.unit and self.kind in kind else ""
+        high = f" to {self.high}" if self.high is not None else " on"
+        span = f" from {self.low}{high}" if self.low is not None else ""
+        return kind.get(self.kind, "a text") + unit + span
 
 
 class SettingsModel(BaseModel):
@@ -89,7 +104,14 @@ class SettingsModel(BaseModel):
     def declared(cls, door: str | None = None) -> dict[str, Declared]:
         """All settings by name, in their order; of one front door, or all."""
         return {
-            name: Declared(name, _plain_type(field.annotation), field.default, setting)
+            name: Declared(
+                name,
+                _plain_type(field.annotation),
+                None if field.is_required() else field.default,
+                setting,
+                _bound(field.metadata, "ge"),
+                _bound(field.metadata, "le"),
+            )
             for name, field in cls.model_fields.items()
             for setting in field.metadata
             if isinstance(setting, Setting) and (door is None or door in setting.doors)
@@ -136,11 +158,8 @@ class SettingsModel(BaseModel):
             return unknown_setting(written(name, value), name, cls.declared())
         declared = cls.declared()[name]
         reason = str(found.get("ctx", {}).get("error") or "")
-        expected = reason or declared.setting.expected or _EXPECTED[declared.kind]
+        expected = reason or declared.expected
         return UsageError(f"{written(name, value)}: cannot be used; expected {expected}")
-
-
-_EXPECTED = {bool: "true or false", int: "a whole number", float: "a number", str: "a text"}
 
 
 def unknown_setting(shown: str, name: str, known: Mapping[str, Any]) -> UsageError:
@@ -148,6 +167,10 @@ def unknown_setting(shown: str, name: str, known: Mapping[str, Any]) -> UsageErr
     close = difflib.get_close_matches(name, known, n=1)
     hint = f"; did you mean {close[0]}?" if close else ""
     return UsageError(f"{shown}: unknown setting{hint}; expected one of {', '.join(known)}")
+
+
+def _bound(notes: list[Any], name: str) -> float | None:
+    return next((getattr(note, name) for note in notes if hasattr(note, name)), None)
 
 
 def _plain_type(hint: Any) -> type:
@@ -183,11 +206,8 @@ def _device(text: str) -> str:
 Series = Annotated[str, AfterValidator(_series)]
 Device = Annotated[str, AfterValidator(_device)]
 Finite = Annotated[float, Field(allow_inf_nan=False)]
-Seconds = Annotated[float, Field(ge=0, le=1e6, allow_inf_nan=False)]
 Seed = Annotated[int, Field(ge=0, lt=2**64)]
-Count = Annotated[int, Field(ge=1, le=2**63)]
 
-_COUNT = "a whole number from 1 on"
 _PRESETS = "mmccd.bundle:preset_names"
 _LEVELS = ("debug", "info", "warning", "error")
 
@@ -279,10 +299,9 @@ class Settings(SettingsModel):
     ] = False
     force: Annotated[bool, Setting("replace the results of an earlier run")] = False
     workers: Annotated[
-        Count,
-        Setting(
-            "processes of this machine that share several inputs", expected=_COUNT, doors=(FLAG,)
-        ),
+        int,
+        Field(ge=1),
+        Setting("processes of this machine that share several inputs", doors=(FLAG,)),
     ] = 1
     scheduler: Annotated[
         str | None,
@@ -293,30 +312,27 @@ class Settings(SettingsModel):
         ),
     ] = None
     threads: Annotated[
-        Count | None,
-        Setting(
-            "threads of each worker (default: the cores divided by the workers)",
-            expected=_COUNT,
-            doors=(FLAG,),
-        ),
+        int | None,
+        Field(ge=1),
+        Setting("threads of each worker (default: cores divided by workers)", doors=(FLAG,)),
     ] = None
     timeout_s: Annotated[
-        Seconds,
+        float,
+        Field(ge=0, le=1_000_000, allow_inf_nan=False),
         Setting(
             "the longest time for one study (for the first one the models' loading is in it);"
             " 0: no limit",
             unit="seconds",
-            expected="seconds, 0 (no limit) to 1000000",
             doors=(VARIABLE,),
         ),
     ] = 3600.0
     max_voxels: Annotated[
-        Count,
+        int,
+        Field(ge=1),
         Setting(
             "the largest volume (512 x 512 x 512); checked in the header, before voxels are"
             " decoded",
             unit="voxels",
-            expected="a whole number of voxels from 1 on",
             doors=(VARIABLE,),
         ),
     ] = 512**3

@@ -8,4 +8,4 @@ from .methods import (
 from .metrics import auprc as auprc, best_dice as best_dice, dice as dice
 from .protocols import make_protocol as make_protocol
 from .run import Plan as Plan, evaluate as evaluate
-from .variants import read_variant as read_variant
+from .variants import Variant as Variant, read_variant as read_variant

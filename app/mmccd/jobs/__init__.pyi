@@ -1,7 +1,7 @@
 from .account import NAME as NAME, TABLE as TABLE, Account as Account
-from .batch import predict_file as predict_file, predict_folder as predict_folder
+from .batch import predict_folder as predict_folder
+from .case import predict_file as predict_file
 from .inputs import Source as Source, find_sources as find_sources
-from .options import Options as Options
 from .run import (
     Run as Run,
     failures as failures,

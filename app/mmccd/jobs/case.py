@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from mmccd.core import Console, Result
+from mmccd.core import Console
 from mmccd.io import read_nifti, read_volume
-from mmccd.jobs.record import KEY, request
-from mmccd.outputs import check_output, staged_output, write_outputs
-from mmccd.pipeline import AnomalyPipeline
+from mmccd.outputs import check_output, staged_output
+
+if TYPE_CHECKING:
+    from mmccd.core import Result
+    from mmccd.pipeline import AnomalyPipeline
 
 
 def predict_file(
@@ -49,6 +52,10 @@ def predict_file(
     volume = read_volume(path, "flair", series)
     mask = read_nifti(brain_mask, "mask").with_axes_of(volume) if brain_mask is not None else None
     console.stage("models")
+    # Torch and MONAI load for seconds, which whoever gave a wrong path need not wait for.
+    from mmccd.jobs.record import KEY, request
+    from mmccd.outputs import write_outputs
+
     pipeline = make_pipeline()
     made_of = request(pipeline, Path(path), Path(brain_mask) if brain_mask else None, series)
     with staged_output(output, force) as staging:

@@ -30,20 +30,18 @@ def request(
     Raises:
         ModelError: the brain network's card is missing or damaged.
     """
-    models, intake = pipeline.models, pipeline.intake
+    models = pipeline.models
+    # What was left open (target, threshold) stands here as it was chosen, and of a series, which
+    # names the patient's data, only a hash.
     content = {
+        **pipeline.settings.result_key(),
         "input": fingerprint(path),
         "brain mask": fingerprint(brain_mask) if brain_mask else None,
         "series": hashlib.sha256(series.encode()).hexdigest() if series else None,
-        "preset": pipeline.preset.name,
         **pipeline.preset.settings(),
         "target": models.target,
         "precision": pipeline.precision,
-        "seed": pipeline.seed,
         "threshold": pipeline.threshold,
-        "extractor": intake.extractor,
-        "bias correction": intake.bias_correction,
-        "unchecked": intake.unchecked,
         "weights": [*models.hashes.values(), load_brain_weights(models.root).sha256],
         "version of mmccd": mmccd.__version__,
     }

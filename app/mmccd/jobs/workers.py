@@ -8,15 +8,22 @@ import tempfile
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import torch
 
 import mmccd
-from mmccd.core import MmccdError, ModelError, ResourceError, UsageError, error_class, first_line
+from mmccd.core import (
+    MmccdError,
+    ModelError,
+    ResourceError,
+    Settings,
+    UsageError,
+    error_class,
+    first_line,
+)
 from mmccd.jobs.account import Outcome
-from mmccd.jobs.options import Options
 from mmccd.jobs.run import Outcomes, Run
 from mmccd.jobs.task import Task, run_task
 from mmccd.models import usable_cores
@@ -53,7 +60,7 @@ class Order:
     """What every worker is told.
 
     Attributes:
-        options: of the pipeline.
+        settings: of the pipeline.
         threads: of the worker; None: the cores that it may use divided by ``neighbours``.
         neighbours: workers on each machine, by address of the machine.
         local: whether workers are numbered processes of one machine, which share its GPUs.
@@ -61,7 +68,7 @@ class Order:
         weights: their hashes there, by name.
     """
 
-    options: Options
+    settings: Settings
     threads: int | None
     neighbours: dict[str, int]
     local: bool
@@ -77,7 +84,7 @@ class _Stopped:
     error: str
 
 
-def by_workers(options: Options, workers: Workers) -> Run:
+def by_workers(settings: Settings, workers: Workers) -> Run:
     """Runs cases through Dask; each worker loads the models once, and takes one case at a time.
 
     A case whose worker is killed is tried once more (by a scheduler that was started elsewhere: as
@@ -90,10 +97,10 @@ def by_workers(options: Options, workers: Workers) -> Run:
     """
 
     def run(tasks: Sequence[Task]) -> Outcomes:
-        weights, local = _weights(options), workers.scheduler is None
+        weights, local = _weights(settings), workers.scheduler is None
         with _client(workers, len(tasks)) as client:
             order = Order(
-                options, workers.threads, _neighbours(client), local, mmccd.__version__, weights
+                settings, workers.threads, _neighbours(client), local, mmccd.__version__, weights
             )
             try:
                 yield from _spread(client, tasks, order)
@@ -166,7 +173,7 @@ def _outcome(future: Future, task: Task) -> Outcome:
     return result
 
 
-_PIPELINES: dict[Options, AnomalyPipeline] = {}
+_PIPELINES: dict[Settings, AnomalyPipeline] = {}
 _ONE_AT_A_TIME = threading.Lock()
 
 
@@ -187,32 +194,31 @@ def _work(task: Task, order: Order) -> Outcome | _Stopped:
 
 
 def _pipeline(order: Order, name: str) -> AnomalyPipeline:
-    options = order.options
+    settings = order.settings
     if order.local and name.isdigit():
-        options = replace(
-            options, device=worker_device(options.device, int(name), torch.cuda.device_count())
-        )
-    if options not in _PIPELINES:
+        device = worker_device(settings.device, int(name), torch.cuda.device_count())
+        settings = settings.model_copy(update={"device": device})
+    if settings not in _PIPELINES:
         if mmccd.__version__ != order.version:
             raise UsageError(
                 f"worker {name}: has mmccd {mmccd.__version__}, expected {order.version}; install"
                 " the same version everywhere"
             )
-        pipeline = options.make_pipeline()
+        pipeline = AnomalyPipeline.from_settings(settings)
         if pipeline.models.hashes != order.weights:
             raise ModelError(
                 f"worker {name}: has other weights than this machine; expected the same bundles"
                 " everywhere; give --bundles"
             )
-        _PIPELINES[options] = pipeline
-    return _PIPELINES[options]
+        _PIPELINES[settings] = pipeline
+    return _PIPELINES[settings]
 
 
-def _weights(options: Options) -> dict[str, str]:
+def _weights(settings: Settings) -> dict[str, str]:
     from mmccd.bundle import find_bundles, load_models
 
-    root = find_bundles(options.bundles)
-    return load_models(root, options.target, preset=options.preset).hashes
+    root = find_bundles(settings.bundles)
+    return load_models(root, settings.target, preset=settings.preset).hashes
 
 
 @contextmanager

@@ -19,6 +19,7 @@ from .lesions import (
     KINDS as KINDS,
     Lesion as Lesion,
 )
+from .names import HEALTHY as HEALTHY, LESIONS as LESIONS, MIXED as MIXED
 from .physics import (
     CAVITY as CAVITY,
     GLIOSIS as GLIOSIS,
@@ -29,8 +30,6 @@ from .physics import (
 )
 from .subject import Phantom as Phantom, make_phantom as make_phantom
 from .write import (
-    HEALTHY as HEALTHY,
-    MIXED as MIXED,
     anatomy_splits as anatomy_splits,
     write_phantom as write_phantom,
     write_phantoms as write_phantoms,

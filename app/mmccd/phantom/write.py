@@ -15,14 +15,13 @@ from mmccd.io import write_nifti
 from mmccd.phantom.acquisition import random_acquisition, with_thickness
 from mmccd.phantom.anatomy import BUILT_IN, find_anatomies, load_anatomy
 from mmccd.phantom.lesions import KINDS
+from mmccd.phantom.names import HEALTHY, MIXED
 from mmccd.phantom.subject import Phantom, make_phantom
 
 SHARES = (0.75, 0.125, 0.125)
 """Of the anatomies for training, validation and test, in the order of their names: 12, 2 and 2 of
 16.
 """
-HEALTHY = "none"
-MIXED = "mixed"
 LIST = "datalist.json"
 SUBJECT_SPLITS = ("train", "train", "train", "val", "test")
 """Splits of the built-in anatomy's subjects, by their seed."""

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from mmccd.apps.cli import cli
+from mmccd.core import FLAG
 
 ASK = """
 source {script}
@@ -59,15 +60,10 @@ def test_bash(scripts: Path, words: str, offered: set[str]) -> None:
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
 def test_every_command_and_flag(scripts: Path, shell: str) -> None:
     text = (scripts / shell).read_text()
-    for name, function in cli.COMMANDS.items():
+    for name in cli.COMMANDS:
         assert name in text
-        for key, parameter in cli.inspect.signature(function).parameters.items():
-            flag = cli.flag_of(key)
-            assert (
-                parameter.default is parameter.empty
-                or flag in text
-                or flag.removeprefix("--") in text
-            )
+        for argument in cli.form(name).arguments:
+            assert argument.place != FLAG or argument.flag.removeprefix("--") in text
 
 
 @pytest.mark.parametrize("shell", ["zsh", "fish"])

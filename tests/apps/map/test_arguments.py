@@ -51,8 +51,9 @@ def test_the_settings_file(tmp_path: Path) -> None:
         (["-i"], "needs a path"),
         (["-i", "-o", "b"], "needs a path"),
         (["-i", "a", "-i", "b"], "given twice"),
-        (["a"], "a: unknown"),
-        (["--workdir", "a"], "--workdir: unknown"),
+        (["a"], "unexpected 'a'"),
+        (["--workdir", "a"], "unknown flag --workdir; see 'python app --help'"),
+        (["--inptu", "a"], "did you mean --input?"),
     ],
 )
 def test_refused(words: list[str], message: str) -> None:

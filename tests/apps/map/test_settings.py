@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from mmccd.apps.map.settings import Settings, read_settings
-from mmccd.core.errors import UsageError
+from mmccd.apps.map.settings import read_settings
+from mmccd.core import Settings, UsageError
 
 
 def config(folder: Path, text: str) -> Path:

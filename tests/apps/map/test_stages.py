@@ -11,7 +11,6 @@ import pytest
 import torch
 from tests.io.dicom_files import write_series
 
-from mmccd.apps.map.settings import Settings
 from mmccd.apps.map.stages import (
     STAGES,
     Job,
@@ -23,6 +22,7 @@ from mmccd.apps.map.stages import (
     series_by_rule,
 )
 from mmccd.apps.map.studies import find_studies
+from mmccd.core import Settings
 from mmccd.core.errors import InputError, ModelError, ResourceError, UnsuitableInputError
 from mmccd.io.dicom.scan import scan
 from mmccd.phantom import Phantom

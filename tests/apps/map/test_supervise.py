@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 
 from mmccd.apps.map import supervise
-from mmccd.apps.map.settings import Settings
 from mmccd.apps.map.status import RunStatus, StudyStatus
 from mmccd.apps.map.studies import NIFTI, Study
 from mmccd.apps.map.supervise import Plan, Supervisor, remove_unfinished
+from mmccd.core import Settings
 from mmccd.core.errors import MmccdError
 from mmccd.outputs.folder import DICOM, MARKER, NAMES, STAGING
 

@@ -14,7 +14,8 @@ from tests.conftest import PROJECT
 
 from mmccd.apps.map.settings import read_settings
 from mmccd.apps.pacs.application import own_variables
-from mmccd.apps.pacs.settings import PREFIX, VARIABLES, read_pacs_settings
+from mmccd.apps.pacs.settings import PREFIX, PacsSettings, read_pacs_settings
+from mmccd.core import VARIABLE, variable_of
 
 DOCKER = PROJECT / "docker"
 
@@ -109,5 +110,6 @@ def test_mounted_files_exist(services: dict[str, Any]) -> None:
 
 def test_the_docs_list_every_variable() -> None:
     text = (PROJECT / "docs" / "deployment.md").read_text()
-    assert [name for name in VARIABLES if f"`{name}`" not in text] == []
+    names = [variable_of(name, PREFIX) for name in PacsSettings.declared(VARIABLE)]
+    assert [name for name in names if f"`{name}`" not in text] == []
     assert Path("docker/compose.yml").name in text

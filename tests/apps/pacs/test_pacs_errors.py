@@ -366,7 +366,7 @@ class TestArchive:
     """Errors are one line that names the archive, and no study."""
 
     def test_queries(self, tmp_path: Path, archive: FakeArchive) -> None:
-        client = Archive(PacsSettings(archive.url, tmp_path, days=7))
+        client = Archive(PacsSettings(url=archive.url, state=tmp_path, days=7))
         (study,) = client.studies(date(2024, 3, 5))
         assert (study.uid, study.instances) == (UID, 6)
         assert "StudyDate=20240227-" in archive.asked[0]
@@ -384,7 +384,7 @@ class TestArchive:
     ) -> None:
         archive.query_status = status
         with pytest.raises(InputError, match=text) as found:
-            Archive(PacsSettings(archive.url, tmp_path)).series(UID)
+            Archive(PacsSettings(url=archive.url, state=tmp_path)).series(UID)
         assert UID not in str(found.value)
 
     def test_certificates_are_checked(self, tmp_path: Path, archive: FakeArchive) -> None:
@@ -414,15 +414,17 @@ class TestArchive:
         archive.socket = context.wrap_socket(archive.socket, server_side=True)
         url = archive.url.replace("http:", "https:")
         with pytest.raises(InputError, match="MMCCD_PACS_CA_FILE"):
-            Archive(PacsSettings(url, tmp_path)).series(UID)
-        (series,) = Archive(PacsSettings(url, tmp_path, ca_file=str(certificate))).series(UID)
+            Archive(PacsSettings(url=url, state=tmp_path)).series(UID)
+        settings = PacsSettings(url=url, state=tmp_path, ca_file=str(certificate))
+        (series,) = Archive(settings).series(UID)
         assert series.modality == "MR"
 
     def test_what_is_no_dicomweb(self, tmp_path: Path, archive: FakeArchive) -> None:
         archive.store_answer = {"no": "list"}
-        client = Archive(PacsSettings(archive.url, tmp_path))
+        client = Archive(PacsSettings(url=archive.url, state=tmp_path))
+        nobody = PacsSettings(url=f"http://127.0.0.1:{free_port()}", state=tmp_path)
         with pytest.raises(OutputError, match="cannot be reached"):
-            Archive(PacsSettings(f"http://127.0.0.1:{free_port()}", tmp_path)).store(UID, [])
+            Archive(nobody).store(UID, [])
         archive.files = [b"not a list"]
         with pytest.raises(InputError, match="something else than DICOM JSON"):
             client._query(f"studies/{UID}/series/1", {})
@@ -485,14 +487,18 @@ class TestSettings:
     @pytest.mark.parametrize(
         ("words", "variables", "text"),
         [
-            (["--days", "many"], {}, "'many' cannot be used"),
-            (["--poll-s", "nan"], {}, "'nan' cannot be used"),
+            (["--days", "many"], {}, "--days many: cannot be used; expected a whole number from 0"),
+            (
+                ["--poll-s", "nan"],
+                {},
+                "--poll-s nan: cannot be used; expected a number of seconds from 1",
+            ),
             (["--attempts=0"], {}, "from 1 to 100"),
-            (["--once=1"], {}, "takes no value"),
+            (["--once=maybe"], {}, "true or false"),
             (["--once", "--once"], {}, "given twice"),
             (["--url"], {}, "needs a value"),
             (["--password", "x"], {}, "unknown"),
-            (["here"], {}, "unknown"),
+            (["here"], {}, "unexpected 'here'"),
             ([], {"MMCCD_PACS_URL": ""}, "no archive"),
             ([], {"MMCCD_PACS_STATE": ""}, "no state folder"),
             ([], {"MMCCD_PACS_URL": "ftp://pacs.example"}, "cannot be used"),

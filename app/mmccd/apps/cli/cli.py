@@ -1,25 +1,25 @@
-"""The command line: strict parsing first, then Google Fire calls the command.
+"""``mmccd``: strict parsing first, then Google Fire calls the command.
 
 Fire runs a command before it complains about an unknown flag, lets a boolean flag swallow the word
-behind it, and turns a path that looks like a number into one. So every word is checked against the
-command's signature here, and Fire gets values that can be read in one way only.
+behind it, and turns a path that looks like a number into one. So every word is checked by
+:mod:`mmccd.apps.parser` before, and Fire gets values that can be read in one way only.
 """
 
 from __future__ import annotations
 
-import difflib
+import importlib
 import inspect
 import json
 import logging
-import math
 import signal
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, get_args, get_type_hints
+from typing import Any
 
-from mmccd import __version__
-from mmccd.apps.cli import commands
+from mmccd import NOTICE, __version__
+from mmccd.apps.map.limits import ignore_stack_warning
+from mmccd.apps.parser import Form, suggestion
 from mmccd.core import (
     LOG_FORMATS,
     TEXT,
@@ -30,27 +30,34 @@ from mmccd.core import (
     logging_as,
 )
 
-COMMANDS: dict[str, Callable[..., int | None]] = {
-    "predict": commands.predict,
-    "demo": commands.demo,
-    "calibrate": commands.calibrate,
-    "evaluate": commands.evaluate,
-    "export": commands.export,
-    "phantom": commands.phantom,
-    "datalist": commands.datalist,
-    "benchmark": commands.benchmark,
-    "doctor": commands.doctor,
-    "completion": commands.completion,
+_FOLDER = "mmccd.apps.cli.commands"
+COMMANDS: dict[str, str] = {
+    name: f"{_FOLDER}.{name}"
+    for name in (
+        "predict",
+        "demo",
+        "calibrate",
+        "evaluate",
+        "export",
+        "phantom",
+        "datalist",
+        "benchmark",
+        "doctor",
+        "completion",
+    )
 }
+"""The commands and their modules, each with a function of the command's name. The modules are
+light: what a command needs is imported when it runs.
+"""
 LOG_FORMAT = "--log-format"
 GLOBAL_FLAGS = ("--debug", "--quiet", LOG_FORMAT)
-_TRUE, _FALSE = ("true", "1", "yes"), ("false", "0", "no")
 
 
 def main(arguments: list[str] | None = None) -> None:
     """Run one command and exit with its code (docs/command_line.md); an error is one line on
     stderr.
     """
+    ignore_stack_warning()
     sys.exit(run(sys.argv[1:] if arguments is None else arguments))
 
 
@@ -67,6 +74,28 @@ def run(arguments: list[str]) -> int:
         return error.exit_code
     finally:
         signal.signal(signal.SIGTERM, previous)
+
+
+def command(name: str) -> Callable[..., int | None]:
+    """The function of a command."""
+    function: Callable[..., int | None] = getattr(importlib.import_module(COMMANDS[name]), name)
+    return function
+
+
+def form(name: str) -> Form:
+    """What a command takes."""
+    return Form.of_function(f"mmccd {name}", command(name))
+
+
+def summary(name: str) -> str:
+    """What a command does, on one line."""
+    return " ".join(_description(name).partition("\n\n")[0].split())
+
+
+def examples(name: str) -> list[str]:
+    """The command lines in the section "Examples" of a command's help."""
+    section = _description(name).partition("\nExamples:\n")[2]
+    return [line.strip() for line in section.splitlines() if line.strip().startswith("mmccd ")]
 
 
 def _run_command(words: list[str], debug: bool) -> int:
@@ -139,171 +168,58 @@ def _dispatch(words: list[str]) -> int:
     name, rest = words[0], words[1:]
     if name not in COMMANDS:
         raise UsageError(
-            f"unknown command {name!r}{_suggestion(name, COMMANDS)}; expected one of"
+            f"unknown command {name!r}{suggestion(name, COMMANDS)}; expected one of"
             f" {', '.join(COMMANDS)}"
         )
     if "--help" in rest or "-h" in rest:
         _say(_help(name))
         return 0
-    values = parse(name, COMMANDS[name], rest)
+    return _call(name, form(name).parse(rest))
+
+
+def _call(name: str, values: dict[str, Any]) -> int:
+    """Call a command through Fire, which gets all values but the settings as words again."""
     import fire
 
-    free = [repr(word) for value in values.values() if isinstance(value, tuple) for word in value]
-    flags = [f"--{key}={value!r}" for key, value in values.items() if not isinstance(value, tuple)]
+    function = command(name)
+    settings = {key: values.pop(key) for key in ("settings",) if key in values}
+    places = [key for key in form(name).words if key in values]
+    free = [value for key in places for value in _listed(values.pop(key))]
+    flags = [f"--{key}={value!r}" for key, value in values.items()]
     result = fire.Fire(
-        {name: COMMANDS[name]}, command=[name, *free, *flags], serialize=lambda _: None
+        {name: lambda *words, **given: function(*words, **given, **settings)},
+        command=[name, *map(repr, free), *flags],
+        serialize=lambda _: None,
     )
     return int(result or 0)
 
 
-def parse(name: str, function: Callable[..., Any], words: list[str]) -> dict[str, Any]:
-    """Words of the command line as arguments of a command.
-
-    Args:
-        name: the command, for messages.
-        function: its parameters without default are positional, those with one are flags; ``*name``
-            takes all further words, at least one.
-        words: everything behind the command.
-
-    Returns:
-        Values by parameter name, of the annotated types; a tuple for ``*name``.
-
-    Raises:
-        UsageError: an unknown or repeated flag, a flag without a value, a value of another type,
-            too few or too many words.
-    """
-    parameters = inspect.signature(function).parameters
-    hints = get_type_hints(function)
-    flags = {flag_of(key): key for key, p in parameters.items() if p.default is not p.empty}
-    many = [key for key, p in parameters.items() if p.kind is p.VAR_POSITIONAL]
-    positional = [key for key, p in parameters.items() if p.default is p.empty]
-    values: dict[str, Any] = {}
-    free: list[str] = []
-    queue = list(words)
-    while queue:
-        word = queue.pop(0)
-        if not word.startswith("-") or word == "-":
-            free.append(word)
-            continue
-        flag, equals, text = word.partition("=")
-        flag = flag.replace("_", "-")
-        if flag not in flags:
-            raise UsageError(
-                f"{name}: unknown flag {flag}{_suggestion(flag, flags)}; see 'mmccd {name} --help'"
-            )
-        key = flags[flag]
-        if key in values:
-            raise UsageError(f"{name}: {flag} is given twice")
-        if _plain_type(hints[key]) is bool:
-            values[key] = _boolean(flag, text) if equals else True
-            continue
-        if not equals:
-            if not queue or queue[0].startswith("--"):
-                raise UsageError(f"{name}: {flag} needs a value")
-            text = queue.pop(0)
-        values[key] = _typed(flag, text, _plain_type(hints[key]))
-    if len(free) > len(positional) and not many:
-        raise UsageError(f"{name}: unexpected {free[len(positional)]!r}; see 'mmccd {name} --help'")
-    if len(free) < len(positional):
-        raise UsageError(
-            f"{name}: {positional[len(free)].upper()} is missing; see 'mmccd {name} --help'"
-        )
-    pairs = [
-        (key, _typed(key.upper(), text, _plain_type(hints[key])))
-        for key, text in zip([*positional, *many * len(free)], free, strict=False)
-    ]
-    several = {key: tuple(value for name, value in pairs if name == key) for key in many}
-    return {**dict(pairs), **several, **values}
-
-
-def flag_of(key: str) -> str:
-    """The flag of a parameter."""
-    return f"--{key.replace('_', '-')}"
-
-
-def _plain_type(hint: Any) -> type:
-    """The type of a parameter: T from T or from T | None."""
-    kinds = [kind for kind in get_args(hint) if kind is not type(None)]
-    return kinds[0] if kinds else hint
-
-
-def _typed(flag: str, text: str, kind: type) -> Any:
-    if text == "":
-        raise UsageError(f"{flag} needs a value")
-    try:
-        value = kind(text)
-    except ValueError as error:
-        words = {int: "a whole number", float: "a number"}
-        raise UsageError(f"{flag}: {text!r} is not {words.get(kind, kind.__name__)}") from error
-    if kind is float and not math.isfinite(value):
-        raise UsageError(f"{flag}: {text!r} is not a finite number")
-    return value
-
-
-def _boolean(flag: str, text: str) -> bool:
-    if text.lower() in _TRUE + _FALSE:
-        return text.lower() in _TRUE
-    raise UsageError(f"{flag}: {text!r} is neither true nor false")
-
-
-def _suggestion(word: str, known: Any) -> str:
-    close = difflib.get_close_matches(word, list(known), n=1)
-    return f" (did you mean {close[0]}?)" if close else ""
+def _listed(value: Any) -> tuple[Any, ...]:
+    return value if isinstance(value, tuple) else (value,)
 
 
 def _overview() -> str:
     lines = [
-        (
-            f"mmccd {__version__}: unsupervised anomaly segmentation in brain MRI. Research use"
-            " only, not a medical device."
-        ),
+        f"mmccd {__version__}: unsupervised anomaly segmentation in brain MRI. {NOTICE}",
         "",
-    ]
-    lines += ["usage: mmccd COMMAND ...", ""]
-    lines += [f"  {name:<10} {_summary(function)}" for name, function in COMMANDS.items()]
-    lines += [
+        "usage: mmccd COMMAND ...",
         "",
-        (
-            "  mmccd COMMAND --help shows the command's arguments; --quiet, --debug, --log-format"
-            " json and --version work everywhere."
-        ),
+        *(f"  {name:<10} {summary(name)}" for name in COMMANDS),
+        "",
+        "  mmccd COMMAND --help shows the command's arguments; --quiet, --debug, --log-format"
+        " json and --version work everywhere.",
     ]
     return "\n".join(lines)
 
 
-def _summary(function: Callable[..., Any]) -> str:
-    """The first sentence of a docstring, on one line."""
-    return " ".join((inspect.getdoc(function) or "").partition("\n\n")[0].split())
-
-
 def _help(name: str) -> str:
-    function = COMMANDS[name]
-    parameters = inspect.signature(function).parameters
-    words = [_usage(key, p) for key, p in parameters.items()]
-    text = (inspect.getdoc(function) or "").split("\nReturns:")[0].split("\nRaises:")[0].rstrip()
-    return f"usage: mmccd {name} {' '.join(words)}\n\n{text}"
+    what, _, lines = _description(name).partition("\nExamples:\n")
+    asked = form(name)
+    return f"{asked.usage}\n\n{what.strip()}\n\n{asked.help()}\n\nExamples:\n{lines}".rstrip()
 
 
-def examples(name: str) -> list[str]:
-    """The command lines in the section "Examples" of a command's help."""
-    section = (inspect.getdoc(COMMANDS[name]) or "").partition("\nExamples:\n")[2]
-    return [line.strip() for line in section.splitlines() if line.strip().startswith("mmccd ")]
-
-
-def _usage(key: str, parameter: inspect.Parameter) -> str:
-    if parameter.kind is parameter.VAR_POSITIONAL:
-        return f"{key.upper()} [{key.upper()} ...]"
-    return (
-        key.upper()
-        if parameter.default is parameter.empty
-        else f"[{flag_of(key)}{_value_hint(key, parameter)}]"
-    )
-
-
-def _value_hint(key: str, parameter: inspect.Parameter) -> str:
-    if isinstance(parameter.default, bool):
-        return ""
-    return f" {key.upper()}" if parameter.default is None else f" {parameter.default}"
+def _description(name: str) -> str:
+    return inspect.getdoc(command(name)) or ""
 
 
 def _on_sigterm(number: int, frame: Any) -> None:
@@ -317,11 +233,7 @@ def _complain(
     JSON.
     """
     text = _one_line(message or str(error))
-    if (
-        "--json" in words
-        and words[0] in COMMANDS
-        and "json" in inspect.signature(COMMANDS[words[0]]).parameters
-    ):
+    if "--json" in words and words[0] in COMMANDS and form(words[0]).takes("json"):
         _say(json.dumps({"status": "failed", "exit_code": code, "error": text}, indent=2))
     complain(text, code, error if debug else None)
     return code

@@ -1,39 +1,16 @@
-"""Shell completion: the commands' signatures as a parser of argparse, from which shtab writes the
+"""Shell completion: what the commands take as a parser of argparse, from which shtab writes the
 script.
 """
 
 from __future__ import annotations
 
 import argparse
-import inspect
 
 import shtab
 
-from mmccd.apps.cli import cli, commands
-from mmccd.bundle import preset_names
-
-CHOICES: dict[str, tuple[str, ...]] = {
-    "preset": preset_names(),
-    "precision": commands.PRECISIONS,
-    "target": commands.TARGETS,
-    "source": commands.CONTRASTS,
-    "extractor": commands.EXTRACTORS,
-    "device": ("auto", "cpu", "cuda", "mps"),
-    "shell": commands.SHELLS,
-}
-PATHS = (
-    "input",
-    "output",
-    "data",
-    "bundles",
-    "bundle",
-    "brain_mask",
-    "checkpoint",
-    "split_file",
-    "runs",
-    "scheduler",
-    "anatomy",
-)
+from mmccd.apps.cli import cli
+from mmccd.apps.parser import WORDS, Argument
+from mmccd.core import FLAG
 
 
 def script(shell: str) -> str:
@@ -46,28 +23,27 @@ def _parser() -> argparse.ArgumentParser:
     _add_global_flags(parser)
     parser.add_argument("--version", action="store_true", help="show the version")
     subparsers = parser.add_subparsers()
-    for name, function in cli.COMMANDS.items():
-        summary = (inspect.getdoc(function) or "").partition("\n\n")[0]
-        command = subparsers.add_parser(name, add_help=False, help=summary, description=summary)
-        for key, parameter in inspect.signature(function).parameters.items():
-            _add(command, key, parameter)
+    for name in cli.COMMANDS:
+        what = cli.summary(name)
+        command = subparsers.add_parser(name, add_help=False, help=what, description=what)
+        for argument in cli.form(name).arguments:
+            _add(command, argument)
         _add_global_flags(command)
     return parser
 
 
-def _add(command: argparse.ArgumentParser, key: str, parameter: inspect.Parameter) -> None:
-    flag = cli.flag_of(key)
-    if isinstance(parameter.default, bool):
-        command.add_argument(flag, action="store_true", help=key)
+def _add(command: argparse.ArgumentParser, argument: Argument) -> None:
+    if argument.is_switch:
+        command.add_argument(argument.flag, action="store_true", help=argument.name)
         return
-    choices = CHOICES.get(key)
-    if parameter.default is not parameter.empty:
-        action = command.add_argument(flag, choices=choices, help=key)
-    elif parameter.kind is parameter.VAR_POSITIONAL:
-        action = command.add_argument(key, nargs="+", choices=choices, help=key)
-    else:
-        action = command.add_argument(key, choices=choices, help=key)
-    if key in PATHS:
+    setting = argument.setting
+    action = command.add_argument(
+        argument.flag if argument.place == FLAG else argument.name,
+        choices=setting.names() or setting.offers or None,
+        nargs="+" if argument.place == WORDS else None,
+        help=argument.name,
+    )
+    if setting.is_path:
         action.complete = shtab.FILE  # type: ignore[attr-defined]
 
 

@@ -7,32 +7,44 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated
 
-from mmccd.core import UsageError
+from mmccd import NOTICE
+from mmccd.apps.parser import Form
+from mmccd.core import Setting, UsageError
 
-USAGE = """usage: python app -i INPUT -o OUTPUT [-m MODELS] [-c CONFIG]
-
-Finds anomalies in FLAIR volumes. Research use only. Not a medical device. Not for diagnosis.
-
-  -i, --input    NIfTI file, DICOM study, or a folder with several (HOLOSCAN_INPUT_PATH)
-  -o, --output   folder for the results and status.json (HOLOSCAN_OUTPUT_PATH)
-  -m, --model    folder that holds the bundles side by side (HOLOSCAN_MODEL_PATH; else those
-                 installed with the package)
-  -c, --config   app.yaml with the settings (HOLOSCAN_CONFIG_PATH; else the one beside the
-                 application); MMCCD_* variables win
-  -h, --help; --version
-
-Settings, exit codes and status.json: docs/deployment.md"""
-
-_FLAGS = {
-    "-i": "input",
-    "--input": "input",
-    "-o": "output",
-    "--output": "output",
-    "-m": "model",
-    "--model": "model",
-}
-_FLAGS |= {"-c": "config", "--config": "config"}
+Input = Annotated[
+    str | None,
+    Setting(
+        "NIfTI file, DICOM study, or a folder with several (HOLOSCAN_INPUT_PATH)",
+        short="-i",
+        is_path=True,
+    ),
+]
+Output = Annotated[
+    str | None,
+    Setting(
+        "folder for the results and status.json (HOLOSCAN_OUTPUT_PATH)", short="-o", is_path=True
+    ),
+]
+Model = Annotated[
+    str | None,
+    Setting(
+        "folder that holds the bundles side by side (HOLOSCAN_MODEL_PATH; else those installed"
+        " with the package)",
+        short="-m",
+        is_path=True,
+    ),
+]
+Config = Annotated[
+    str | None,
+    Setting(
+        "app.yaml with the settings (HOLOSCAN_CONFIG_PATH; else the one beside the application);"
+        " MMCCD_* variables win",
+        short="-c",
+        is_path=True,
+    ),
+]
 
 
 @dataclass(frozen=True)
@@ -52,6 +64,21 @@ class Paths:
     config: Path | None
 
 
+def usage() -> str:
+    """What ``python app --help`` prints."""
+    return "\n".join(
+        [
+            "usage: python app -i INPUT -o OUTPUT [-m MODEL] [-c CONFIG]",
+            "",
+            f"Finds anomalies in FLAIR volumes. {NOTICE}",
+            "",
+            _form().help(),
+            "",
+            "-h, --help and --version. Settings, exit codes and status.json: docs/deployment.md",
+        ]
+    )
+
+
 def parse_paths(
     words: list[str], environment: Mapping[str, str], config: Path | None = None
 ) -> Paths:
@@ -63,24 +90,9 @@ def parse_paths(
         config: the settings file that is taken where no other is given.
 
     Raises:
-        UsageError: an unknown flag, a flag without value or given twice, or no input or output.
+        UsageError: an unknown word, a flag without value or given twice, or no input or output.
     """
-    given: dict[str, str] = {}
-    queue = list(words)
-    while queue:
-        flag, equals, value = queue.pop(0).partition("=")
-        if flag not in _FLAGS:
-            raise UsageError(
-                f"{flag}: unknown; expected -i INPUT -o OUTPUT [-m MODELS] [-c CONFIG]; see --help"
-            )
-        name = _FLAGS[flag]
-        if name in given:
-            raise UsageError(f"{flag}: is given twice")
-        if not equals and queue:
-            value = queue.pop(0)
-        if not value or (not equals and value in _FLAGS):
-            raise UsageError(f"{flag}: needs a path behind it")
-        given[name] = value
+    given = _form().parse(words)
     wanted = {
         name: given.get(name) or environment.get(f"HOLOSCAN_{name.upper()}_PATH")
         for name in ("input", "output", "model")
@@ -88,13 +100,20 @@ def parse_paths(
     for name in ("input", "output"):
         if not wanted[name]:
             raise UsageError(f"no {name}; give --{name} PATH or set HOLOSCAN_{name.upper()}_PATH")
-    models = Path(wanted["model"]) if wanted["model"] else None
     return Paths(
         Path(str(wanted["input"])),
         Path(str(wanted["output"])),
-        models,
+        Path(wanted["model"]) if wanted["model"] else None,
         _config(given.get("config"), environment, config),
     )
+
+
+def _form() -> Form:
+    def app(
+        input: Input = None, output: Output = None, model: Model = None, config: Config = None
+    ) -> None: ...
+
+    return Form.of_function("python app", app)
 
 
 def _config(given: str | None, environment: Mapping[str, str], beside: Path | None) -> Path | None:

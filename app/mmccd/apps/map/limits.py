@@ -1,12 +1,27 @@
-"""The stack that Holoscan needs."""
+"""The stack that Holoscan needs, and what it says of a smaller one."""
 
 from __future__ import annotations
 
+import os
 import resource
+import warnings
 
 from mmccd.core import UsageError
 
 STACK_BYTES = 32 * 2**20
+_WARNING = "Current stack size"
+
+
+def ignore_stack_warning() -> None:
+    """Say nothing of a small stack, here and in processes that are started from here on.
+
+    Where the MONAI Deploy App SDK is installed, every ``import monai`` loads Holoscan, which warns
+    of it. Only a graph needs the stack, and the application that runs one checks it itself.
+    """
+    warnings.filterwarnings("ignore", _WARNING, RuntimeWarning)
+    told = os.environ.get("PYTHONWARNINGS")
+    rule = f"ignore:{_WARNING}:RuntimeWarning"
+    os.environ["PYTHONWARNINGS"] = f"{told},{rule}" if told else rule
 
 
 def raise_stack_limit() -> None:

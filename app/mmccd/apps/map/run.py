@@ -13,20 +13,21 @@ from pathlib import Path
 from typing import Any
 
 from mmccd import NOTICE, __version__
-from mmccd.apps.map.arguments import USAGE, Paths, parse_paths
-from mmccd.apps.map.limits import raise_stack_limit
+from mmccd.apps.map.arguments import Paths, parse_paths, usage
+from mmccd.apps.map.limits import ignore_stack_warning, raise_stack_limit
 from mmccd.apps.map.logs import Formatter, Redactor, set_up_logging
-from mmccd.apps.map.settings import Settings, read_settings
+from mmccd.apps.map.settings import read_settings
 from mmccd.apps.map.status import RunStatus, StudyStatus
 from mmccd.apps.map.studies import Study, find_studies
 from mmccd.apps.map.supervise import Plan, Supervisor
-from mmccd.core import CancelledError, MmccdError, OutputError, make_folder
+from mmccd.core import VARIABLE, CancelledError, MmccdError, OutputError, Settings, make_folder
 
 logger = logging.getLogger(__name__)
 
 
 def main(words: list[str] | None = None, config: Path | None = None) -> None:
     """Run the application and exit with its code (docs/deployment.md)."""
+    ignore_stack_warning()
     sys.exit(run(sys.argv[1:] if words is None else words, os.environ, config))
 
 
@@ -39,7 +40,7 @@ def run(words: list[str], environment: Mapping[str, str], config: Path | None = 
         config: the settings file beside the application.
     """
     if {"-h", "--help"} & set(words):
-        sys.stdout.write(USAGE + "\n")
+        sys.stdout.write(usage() + "\n")
         return 0
     if "--version" in words:
         sys.stdout.write(__version__ + "\n")
@@ -60,7 +61,7 @@ def run(words: list[str], environment: Mapping[str, str], config: Path | None = 
 
 def _run(paths: Paths, settings: Settings, formatter: Formatter) -> int:
     """From here on every end is noted in the status file."""
-    status = RunStatus(settings.as_dict())
+    status = RunStatus(settings.model_dump(mode="json", include=set(Settings.declared(VARIABLE))))
     code, message = None, None
     try:
         status.write(paths.output)

@@ -16,13 +16,13 @@ import nibabel as nib
 import psutil
 
 from mmccd.apps.map.logs import Redactor
-from mmccd.apps.map.settings import Settings
 from mmccd.apps.map.studies import DICOM, Study
 from mmccd.apps.map.view import view_of
 from mmccd.core import (
     InputError,
     MmccdError,
     ResourceError,
+    Settings,
     UnsuitableInputError,
     UsageError,
     Volume,

@@ -68,7 +68,7 @@ class RunStatus:
     """The whole run.
 
     Attributes:
-        settings: see :class:`~mmccd.apps.map.settings.Settings`.
+        settings: see :class:`~mmccd.core.settings.Settings`.
         studies: in the order of work.
         state: running, done (exit code 0), failed or cancelled.
         exit_code: None while it is running.

@@ -19,10 +19,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from mmccd.apps.map.settings import Settings
 from mmccd.apps.map.status import DONE, FAILED, RUNNING, WAITING, RunStatus, StudyStatus
 from mmccd.apps.map.studies import Study
-from mmccd.core import MmccdError
+from mmccd.core import MmccdError, Settings
 from mmccd.outputs import MARKER, STAGING, remove_results
 
 logger = logging.getLogger(__name__)
@@ -58,7 +57,7 @@ class Plan:
                 "studies": [self.studies[index].as_dict() for index in indices],
                 "outputs": [str(self.outputs[index]) for index in indices],
                 "models": str(self.models) if self.models else None,
-                "settings": self.settings.as_dict(),
+                "settings": self.settings.model_dump(mode="json"),
             }
         )
 

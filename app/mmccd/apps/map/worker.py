@@ -18,10 +18,9 @@ from typing import IO, Any
 
 from mmccd.apps.map.logs import Redactor, set_up_logging
 from mmccd.apps.map.runtime import load_cuda_runtime
-from mmccd.apps.map.settings import Settings
 from mmccd.apps.map.stages import Job, Report, Work
 from mmccd.apps.map.studies import Study
-from mmccd.core import UsageError, first_line
+from mmccd.core import Settings, UsageError, first_line
 
 logger = logging.getLogger(__name__)
 
@@ -64,20 +63,10 @@ def _run(
             f"the MONAI Deploy App SDK cannot be loaded ({first_line(error)}); install it: pip"
             " install 'mmccd[deploy]'"
         ) from error
-    from mmccd.jobs import Options
+    from mmccd.pipeline import AnomalyPipeline
 
-    options = Options(
-        models,
-        settings.target or None,
-        settings.preset,
-        settings.device,
-        settings.threshold,
-        settings.seed,
-        settings.extractor,
-        settings.bias_correction,
-        settings.unchecked,
-    )
-    work = Work(settings, options.make_pipeline, report, redact)
+    chosen = settings.model_copy(update={"bundles": models})
+    work = Work(settings, lambda: AnomalyPipeline.from_settings(chosen), report, redact)
     for job in jobs:
         application = AnomalyApplication(job, work)
         set_up_logging(

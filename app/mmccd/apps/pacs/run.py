@@ -15,7 +15,7 @@ from mmccd.apps.map.settings import read_settings
 from mmccd.apps.map.status import CANCELLED, DONE, FAILED
 from mmccd.apps.pacs.application import own_variables, run_application
 from mmccd.apps.pacs.ledger import Ledger
-from mmccd.apps.pacs.settings import USAGE, PacsSettings, read_pacs_settings
+from mmccd.apps.pacs.settings import PacsSettings, read_pacs_settings, usage
 from mmccd.core import CancelledError, MmccdError, UsageError
 
 logger = logging.getLogger(__name__)
@@ -34,7 +34,7 @@ def run(words: list[str], environment: Mapping[str, str]) -> int:
         environment: with MMCCD_PACS_* variables and the application's.
     """
     if {"-h", "--help"} & set(words):
-        sys.stdout.write(USAGE + "\n")
+        sys.stdout.write(usage() + "\n")
         return 0
     set_up_logging(str(environment.get("MMCCD_LOG_FORMAT", "text")).lower(), "info")
     logging.getLogger("urllib3").setLevel(

@@ -2,89 +2,143 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 from urllib.parse import urlsplit
 
-from mmccd.core import UsageError
+from pydantic import Field, field_validator
+
+from mmccd import NOTICE
+from mmccd.apps.parser import Form
+from mmccd.core import (
+    FLAG,
+    VARIABLE,
+    Setting,
+    SettingsModel,
+    UsageError,
+    as_flag,
+    unknown_setting,
+    variable_of,
+)
 
 PREFIX = "MMCCD_PACS_"
 
-USAGE = """usage: python -m mmccd.apps.pacs --url URL --state DIR [--once] [--retry] [SETTINGS]
 
-Fetches MR studies from an archive over DICOMweb, runs the application on each,
-and stores the results in the same study.
-Research use only. Not a medical device. Not for diagnosis.
-
-  --url URL         root of the archive's DICOMweb service, such as https://pacs.example/dicom-web
-  --state DIR       folder for status.json, which remembers what was done
-  --user NAME       the password comes from MMCCD_PACS_PASSWORD_FILE or MMCCD_PACS_PASSWORD
-  --ca-file FILE    certificates (PEM) that the archive's must be signed by
-  --poll-s SECONDS  between two looks at the archive (30)
-  --settle-s SECONDS  a study is complete when its number of objects stays the same so long (60)
-  --days DAYS       only studies of the last so many days; 0 for all (7)
-  --attempts N      a study that fails so often is given up until it changes (3)
-  --retry-s SECONDS  before the second attempt; doubles with each one (300)
-  --max-mib MIB     the largest study that is fetched (4096)
-  --once            look once, do what is due, and end
-  --retry           try studies again that were given up
-  -h, --help
-
-Each may be given as a variable instead: MMCCD_PACS_URL, MMCCD_PACS_STATE, ...
-The application's own variables (MMCCD_PRESET, ...) are passed on to it.
-Exit codes and more: docs/deployment.md"""
-
-_TEXTS = ("url", "state", "user", "ca_file")
-_NUMBERS: dict[str, tuple[type, float, float]] = {
-    "poll_s": (float, 1, 86_400),
-    "settle_s": (float, 0, 86_400),
-    "days": (int, 0, 36_500),
-    "attempts": (int, 1, 100),
-    "retry_s": (float, 0, 86_400),
-    "max_mib": (int, 1, 1_000_000),
-}
-_SWITCHES = ("once", "retry")
-_SECRETS = ("password", "password_file")
-VARIABLES = tuple(PREFIX + name.upper() for name in (*_TEXTS, *_NUMBERS, *_SECRETS))
-"""All environment variables of the service."""
-
-
-@dataclass(frozen=True)
-class PacsSettings:
+class PacsSettings(SettingsModel):
     """What an engineer may set.
 
-    Attributes:
-        url: root of the DICOMweb service, without a slash at the end.
-        state: folder of the file that remembers what was done.
-        user: for HTTP basic authentication; empty for none.
-        password: belongs to it.
-        ca_file: certificates to check the archive's against; empty for those of the system.
-        poll_s: seconds between two looks at the archive.
-        settle_s: seconds for which a study's number of objects must not have changed.
-        days: age of the oldest study date that is asked for; 0 for all.
-        attempts: how often a study may fail.
-        retry_s: seconds before the second attempt.
-        max_mib: the largest study that is fetched, in MiB.
-        once: whether to look only once.
-        retry: whether studies that were given up are tried again.
+    Raises:
+        UsageError: a value that cannot be used.
     """
 
-    url: str
-    state: Path
-    user: str = ""
-    password: str = field(default="", repr=False)
-    ca_file: str = ""
-    poll_s: float = 30.0
-    settle_s: float = 60.0
-    days: int = 7
-    attempts: int = 3
-    retry_s: float = 300.0
-    max_mib: int = 4096
-    once: bool = False
-    retry: bool = False
+    url: Annotated[
+        str,
+        Setting("root of the archive's DICOMweb service, such as https://pacs.example/dicom-web"),
+    ]
+    state: Annotated[
+        Path,
+        Setting(
+            "a folder of its own for status.json, which remembers what was done; one service each",
+            unit="folder",
+            is_path=True,
+        ),
+    ]
+    user: Annotated[str, Setting("for HTTP basic authentication", unit="name")] = ""
+    password_file: Annotated[
+        str,
+        Setting("file with the password; wins over the next", is_path=True, doors=(VARIABLE,)),
+    ] = ""
+    password: Annotated[
+        str,
+        Field(repr=False),
+        Setting(
+            "the password; there is no flag: command lines can be read by others",
+            doors=(VARIABLE,),
+        ),
+    ] = ""
+    ca_file: Annotated[
+        str,
+        Setting(
+            "certificates (PEM) that the archive's has to be signed by, if it is not one of the"
+            " usual authorities",
+            unit="file",
+            is_path=True,
+        ),
+    ] = ""
+    poll_s: Annotated[
+        float,
+        Field(ge=1, le=86_400),
+        Setting(
+            "between two looks at the archive; while looking fails they double up to ten minutes",
+            unit="seconds",
+        ),
+    ] = 30.0
+    settle_s: Annotated[
+        float,
+        Field(ge=0, le=86_400),
+        Setting(
+            "a study is taken as complete when its number of objects stays the same so long",
+            unit="seconds",
+        ),
+    ] = 60.0
+    days: Annotated[
+        int,
+        Field(ge=0, le=36_500),
+        Setting("only studies whose StudyDate is not older; 0: all that the archive has"),
+    ] = 7
+    attempts: Annotated[
+        int,
+        Field(ge=1, le=100),
+        Setting("a study that has failed so often is given up until it changes", unit="number"),
+    ] = 3
+    retry_s: Annotated[
+        float,
+        Field(ge=0, le=86_400),
+        Setting(
+            "before the second attempt; twice as long before the third, and so on, at most a day",
+            unit="seconds",
+        ),
+    ] = 300.0
+    max_mib: Annotated[
+        int,
+        Field(ge=1, le=1_000_000),
+        Setting("the largest study (its MR series) that is fetched", unit="MiB"),
+    ] = 4096
+    once: Annotated[
+        bool,
+        Setting(
+            "look once, do what is due, and end: for cron; a new study is only noted at the first"
+            " look, unless --settle-s 0",
+            doors=(FLAG,),
+        ),
+    ] = False
+    retry: Annotated[bool, Setting("try studies again that were given up", doors=(FLAG,))] = False
+
+    @field_validator("url")
+    @classmethod
+    def _usable(cls, url: str) -> str:
+        return _url(url)
+
+
+def usage() -> str:
+    """What ``python -m mmccd.apps.pacs --help`` prints."""
+    return "\n".join(
+        [
+            "usage: python -m mmccd.apps.pacs --url URL --state FOLDER [FLAGS]",
+            "",
+            "Fetches MR studies from an archive over DICOMweb, runs the application on each, and"
+            f"\nstores the results in the same study.\n{NOTICE}",
+            "",
+            _form().help(),
+            "",
+            f"Each but the switches may be given as a variable: {variable_of('url', PREFIX)},"
+            f" {variable_of('state', PREFIX)}, ...\nThe password comes from"
+            f" {variable_of('password_file', PREFIX)} or {variable_of('password', PREFIX)}."
+            "\nThe application's own variables (MMCCD_PRESET, ...) are passed on to it."
+            "\nExit codes and more: docs/deployment.md",
+        ]
+    )
 
 
 def read_pacs_settings(words: list[str], environment: Mapping[str, str]) -> PacsSettings:
@@ -98,87 +152,53 @@ def read_pacs_settings(words: list[str], environment: Mapping[str, str]) -> Pacs
         UsageError: an unknown word or variable, a value that cannot be used, or no URL or state
             folder.
     """
-    unknown = [name for name in environment if name.startswith(PREFIX) and name not in VARIABLES]
-    if unknown:
-        raise UsageError(f"{unknown[0]}: unknown setting; expected one of {', '.join(VARIABLES)}")
-    given = _given(words)
-    switches: dict[str, Any] = {name: name in given for name in _SWITCHES}
-    texts = {
-        name: given.get(name) or environment.get(PREFIX + name.upper(), "")
-        for name in (*_TEXTS, *_NUMBERS)
-    }
-    numbers: dict[str, Any] = {name: _number(name, texts[name]) for name in _NUMBERS if texts[name]}
-    if not texts["state"]:
+    variables = _variables(environment)
+    flags = _form().texts(words)
+    given = {**variables, **flags}
+    if not given.get("url"):
+        raise UsageError(
+            "no archive; give --url URL or set MMCCD_PACS_URL to the root of its DICOMweb service"
+        )
+    if not given.get("state"):
         raise UsageError(
             "no state folder; give --state DIR or set MMCCD_PACS_STATE: without it studies would be"
             " done twice"
         )
-    password = _password(environment)
-    if bool(texts["user"]) != bool(password):
+    given["password"] = _password(given)
+    if bool(given.get("user")) != bool(given["password"]):
         raise UsageError(
             "user and password belong together; set MMCCD_PACS_USER and MMCCD_PACS_PASSWORD_FILE"
             " (or MMCCD_PACS_PASSWORD), or none"
         )
-    if texts["ca_file"] and not Path(texts["ca_file"]).is_file():
+    if given.get("ca_file") and not Path(given["ca_file"]).is_file():
         raise UsageError(
-            f"{texts['ca_file']}: no such file; expected certificates in PEM format; correct"
+            f"{given['ca_file']}: no such file; expected certificates in PEM format; correct"
             " MMCCD_PACS_CA_FILE"
         )
-    return PacsSettings(
-        url=_url(texts["url"]),
-        state=Path(texts["state"]),
-        user=texts["user"],
-        password=password,
-        ca_file=texts["ca_file"],
-        **numbers,
-        **switches,
-    )
+
+    def written(name: str, value: Any) -> str:
+        return as_flag(name, value) if name in flags else f"{variable_of(name, PREFIX)}: {value!r}"
+
+    return PacsSettings.read(given, written)
 
 
-def _given(words: list[str]) -> dict[str, str]:
-    """The values of flags by their names; switches have the value "yes"."""
-    given: dict[str, str] = {}
-    queue = list(words)
-    while queue:
-        flag, equals, value = queue.pop(0).partition("=")
-        name = flag.removeprefix("--").replace("-", "_")
-        if not flag.startswith("--") or name not in (*_TEXTS, *_NUMBERS, *_SWITCHES):
-            raise UsageError(
-                f"{flag}: unknown; expected --url URL --state DIR and settings; see --help"
-            )
-        if name in given:
-            raise UsageError(f"{flag}: is given twice")
-        if name in _SWITCHES:
-            if equals:
-                raise UsageError(f"{flag}: takes no value")
-            value = "yes"
-        elif not equals and queue and not queue[0].startswith("--"):
-            value = queue.pop(0)
-        if not value:
-            raise UsageError(f"{flag}: needs a value behind it")
-        given[name] = value
-    return given
+def _form() -> Form:
+    return Form.of_model("python -m mmccd.apps.pacs", PacsSettings)
 
 
-def _number(name: str, text: str) -> float | int:
-    kind, low, high = _NUMBERS[name]
-    try:
-        number: float | int = kind(text)
-    except ValueError:
-        number = math.nan
-    if not low <= number <= high:
-        whole = "a whole number" if kind is int else "a number"
-        raise UsageError(
-            f"{PREFIX}{name.upper()}: {text!r} cannot be used; expected {whole} from {low:g} to"
-            f" {high:g}"
-        )
-    return number
+def _variables(environment: Mapping[str, str]) -> dict[str, str]:
+    known = {variable_of(name, PREFIX): name for name in PacsSettings.declared(VARIABLE)}
+    given = {name: text for name, text in environment.items() if name.startswith(PREFIX)}
+    for variable in given:
+        if variable not in known:
+            raise unknown_setting(variable, variable, known)
+    return {known[variable]: text for variable, text in given.items() if text}
 
 
-def _password(environment: Mapping[str, str]) -> str:
-    file = environment.get(PREFIX + "PASSWORD_FILE", "")
+def _password(given: Mapping[str, str]) -> str:
+    file = given.get("password_file", "")
     if not file:
-        return environment.get(PREFIX + "PASSWORD", "")
+        return given.get("password", "")
     try:
         return Path(file).read_text().strip("\r\n")
     except (OSError, UnicodeDecodeError) as error:
@@ -191,10 +211,6 @@ def _password(environment: Mapping[str, str]) -> str:
 
 def _url(text: str) -> str:
     """The URL without a slash at its end; it is printed, so no password may be in it."""
-    if not text:
-        raise UsageError(
-            "no archive; give --url URL or set MMCCD_PACS_URL to the root of its DICOMweb service"
-        )
     try:
         parts = urlsplit(text)
         usable = (
@@ -209,12 +225,9 @@ def _url(text: str) -> str:
         usable, inside = False, "@" in text
     if inside:
         raise UsageError(
-            "MMCCD_PACS_URL: has a user or password in it; expected none; set MMCCD_PACS_USER and"
+            "the archive's URL has a user or password in it; expected none; set MMCCD_PACS_USER and"
             " MMCCD_PACS_PASSWORD_FILE"
         )
     if not usable:
-        raise UsageError(
-            f"MMCCD_PACS_URL: {text!r} cannot be used; expected http(s)://HOST[:PORT]/PATH of a"
-            " DICOMweb service"
-        )
+        raise ValueError("http(s)://HOST[:PORT]/PATH of a DICOMweb service")
     return text.rstrip("/")

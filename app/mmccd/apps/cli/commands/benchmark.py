@@ -1,0 +1,71 @@
+"""``mmccd benchmark``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+from mmccd import core
+from mmccd.apps.cli.say import say
+from mmccd.apps.parser import Only
+from mmccd.core import Setting
+
+SHARED = Only("device", "bundles")
+Output = Annotated[str | None, Setting("JSON file for the figures", is_path=True)]
+Quick = Annotated[
+    bool, Setting("about a minute instead of a quarter of an hour; the figures are rougher")
+]
+Show = Annotated[
+    str | None,
+    Setting(
+        "JSON file of an earlier run: nothing is measured, its figures are shown", is_path=True
+    ),
+]
+Compare = Annotated[
+    str | None,
+    Setting(
+        "JSON file of an earlier run: its ratios beside the new ones, with a warning where one fell"
+        " by more than 20 %",
+        is_path=True,
+    ),
+]
+Markdown = Annotated[bool, Setting("print tables in Markdown")]
+Plot = Annotated[
+    str | None,
+    Setting(
+        "PNG file for time and memory against strips, steps, slices and batch size", is_path=True
+    ),
+]
+
+
+def benchmark(
+    settings: Annotated[core.Settings, SHARED],
+    output: Output = None,
+    quick: Quick = False,
+    show: Show = None,
+    compare: Compare = None,
+    markdown: Markdown = False,
+    plot: Plot = None,
+) -> None:
+    """Measure how fast this machine is: networks, cycle against a plain loop and against the
+    paper's network, whole volumes, memory.
+
+    Examples:
+        mmccd benchmark --quick
+        mmccd benchmark --output figures.json --plot growth.png
+    """
+    from mmccd.benchmark import QUICK, load_figures, report, run_benchmark, save_figures
+
+    earlier = load_figures(Path(compare)) if compare else None
+    figures = (
+        load_figures(Path(show))
+        if show
+        else run_benchmark(settings.device, QUICK if quick else None, settings.bundles)
+    )
+    if output is not None:
+        save_figures(figures, Path(output))
+    if plot is not None:
+        report.plot_sweep(figures, Path(plot))
+    say(report.as_markdown(figures) if markdown else report.as_text(figures))
+    if earlier is not None:
+        say(report.compare(figures, earlier)[0])

@@ -1,0 +1,195 @@
+"""``mmccd evaluate``."""
+
+from __future__ import annotations
+
+import json as json_
+import shlex
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+from mmccd import core
+from mmccd.apps.cli.say import say, say_json
+from mmccd.apps.parser import Only
+from mmccd.core import Setting, UsageError, open_console
+
+if TYPE_CHECKING:
+    from mmccd.evaluation import Setup, Variant
+
+CONTRASTS = ("flair", "t1", "t2")
+
+SHARED = Only("preset", "device", "bundles", "seed")
+Data = Annotated[
+    str | None, Setting("data folder in BraTS layout, or a datalist JSON", is_path=True)
+]
+Output = Annotated[
+    str | None,
+    Setting("folder for maps, tables and figures; made if it is not there", is_path=True),
+]
+SplitFile = Annotated[
+    str | None,
+    Setting(
+        "JSON with the cases of each split (default: DATA/split.json, or the datalist's own lists)",
+        is_path=True,
+    ),
+]
+Methods = Annotated[
+    str,
+    Setting(
+        "rows, joined by commas: ae, vae, dae, ddpm, cyclic_unet, masked_translation, mmccd,"
+        " intensity, histogram; some with settings (mmccd:steps=1:stride=16); differences are to"
+        " the first"
+    ),
+]
+Protocol = Annotated[str, Setting("slice, paper, strict, or some of them joined by commas")]
+Subset = Annotated[
+    str, Setting("the split that is reported; thresholds are chosen on val", ("test", "val"))
+]
+Source = Annotated[str, Setting("contrast that is scored", CONTRASTS)]
+Target = Annotated[
+    str | None,
+    Setting(
+        "contrast that it is translated to (default: t2 where its weights are there)", CONTRASTS
+    ),
+]
+Variants = Annotated[
+    str,
+    Setting(
+        "none, or some of median, erosion and components joined by + (median+erosion=4); several"
+        " joined by commas"
+    ),
+]
+Grid = Annotated[
+    str | None,
+    Setting(
+        "settings of one method with their values ('steps=1,2,4 stride=16,8'), on --subset val only"
+    ),
+]
+Slices = Annotated[str, Setting("for the protocol paper: central, or a range such as 70-89")]
+Runs = Annotated[
+    str | None,
+    Setting(
+        "folder of the baselines' training runs (default: runs in the forward bundle)",
+        is_path=True,
+    ),
+]
+Rate = Annotated[float, Setting("voxel false-positive rate of the healthy-only threshold")]
+Draws = Annotated[int, Setting("resamples of the bootstrap over patients")]
+Json = Annotated[bool, Setting("print the figures (metrics.json of each protocol) as JSON")]
+
+
+def evaluate(
+    settings: Annotated[core.Settings, SHARED],
+    data: Data = None,
+    output: Output = None,
+    split: SplitFile = None,
+    methods: Methods = "intensity,histogram,mmccd",
+    protocol: Protocol = "slice",
+    subset: Subset = "test",
+    source: Source = "flair",
+    target: Target = None,
+    postprocessing: Variants = "none,median",
+    grid: Grid = None,
+    slices: Slices = "central",
+    runs: Runs = None,
+    rate: Rate = 0.02,
+    draws: Draws = 1000,
+    json: Json = False,
+) -> None:
+    """Compare methods on labelled cases: tables, intervals, figures (docs/evaluation.md). The same
+    command goes on where it stopped.
+
+    Examples:
+        mmccd evaluate --data brats_folder --output evaluation
+        mmccd evaluate --data brats --output table --methods intensity,mmccd --protocol slice,strict
+        mmccd evaluate --data brats --output grid --subset val --methods mmccd --grid 'steps=1,4'
+    """
+    if data is None or output is None:
+        flag = "--data" if data is None else "--output"
+        raise UsageError(f"evaluate: {flag} is missing; see 'mmccd evaluate --help'")
+    _check_contrasts(source, target)
+    _check_numbers(rate, draws)
+    _check_grid(grid, subset, methods)
+    from mmccd.evaluation import Plan, evaluate as run_plan, make_methods, make_protocol
+
+    protocols = [make_protocol(name, slices) for name in _words(protocol)]
+    setup = _setup(settings, source, target, runs)
+    variants = _variants(setup, postprocessing)
+    rows = make_methods(_names(methods, grid), setup)
+    is_grid = grid is not None
+    plan = Plan(
+        data, split, subset, setup, rows, variants, protocols, rate, draws, is_grid, _command()
+    )
+    with open_console("evaluate") as console:
+        tables = run_plan(plan, Path(output), console.progress)
+    _tell(tables, Path(output), subset, json)
+
+
+def _check_contrasts(source: str, target: str | None) -> None:
+    if target == source:
+        raise UsageError(f"--target {target}: is the source itself; expected another contrast")
+
+
+def _check_numbers(rate: float, draws: int) -> None:
+    if not 0 < rate < 1 or draws < 1:
+        raise UsageError(
+            f"--rate {rate}, --draws {draws}: expected a share between 0 and 1, and at least one"
+            " resample"
+        )
+
+
+def _check_grid(grid: str | None, subset: str, methods: str) -> None:
+    if grid is not None and (subset != "val" or "," in methods):
+        raise UsageError(
+            "--grid: settings are compared on validation data, for one method; give --subset val"
+            " and one of --methods"
+        )
+
+
+def _setup(settings: core.Settings, source: str, target: str | None, runs: str | None) -> Setup:
+    from mmccd.bundle import FORWARD, find_bundles
+    from mmccd.evaluation import Setup, resolve_target
+
+    root = find_bundles(settings.bundles)
+    folder = Path(runs) if runs else root / FORWARD / "runs"
+    chosen = resolve_target(root, source, target)
+    return Setup(root, folder, source, chosen, settings.preset, settings.device, settings.seed)
+
+
+def _variants(setup: Setup, postprocessing: str) -> list[Variant]:
+    from mmccd.bundle import read_preset
+    from mmccd.evaluation import read_variant
+
+    median = read_preset(setup.bundles, setup.preset).postprocessing.median_size
+    return [read_variant(text, max(median, 3)) for text in _words(postprocessing)]
+
+
+def _names(methods: str, grid: str | None) -> list[str]:
+    from mmccd.evaluation import expand_grid
+
+    return expand_grid(methods, grid) if grid is not None else _words(methods)
+
+
+def _command() -> str:
+    """How the run was started, without the folders of this machine."""
+    words = (Path(word).name if Path(word).is_absolute() else word for word in sys.argv[1:])
+    return shlex.join(["mmccd", *words])
+
+
+def _tell(tables: Mapping[str, str], output: Path, subset: str, as_json: bool) -> None:
+    if as_json:
+        files = {name: output / name / "metrics.json" for name in tables}
+        figures = {
+            name: {"file": str(file), **json_.loads(file.read_text())}
+            for name, file in files.items()
+        }
+        say_json({"status": "done", "exit_code": 0, "protocols": figures})
+        return
+    for name, table in tables.items():
+        say(f"{name} ({subset}, {output / name})\n\n{table}")
+
+
+def _words(text: str) -> list[str]:
+    """Words of a list that is joined by commas, each once."""
+    return list(dict.fromkeys(word.strip() for word in text.split(",") if word.strip()))

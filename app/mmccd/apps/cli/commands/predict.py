@@ -1,0 +1,170 @@
+"""``mmccd predict``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+from mmccd import core
+from mmccd.apps.cli.say import say, say_json, say_result
+from mmccd.core import Setting, UsageError, complain, open_console
+
+if TYPE_CHECKING:
+    from mmccd.jobs import Account, Run, Source
+
+RESULTS = "mmccd_results"
+
+
+Input = Annotated[
+    str,
+    Setting(
+        "a 3-D NIfTI file (.nii or .nii.gz) or a folder with a DICOM study, with skull or without;"
+        " several of them, a quoted pattern, or a folder of cases (BraTS layout), of DICOM studies"
+        " or of NIfTI files, or a datalist: then each goes into a folder of its own"
+        " (docs/cohort.md)",
+        is_path=True,
+    ),
+]
+Output = Annotated[
+    str | None,
+    Setting(
+        "folder for the results; made if it is not there (default: NAME_mmccd, for several inputs"
+        f" {RESULTS})",
+        is_path=True,
+    ),
+]
+BrainMask = Annotated[
+    str | None,
+    Setting(
+        "NIfTI mask of the brain on the input's grid (default: the brain is found); for one input",
+        is_path=True,
+    ),
+]
+Json = Annotated[bool, Setting("print the result as JSON")]
+
+
+def predict(
+    *input: Input,
+    settings: core.Settings,
+    output: Output = None,
+    brain_mask: BrainMask = None,
+    json: Json = False,
+) -> int:
+    """Find anomalies in FLAIR volumes: map, segmentation, picture and report of each.
+
+    Examples:
+        mmccd predict flair.nii.gz
+        mmccd predict dicom_study --output out --preset fast
+        mmccd predict head.nii.gz --brain-mask brain.nii.gz --threshold 0.8
+        mmccd predict 'scans/*_flair.nii.gz' --output results --workers 2
+        mmccd predict brats_folder --output results --json
+    """
+    from mmccd.jobs import find_sources
+
+    sources, is_cohort = find_sources(input, "flair")
+    if not is_cohort:
+        folder = Path(output or f"{sources[0].name}_mmccd")
+        return _predict_one(settings, sources[0], folder, brain_mask, json)
+    for flag, is_given in (
+        ("--brain-mask", brain_mask is not None),
+        ("--series", settings.series != "auto"),
+    ):
+        if is_given:
+            raise UsageError(
+                f"predict: {flag} is for one input, found {len(sources)}; cases of BraTS layout"
+                " bring their own masks (CASE_brain)"
+            )
+    return _predict_cohort(settings, sources, Path(output or RESULTS), json)
+
+
+def _predict_one(
+    settings: core.Settings, source: Source, folder: Path, brain_mask: str | None, as_json: bool
+) -> int:
+    from mmccd.jobs import predict_file
+
+    series = _series(settings.series, source.path)
+    with open_console() as console:
+        result = predict_file(
+            lambda: _pipeline(settings),
+            source.path,
+            folder,
+            brain_mask or source.brain,
+            settings.force,
+            console,
+            series,
+        )
+    if as_json:
+        say_json(_essentials(result.report, folder))
+    else:
+        say_result(result.report, str(folder))
+    return 0
+
+
+def _predict_cohort(
+    settings: core.Settings, sources: list[Source], folder: Path, as_json: bool
+) -> int:
+    from mmccd.jobs import NAME, TABLE, failures, run_cohort
+
+    with open_console() as console:
+        account: Account = run_cohort(sources, folder, _runner(settings), console, settings.force)
+    for outcome in failures(account):
+        complain(outcome.line(), outcome.exit_code or 1)
+    if as_json:
+        files = [str(folder / name) for name in (NAME, TABLE)]
+        say_json({**account.as_dict(), "output": str(folder), "files": files})
+    else:
+        say(f"{account.summary()}; see {folder / TABLE}")
+    return account.exit_code
+
+
+def _runner(settings: core.Settings) -> Run:
+    if settings.workers == 1 and settings.scheduler is None:
+        from mmccd.jobs import in_this_process
+
+        return in_this_process(lambda: _pipeline(settings))
+    from mmccd.jobs import Workers, by_workers
+
+    return by_workers(settings, Workers(settings.workers, settings.scheduler, settings.threads))
+
+
+def _pipeline(settings: core.Settings) -> Any:
+    from mmccd.pipeline import AnomalyPipeline
+
+    if settings.threads is not None:
+        import torch
+
+        torch.set_num_threads(settings.threads)
+    return AnomalyPipeline.from_settings(settings)
+
+
+def _series(rule: str, path: Path) -> str | None:
+    """The UID of the series that a rule means; None where the readers choose."""
+    kind, _, wanted = rule.partition("=")
+    if kind == "auto":
+        return None
+    if kind == "uid" or not path.is_dir():
+        return wanted
+    from mmccd.apps.map.stages import series_by_rule
+    from mmccd.io import scan
+
+    return series_by_rule(scan(path).series, rule)
+
+
+def _essentials(report: dict[str, Any], folder: Path) -> dict[str, Any]:
+    """What a program needs to know of one result."""
+    from mmccd.outputs import NAMES
+
+    settings = report["settings"]
+    return {
+        "status": report["status"],
+        "exit_code": 0,
+        "output": str(folder),
+        "files": {name: str(folder / name) for name in NAMES if (folder / name).exists()},
+        **{name: report[name] for name in ("notice", "anomaly_found", "volumes_ml", "unusual_ml")},
+        "threshold": report["threshold"]["value"],
+        "settings": {
+            name: settings[name] for name in ("preset", "target", "precision", "device", "seed")
+        },
+        "timings_s": report["timings_s"],
+        "warnings": report["warnings"],
+    }
