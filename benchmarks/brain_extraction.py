@@ -4,8 +4,9 @@ python benchmarks/brain_extraction.py IMAGE=MASK [IMAGE=MASK ...]
     [--methods own,own+n4,atlas,hd-bet] [--bundles DIR]
 
 ``atlas``: MNI152 (the T1 image that comes with nilearn) is registered to the head, affine and then
-with B-splines, by mutual information (SimpleITK), and its brain mask carried over. ``own+n4``: our
-network on the head after N4 within a rough head mask.
+with B-splines, by mutual information (SimpleITK, which has to be installed for this script alone),
+and its brain mask carried over. ``own+n4``: our network on the head after N4 within a rough head
+mask.
 """
 
 from __future__ import annotations

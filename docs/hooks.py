@@ -20,7 +20,9 @@ OUTSIDE = (
     "benchmarks/*.py",
     "CHANGELOG.md",
     "CITATION.cff",
+    "SECURITY.md",
     "LICENSE",
+    ".importlinter",
     "constraints.txt",
 )
 _ROLE = re.compile(r":(?:func|class|meth|mod|data|attr):<code>([^<]+)</code>")

@@ -130,8 +130,9 @@ def test_content(wheel: Path, project: Path) -> None:
             f"mmccd/bundles/{name}/models/model.pt",
             f"mmccd/bundles/{name}/models/model.json",
         } <= names
-    for path in (project / "app" / "mmccd").rglob("*.py"):
-        assert str(path.relative_to(project / "app")) in names
+    for path in (project / "app" / "mmccd").rglob("*"):
+        if path.suffix in (".py", ".pyi") or path.name == "py.typed":
+            assert str(path.relative_to(project / "app")) in names
     assert any(entry.endswith("LICENSE") for entry in names)
     assert not [entry for entry in names if entry.startswith("tests") or "__pycache__" in entry]
 

@@ -40,6 +40,11 @@ class TestOneInput:
         touch(tmp_path / "head.nii.gz")
         assert found(tmp_path / "head.nii.gz") == ([("head", "head.nii.gz")], False)
 
+    @pytest.mark.parametrize("ending", ["nii", "nrrd", "nhdr", "mha", "mhd", "mgz", "MGH"])
+    def test_every_format_loses_its_ending(self, tmp_path: Path, ending: str) -> None:
+        touch(tmp_path / f"head.{ending}")
+        assert found(tmp_path / f"head.{ending}") == ([("head", f"head.{ending}")], False)
+
     def test_what_is_not_there_is_left_to_the_reader(self, tmp_path: Path) -> None:
         assert found(tmp_path / "head.nii") == ([("head", "head.nii")], False)
 

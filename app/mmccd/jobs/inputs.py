@@ -15,6 +15,7 @@ from mmccd.io import holds_dicom, is_nifti_name, looks_like_dicom
 DATALIST_ENDING = ".json"
 RESERVED = ("cohort",)
 _FLAIR_NAME = re.compile(r"(_flair|-t2f)\.nii(\.gz)?$", re.IGNORECASE)
+_VOLUME_ENDING = re.compile(r"\.(nii(\.gz)?|nrrd|nhdr|mha|mhd|mgz|mgh)$", re.IGNORECASE)
 _NAME_LENGTH = 100
 
 
@@ -23,7 +24,7 @@ class Source:
     """One image to be judged.
 
     Attributes:
-        path: NIfTI file, DICOM file, or folder with a DICOM study.
+        path: volume file, DICOM file, or folder with a DICOM study.
         name: of its output folder.
         brain: NIfTI brain mask, or None.
         is_study: whether it is a folder with DICOM, whose name may be the patient's.
@@ -38,10 +39,11 @@ class Source:
 def find_sources(words: Sequence[str], modality: str) -> tuple[list[Source], bool]:
     """The images that a command line means.
 
-    A word is a NIfTI file, a DICOM file, a folder with one DICOM study, a folder that is one case
-    of BraTS layout, a pattern such as ``*.nii.gz``, or a cohort: a datalist JSON, a folder of cases
-    (BraTS layout), of DICOM studies (each in a folder of its own), or of NIfTI files. A folder
-    whose subfolders hold files of one StudyInstanceUID only is one study.
+    A word is a volume file (NIfTI, NRRD, MetaImage, MGH), a DICOM file, a folder with one DICOM
+    study, a folder that is one case of BraTS layout, a pattern such as ``*.nii.gz``, or a cohort: a
+    datalist JSON, a folder of cases (BraTS layout), of DICOM studies (each in a folder of its own),
+    or of NIfTI files. A folder whose subfolders hold files of one StudyInstanceUID only is one
+    study.
 
     Args:
         words: at least one.
@@ -228,4 +230,4 @@ def _study_uid(folder: Path) -> str:
 
 
 def _stem(file: Path) -> str:
-    return re.sub(r"\.nii(\.gz)?$", "", file.name, flags=re.IGNORECASE)
+    return _VOLUME_ENDING.sub("", file.name)
