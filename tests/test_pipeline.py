@@ -15,11 +15,13 @@ import torch
 from nibabel import orientations
 from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
+from tests.conftest import add_decision
 from torch import Tensor
 
 from mmccd.brain import Brain, find_brain
 from mmccd.bundle import load_models, store_calibration
 from mmccd.bundle.calibration import Calibration, CalibrationKey
+from mmccd.bundle.weights import file_sha256
 from mmccd.core.errors import (
     CancelledError,
     ModelError,
@@ -132,6 +134,13 @@ def test_warnings_of_the_reader_and_of_the_weights_are_passed_on(
     found = AnomalyPipeline(models, "fast", "cpu", THRESHOLD).run(volume).report["warnings"]
     assert "research weights" in found
     assert "no orientation" in found
+
+
+def test_every_weight_file_of_the_preset_is_reported(tiny_bundles: Path, flair: Volume) -> None:
+    decision = add_decision(tiny_bundles, "fast")
+    found = make_pipeline(tiny_bundles, threshold=THRESHOLD).run(flair).report["weights"]
+    assert list(found) == ["forward", "backward", "decision"]
+    assert found["decision"]["sha256"] == file_sha256(decision)
 
 
 def test_same_seed_same_bytes(

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import torch
 from tests.bundle.bundles import Networks, add_t1, assert_one_line, change, load_everything
-from tests.conftest import TINY, change_preset, write_weights
+from tests.conftest import add_decision, change_preset, write_weights
 
 from mmccd.bundle import (
     BACKWARD,
@@ -25,7 +25,6 @@ from mmccd.bundle import (
 from mmccd.bundle.weights import file_sha256
 from mmccd.core.errors import ModelError, UsageError
 from mmccd.imaging.normalisation import Normalisation
-from mmccd.models.networks import TranslationUNet
 
 FAST_BF16 = "mmccd.bundle.models.has_fast_bf16"
 
@@ -277,9 +276,7 @@ class TestAThirdName:
 
     @pytest.fixture
     def three(self, tiny_bundles: Path) -> Path:
-        torch.manual_seed(1)
-        write_weights(tiny_bundles / "decision", TranslationUNet(5, **TINY), "flair", "t2")
-        change_preset(tiny_bundles, "fast", weights=["forward", "backward", "decision"])
+        add_decision(tiny_bundles, "fast")
         return tiny_bundles
 
     def test_it_is_in_hashes_and_key(self, three: Path) -> None:

@@ -95,6 +95,18 @@ def reference(
     return setup.output
 
 
+def test_a_new_preset_is_one_file(setup: Setup) -> None:
+    folder = setup.bundles / FORWARD / "configs" / "presets"
+    content = json.loads((folder / "fast.json").read_text())
+    content["settings"] |= {"stride": 32, "width": 32}
+    (folder / "mine.json").write_text(json.dumps(content))
+    words = setup.words(setup.good(), "--threshold", "0.7")
+    words[words.index("--preset") + 1] = "mine"
+    assert cli.run(words) == 0
+    settings = json.loads((setup.output / "report.json").read_text())["settings"]
+    assert (settings["preset"], settings["cycle"]["stride"]) == ("mine", 32)
+
+
 def test_files(reference: Path, flair: Volume) -> None:
     assert sorted(path.name for path in reference.iterdir()) == sorted(FILES)
     for name, dtype in (

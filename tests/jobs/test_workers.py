@@ -154,7 +154,7 @@ def test_other_versions_and_weights_are_refused(shared_bundles: Path) -> None:
     with pytest.raises(UsageError, match="expected 0.0"):
         workers._pipeline(replace(good, version="0.0"), "a")
     with pytest.raises(ModelError, match="other weights"):
-        workers._pipeline(replace(good, weights=("x", "y")), "a")
+        workers._pipeline(replace(good, weights={**weights, "forward": "x"}), "a")
 
 
 @pytest.mark.parametrize(

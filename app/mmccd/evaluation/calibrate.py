@@ -95,17 +95,7 @@ def calibrate_on_cases(
             split; no healthy slice; no lesion for the best Dice.
     """
     refuse_test_patients(cases, test)
-    parts: list[_CaseVoxels] = []
-    for number, case in enumerate(cases):
-        choice = _choose_slices(pipeline, case, slices_per_case, rate is not None)
-        if choice.counted.any():
-            parts.append(_voxels(pipeline, case, choice))
-        if progress is not None:
-            progress(number + 1, len(cases))
-    if not any(part.slices[1] for part in parts):
-        raise UnsuitableInputError(
-            f"no slice without a lesion in {len(cases)} cases; give cases with healthy slices"
-        )
+    parts = _collect(pipeline, cases, slices_per_case, rate is not None, progress)
     values, truth, is_healthy = (
         np.concatenate([getattr(part, name) for part in parts])
         for name in ("values", "truth", "healthy")
@@ -126,6 +116,28 @@ def calibrate_on_cases(
     key = pipeline.models.key(pipeline.preset, pipeline.precision)
     normal_range = NormalRange.fit(*np.concatenate([part.model for part in parts], axis=1))
     return Calibration(key, threshold, origin, describe(normal), normal_range)
+
+
+def _collect(
+    pipeline: AnomalyPipeline,
+    cases: Sequence[Case],
+    slices_per_case: int | None,
+    healthy_only: bool,
+    progress: Progress | None,
+) -> list[_CaseVoxels]:
+    """What each case with counted slices contributes."""
+    parts: list[_CaseVoxels] = []
+    for number, case in enumerate(cases):
+        choice = _choose_slices(pipeline, case, slices_per_case, healthy_only)
+        if choice.counted.any():
+            parts.append(_voxels(pipeline, case, choice))
+        if progress is not None:
+            progress(number + 1, len(cases))
+    if not any(part.slices[1] for part in parts):
+        raise UnsuitableInputError(
+            f"no slice without a lesion in {len(cases)} cases; give cases with healthy slices"
+        )
+    return parts
 
 
 def _at_rate(healthy: Values, rate: float) -> tuple[float, dict[str, Any]]:

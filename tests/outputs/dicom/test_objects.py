@@ -372,6 +372,13 @@ def test_pictures(written: tuple[Path, Result]) -> None:
         assert not notice[-56:, -100:].any()
 
 
+def test_uids_stay_from_version_to_version(tmp_path: Path) -> None:
+    """An archive knows the objects of a result that is made again, whatever changed inside."""
+    found = make_objects(result_on(write_kind("axial", tmp_path / "source")))
+    assert found[SEG].SOPInstanceUID == "2.25.156432937048415248510346619755367749687"
+    assert found[REPORT].SOPInstanceUID == "2.25.329983598079112460713284222910603268615"
+
+
 @pytest.mark.parametrize(
     "change",
     [
@@ -388,9 +395,16 @@ def test_pictures(written: tuple[Path, Result]) -> None:
                 "weights": {"forward": {"sha256": "ef"}, "backward": {"sha256": "cd"}},
             },
         ),
+        lambda result: replace(
+            result,
+            report={
+                **result.report,
+                "weights": {**result.report["weights"], "decision": {"sha256": "ef"}},
+            },
+        ),
         lambda result: replace(result, report={**result.report, "versions": {"mmccd": "0.2.0"}}),
     ],
-    ids=["map", "threshold", "weights", "version"],
+    ids=["map", "threshold", "weights", "more weights", "version"],
 )
 def test_another_result_has_other_uids(tmp_path: Path, change: Callable[[Result], Result]) -> None:
     result = result_on(write_kind("axial", tmp_path / "source"))

@@ -9,6 +9,7 @@ from typing import Any
 import psutil
 import torch
 
+from mmccd import NOTICE
 from mmccd.brain import BrainUNet
 from mmccd.bundle import (
     FALLBACK_TARGETS,
@@ -24,7 +25,7 @@ from mmccd.bundle import (
 )
 from mmccd.core import ModelError
 from mmccd.models import choose_device, has_fast_bf16, usable_cores
-from mmccd.pipeline import NOTICE, versions
+from mmccd.pipeline import versions
 
 
 def examine(bundles: str | None = None) -> dict[str, Any]:
