@@ -16,6 +16,7 @@ from torch import nn
 
 from mmccd.bundle.calibration import Calibration, CalibrationKey, find_calibration
 from mmccd.core import (
+    Finding,
     InputError,
     ModelError,
     UsageError,
@@ -184,7 +185,7 @@ class BundlePair:
     backward: Weights
     presets: dict[str, Preset]
     calibrations: tuple[Calibration, ...]
-    warnings: tuple[str, ...] = ()
+    warnings: tuple[Finding, ...] = ()
 
     @property
     def target(self) -> str:
@@ -299,13 +300,12 @@ def load_pair(root: Path, target: str | None = None, source: str = SOURCE) -> Bu
     """
     forward, backward = list_weights(root / FORWARD), list_weights(root / BACKWARD)
     there = [weights.direction[1] for weights in forward if weights.direction[0] == source]
-    warnings: list[str] = []
+    warnings: list[Finding] = []
     if target is None:
         target = next((name for name in FALLBACK_TARGETS if name in there), FALLBACK_TARGETS[0])
         if target in there and target != FALLBACK_TARGETS[0]:
-            warnings.append(
-                f"no weights for the default target {FALLBACK_TARGETS[0]}; {target} was taken"
-            )
+            text = f"no weights for the default target {FALLBACK_TARGETS[0]}; {target} was taken"
+            warnings.append(Finding("model.other_target", text))
     f = _pick(forward, source, target, root / FORWARD, there)
     g = _pick(
         backward, target, source, root / BACKWARD, [weights.direction[0] for weights in backward]
@@ -319,10 +319,11 @@ def load_pair(root: Path, target: str | None = None, source: str = SOURCE) -> Bu
             )
     for weights in (f, g):
         if weights.card.get("research_only"):
-            warnings.append(
+            text = (
                 f"research weights ({weights.direction[0]} to {weights.direction[1]}):"
                 f" {weights.card.get('licence', 'non-commercial')}"
             )
+            warnings.append(Finding("model.research_only", text, "note"))
     presets, calibrations = read_cycle_config(root)
     return BundlePair(root, f, g, presets, tuple(calibrations), tuple(warnings))
 
