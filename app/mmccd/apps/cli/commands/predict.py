@@ -10,6 +10,7 @@ from mmccd.apps.cli.say import say, say_json, say_result
 from mmccd.core import Setting, UsageError, complain, open_console
 
 if TYPE_CHECKING:
+    from mmccd.core import Report
     from mmccd.jobs import Account, Run, Source
 
 RESULTS = "mmccd_results"
@@ -150,21 +151,22 @@ def _series(rule: str, path: Path) -> str | None:
     return series_by_rule(scan(path).series, rule)
 
 
-def _essentials(report: dict[str, Any], folder: Path) -> dict[str, Any]:
+def _essentials(report: Report, folder: Path) -> dict[str, Any]:
     """What a program needs to know of one result."""
     from mmccd.outputs import NAMES
 
-    settings = report["settings"]
+    content = report.model_dump(mode="json")
     return {
-        "status": report["status"],
+        "status": report.status,
         "exit_code": 0,
         "output": str(folder),
         "files": {name: str(folder / name) for name in NAMES if (folder / name).exists()},
-        **{name: report[name] for name in ("notice", "anomaly_found", "volumes_ml", "unusual_ml")},
-        "threshold": report["threshold"]["value"],
+        **{name: content[name] for name in ("notice", "anomaly_found", "volumes_ml", "unusual_ml")},
+        "threshold": report.threshold.value,
         "settings": {
-            name: settings[name] for name in ("preset", "target", "precision", "device", "seed")
+            name: content["settings"][name]
+            for name in ("preset", "target", "precision", "device", "seed")
         },
-        "timings_s": report["timings_s"],
-        "warnings": report["warnings"],
+        "timings_s": report.timings_s,
+        "warnings": list(report.warnings),
     }
