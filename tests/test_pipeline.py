@@ -146,9 +146,9 @@ def test_warnings_of_the_reader_and_of_the_weights_are_passed_on(
 
 def test_every_weight_file_of_the_preset_is_reported(tiny_bundles: Path, flair: Volume) -> None:
     decision = add_decision(tiny_bundles, "fast")
-    found = make_pipeline(tiny_bundles, threshold=THRESHOLD).run(flair).report["weights"]
+    found = make_pipeline(tiny_bundles, threshold=THRESHOLD).run(flair).report.weights
     assert list(found) == ["forward", "backward", "decision"]
-    assert found["decision"]["sha256"] == file_sha256(decision)
+    assert found["decision"].sha256 == file_sha256(decision)
 
 
 def test_same_seed_same_bytes(
