@@ -1,6 +1,4 @@
 from .console import (
-    LOG_FORMATS as LOG_FORMATS,
-    TEXT as TEXT,
     Console as Console,
     LineConsole as LineConsole,
     complain as complain,
@@ -20,6 +18,12 @@ from .errors import (
     first_line as first_line,
     worst_exit_code as worst_exit_code,
 )
-from .files import make_folder as make_folder, replacing as replacing, write_json as write_json
+from .files import (
+    make_folder as make_folder,
+    replacing as replacing,
+    write_json as write_json,
+    write_text as write_text,
+)
+from .logs import LOG_FORMATS as LOG_FORMATS, TEXT as TEXT, LogFormatter as LogFormatter
 from .result import CycleResult as CycleResult, Result as Result
 from .volume import Volume as Volume

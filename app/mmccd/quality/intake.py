@@ -4,6 +4,7 @@ wanted, check whether it can be judged.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -82,8 +83,18 @@ class Intake:
         if self.extractor == HD_BET:
             check_installed()
 
-    def prepare(self, volume: Volume, brain_mask: Volume | None = None) -> Prepared:
+    def prepare(
+        self,
+        volume: Volume,
+        brain_mask: Volume | None = None,
+        stage: Callable[[str], None] | None = None,
+    ) -> Prepared:
         """Find the brain and look at it.
+
+        Args:
+            volume: FLAIR on any grid.
+            brain_mask: the brain's mask on the same grid, where it is known.
+            stage: called with ``check`` when the brain is found and the checks begin.
 
         Raises:
             UnsuitableInputError: no brain, or a check refuses the volume.
@@ -101,6 +112,8 @@ class Intake:
             from mmccd.imaging import correct_bias
 
             volume = correct_bias(volume, brain.mask)
+        if stage is not None:
+            stage("check")
         try:
             slices = BrainSlices.of(volume, brain.mask)
         except UnsuitableInputError as error:

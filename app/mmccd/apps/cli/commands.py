@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from mmccd.core import UnsuitableInputError, UsageError, complain, open_console
 
 if TYPE_CHECKING:
-    from mmccd.jobs import Account, Options, Run, Source
+    from mmccd.jobs import Input, Options, Runner, TaskSettings
 
 logger = logging.getLogger(__name__)
 
@@ -92,30 +92,30 @@ def predict(
     _check_seed(seed)
     _check_workers(workers, scheduler, threads)
     from mmccd.bundle import SOURCE
-    from mmccd.jobs import Options, find_sources
+    from mmccd.jobs import Options, TaskSettings, find_inputs
 
     options = Options(
         bundles, target, preset, device, threshold, seed, extractor, bias_correction, unchecked
     )
     options.intake()
-    sources, is_cohort = find_sources(input, SOURCE)
+    inputs, is_cohort = find_inputs(input, SOURCE)
     if not is_cohort:
-        folder = Path(output or f"{sources[0].name}_mmccd")
-        return _predict_one(options, sources[0], folder, brain_mask, series, threads, force, json)
+        folder = Path(output or f"{inputs[0].name}_mmccd")
+        return _predict_one(options, inputs[0], folder, brain_mask, series, threads, force, json)
     for flag, value in (("--brain-mask", brain_mask), ("--series", series)):
         if value is not None:
             raise UsageError(
-                f"predict: {flag} is for one input, found {len(sources)}; cases of BraTS layout"
+                f"predict: {flag} is for one input, found {len(inputs)}; cases of BraTS layout"
                 " bring their own masks (CASE_brain)"
             )
-    return _predict_cohort(
-        sources, Path(output or RESULTS), _runner(options, workers, scheduler, threads), force, json
-    )
+    settings = TaskSettings.of(options, force=force)
+    run = _runner(workers, scheduler, threads)
+    return _predict_cohort(inputs, Path(output or RESULTS), settings, run, json)
 
 
 def _predict_one(
     options: Options,
-    source: Source,
+    one: Input,
     folder: Path,
     brain_mask: str | None,
     series: str | None,
@@ -129,9 +129,9 @@ def _predict_one(
     with open_console() as console:
         result = predict_file(
             options.make_pipeline,
-            source.path,
+            one.path,
             folder,
-            brain_mask or source.brain,
+            brain_mask or one.brain,
             force,
             console,
             series,
@@ -144,36 +144,31 @@ def _predict_one(
 
 
 def _predict_cohort(
-    sources: list[Source], folder: Path, run: Run, force: bool, as_json: bool
+    inputs: list[Input], folder: Path, settings: TaskSettings, run: Runner, as_json: bool
 ) -> int:
-    from mmccd.jobs import NAME, TABLE, failures, run_cohort
+    from mmccd.jobs import NAME, TABLE, cohort_content, run_cohort, summary
 
     with open_console() as console:
-        account: Account = run_cohort(sources, folder, run, console, force)
-    for outcome in failures(account):
+        account = run_cohort(inputs, folder, settings, run, console)
+    for outcome in account.failures:
         complain(outcome.line(), outcome.exit_code or 1)
     if as_json:
-        _say_json(
-            {
-                **account.as_dict(),
-                "output": str(folder),
-                "files": [str(folder / name) for name in (NAME, TABLE)],
-            }
-        )
+        files = [str(folder / name) for name in (NAME, TABLE)]
+        _say_json({**cohort_content(account), "output": str(folder), "files": files})
     else:
-        _say(f"{account.summary()}; see {folder / TABLE}")
-    return account.exit_code
+        _say(f"{summary(account)}; see {folder / TABLE}")
+    return account.exit_code or 0
 
 
-def _runner(options: Options, workers: int, scheduler: str | None, threads: int | None) -> Run:
+def _runner(workers: int, scheduler: str | None, threads: int | None) -> Runner:
     if workers == 1 and scheduler is None:
-        from mmccd.jobs import in_this_process
+        from mmccd.jobs import inline
 
         _set_threads(threads)
-        return in_this_process(options.make_pipeline)
+        return inline()
     from mmccd.jobs import Workers, by_workers
 
-    return by_workers(options, Workers(workers, scheduler, threads))
+    return by_workers(Workers(workers, scheduler, threads))
 
 
 def _set_threads(threads: int | None) -> None:
