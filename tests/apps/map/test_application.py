@@ -16,12 +16,12 @@ from typing import Any
 import nibabel as nib
 import numpy as np
 import pytest
-from mmccd.jobs import study_name
 from numpy.typing import NDArray
 from pydicom.dataset import Dataset
 from tests.conftest import PROJECT
 from tests.io.dicom_files import SECRETS, save_all, single_frames, write_series
 
+from mmccd.jobs import study_name
 from mmccd.phantom import Phantom
 
 # Where CI is set these tests run, or fail: they are never left out unnoticed.

@@ -20,13 +20,13 @@ import nibabel as nib
 import numpy as np
 import pydicom
 import pytest
-from mmccd.jobs import study_name
 from numpy.typing import NDArray
 from tests.apps.pacs.orthanc import DICOMWEB, Orthanc, running_orthanc
 from tests.conftest import PROJECT
 from tests.io.dicom_files import SECRETS, as_archived, save_all, single_frames
 from tests.outputs.dicom.test_objects import columns_rows_slices, ones_in_patient_space
 
+from mmccd.jobs import study_name
 from mmccd.phantom import Phantom
 
 # Where CI is set these tests run, or fail (but for the archive itself): they are never left out
