@@ -252,7 +252,7 @@ class AnomalyPipeline:
             brain_mask: the brain's mask on the same grid, where it is known.
             progress: called with (passes done, in all).
             cancelled: asked between batches; True ends the run with a CancelledError.
-            stage: called with ``brain`` and ``cycle`` when they begin.
+            stage: called with ``brain``, ``check`` and ``score`` when they begin.
 
         Raises:
             UnsuitableInputError: see :meth:`~mmccd.quality.intake.Intake.prepare` and :meth:`maps`.
@@ -263,10 +263,10 @@ class AnomalyPipeline:
         tell = stage or _say_nothing
         clock = _Clock()
         tell("brain")
-        prepared = self.intake.prepare(volume, brain_mask)
+        prepared = self.intake.prepare(volume, brain_mask, tell)
         brain = prepared.brain
         clock.lap("brain")
-        tell("cycle")
+        tell("score")
         maps = self.maps(prepared.volume, brain, None, progress, cancelled)
         clock.lap("cycle")
         segmentation = self.preset.postprocessing.segment(

@@ -26,7 +26,7 @@ from tests.io.dicom_files import save_all, single_frames
 
 from mmccd.bundle import find_bundles, load_models
 from mmccd.core.result import Result
-from mmccd.jobs.case import predict_file
+from mmccd.jobs import predict_file
 from mmccd.phantom import DEMO_LESIONS, DEMO_SEED, Acquisition, make_phantom, write_phantom
 from mmccd.pipeline import AnomalyPipeline, make_intake
 

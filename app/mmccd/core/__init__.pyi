@@ -1,6 +1,4 @@
 from .console import (
-    LOG_FORMATS as LOG_FORMATS,
-    TEXT as TEXT,
     Console as Console,
     LineConsole as LineConsole,
     complain as complain,
@@ -35,6 +33,7 @@ from .files import (
     write_text as write_text,
 )
 from .findings import Finding as Finding
+from .logs import LOG_FORMATS as LOG_FORMATS, TEXT as TEXT, LogFormatter as LogFormatter
 from .report import (
     REPORT_VERSION as REPORT_VERSION,
     Component as Component,

@@ -16,10 +16,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
+from mmccd import NOTICE
 from mmccd.core import OutputError
 from mmccd.evaluation.bootstrap import RankCounts
 from mmccd.evaluation.subjects import Subject
-from mmccd.pipeline import NOTICE
 
 Floats = NDArray[np.floating]
 MAX_PATIENTS = 6

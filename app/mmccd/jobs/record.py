@@ -7,14 +7,15 @@ from __future__ import annotations
 import hashlib
 import json
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import mmccd
-from mmccd.bundle import load_brain_weights
 from mmccd.core import OutputError
 from mmccd.io import files_below
 from mmccd.outputs import MARKER, NAMES
-from mmccd.pipeline import AnomalyPipeline
+
+if TYPE_CHECKING:
+    from mmccd.pipeline import AnomalyPipeline
 
 KEY = "request"
 NEEDED = ("anomaly_map.nii.gz", "segmentation.nii.gz", "brain_mask.nii.gz")
@@ -30,6 +31,8 @@ def request(
     Raises:
         ModelError: the brain network's card is missing or damaged.
     """
+    from mmccd.bundle import load_brain_weights
+
     models = pipeline.models
     # What was left open (target, threshold) stands here as it was chosen, and of a series, which
     # names the patient's data, only a hash.

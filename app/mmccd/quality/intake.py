@@ -75,8 +75,18 @@ class Intake:
     def __post_init__(self) -> None:
         find_extractor(self.extractor)
 
-    def prepare(self, volume: Volume, brain_mask: Volume | None = None) -> Prepared:
+    def prepare(
+        self,
+        volume: Volume,
+        brain_mask: Volume | None = None,
+        stage: Callable[[str], None] | None = None,
+    ) -> Prepared:
         """Find the brain and look at it.
+
+        Args:
+            volume: FLAIR on any grid.
+            brain_mask: the brain's mask on the same grid, where it is known.
+            stage: called with ``check`` when the brain is found and the checks begin.
 
         Raises:
             UnsuitableInputError: no brain, or a check refuses the volume.
@@ -96,6 +106,8 @@ class Intake:
             from mmccd.imaging import correct_bias
 
             volume = correct_bias(volume, brain.mask)
+        if stage is not None:
+            stage("check")
         try:
             slices = BrainSlices.of(volume, brain.mask)
         except UnsuitableInputError as error:

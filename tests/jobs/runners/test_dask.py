@@ -1,4 +1,4 @@
-"""mmccd.jobs.workers: several processes give what one gives, and survive that one of them is
+"""mmccd.jobs.runners.dask: several processes give what one gives, and survive that one of them is
 killed.
 """
 
@@ -21,9 +21,11 @@ from mmccd.apps.cli import cli
 
 distributed = pytest.importorskip("distributed", reason="the extra cohort is not installed")
 
+
 from mmccd.core import ModelError, ResourceError, Settings, UsageError  # noqa: E402
-from mmccd.jobs import workers  # noqa: E402
-from mmccd.jobs.inputs import Source  # noqa: E402
+from mmccd.jobs.inputs import Input  # noqa: E402
+from mmccd.jobs.pipelines import Pipelines  # noqa: E402
+from mmccd.jobs.runners import dask as workers  # noqa: E402
 from mmccd.jobs.task import Task  # noqa: E402
 
 PATIENCE_S = 500
@@ -122,7 +124,7 @@ class FakeFuture:
 def task(tmp_path: Path) -> Task:
     """A case that a dead worker left half-written."""
     (tmp_path / "a" / ".mmccd_staging").mkdir(parents=True)
-    return Task(1, Source(tmp_path / "a.nii", "a"), tmp_path / "a")
+    return Task(1, Input(tmp_path / "a.nii", "a"), tmp_path / "a", "a")
 
 
 def test_a_case_that_kills_its_workers(task: Task) -> None:
@@ -143,18 +145,20 @@ def test_a_worker_that_cannot_take_part(task: Task) -> None:
         workers._outcome(lost, task)
 
 
-def test_other_versions_and_weights_are_refused(shared_bundles: Path) -> None:
+def test_other_versions_and_weights_are_refused(
+    shared_bundles: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(workers, "_PIPELINES", Pipelines())
     settings = Settings(bundles=str(shared_bundles), preset="fast", device="cpu", threshold=0.5)
     weights = workers._weights(settings)
-    good = workers.Order(settings, 1, {}, False, workers.mmccd.__version__, weights)
-    assert workers._pipeline(good, "a") is workers._pipeline(good, "a"), (
+    good = workers.Order(1, {}, False, workers.mmccd.__version__, weights)
+    assert workers._pipeline(good, settings, "a") is workers._pipeline(good, settings, "a"), (
         "the models are loaded once"
     )
-    workers._PIPELINES.clear()
     with pytest.raises(UsageError, match="expected 0.0"):
-        workers._pipeline(replace(good, version="0.0"), "a")
+        workers._pipeline(replace(good, version="0.0"), settings, "a")
     with pytest.raises(ModelError, match="other weights"):
-        workers._pipeline(replace(good, weights={**weights, "forward": "x"}), "a")
+        workers._pipeline(replace(good, weights={**weights, "forward": "x"}), settings, "a")
 
 
 @pytest.mark.parametrize(

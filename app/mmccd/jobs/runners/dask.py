@@ -1,4 +1,4 @@
-"""Cases spread over processes of this machine, or over the machines of a running Dask scheduler."""
+"""Tasks spread over processes of this machine, or over the machines of a running Dask scheduler."""
 
 from __future__ import annotations
 
@@ -9,9 +9,7 @@ import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
-
-import torch
+from typing import TYPE_CHECKING, Any
 
 import mmccd
 from mmccd.core import (
@@ -23,15 +21,17 @@ from mmccd.core import (
     error_class,
     first_line,
 )
-from mmccd.jobs.account import Outcome
-from mmccd.jobs.run import Outcomes, Run
-from mmccd.jobs.task import Task, run_task
-from mmccd.models import usable_cores
+from mmccd.jobs.outcome import OUT_OF_MEMORY, Outcome, waiting
+from mmccd.jobs.pipelines import Pipelines
+from mmccd.jobs.run import Changes, Runner
+from mmccd.jobs.run_task import run_task
+from mmccd.jobs.task import Task
 from mmccd.outputs import remove_unfinished
-from mmccd.pipeline import AnomalyPipeline
 
 if TYPE_CHECKING:
     from distributed import Client, Future
+
+    from mmccd.pipeline import AnomalyPipeline
 
 logger = logging.getLogger(__name__)
 
@@ -60,7 +60,6 @@ class Order:
     """What every worker is told.
 
     Attributes:
-        settings: of the pipeline.
         threads: of the worker; None: the cores that it may use divided by ``neighbours``.
         neighbours: workers on each machine, by address of the machine.
         local: whether workers are numbered processes of one machine, which share its GPUs.
@@ -68,7 +67,6 @@ class Order:
         weights: their hashes there, by name.
     """
 
-    settings: Settings
     threads: int | None
     neighbours: dict[str, int]
     local: bool
@@ -84,10 +82,10 @@ class _Stopped:
     error: str
 
 
-def by_workers(settings: Settings, workers: Workers) -> Run:
-    """Runs cases through Dask; each worker loads the models once, and takes one case at a time.
+def by_workers(workers: Workers) -> Runner:
+    """Runs tasks through Dask; each worker loads the models once, and takes one task at a time.
 
-    A case whose worker is killed is tried once more (by a scheduler that was started elsewhere: as
+    A task whose worker is killed is tried once more (by a scheduler that was started elsewhere: as
     often as that allows), then it has failed with exit code 7.
 
     Raises:
@@ -96,12 +94,10 @@ def by_workers(settings: Settings, workers: Workers) -> Run:
         ModelError: a worker's models are damaged, or others than here.
     """
 
-    def run(tasks: Sequence[Task]) -> Outcomes:
-        weights, local = _weights(settings), workers.scheduler is None
+    def run(tasks: Sequence[Task]) -> Changes:
+        weights, local = _weights(tasks[0].settings), workers.scheduler is None
         with _client(workers, len(tasks)) as client:
-            order = Order(
-                settings, workers.threads, _neighbours(client), local, mmccd.__version__, weights
-            )
+            order = Order(workers.threads, _neighbours(client), local, mmccd.__version__, weights)
             try:
                 yield from _spread(client, tasks, order)
             finally:
@@ -126,14 +122,14 @@ def _spread(client: Client, tasks: Sequence[Task], order: Order) -> Iterator[Out
     """
     from distributed import as_completed
 
-    waiting = list(reversed(tasks))
+    left = list(reversed(tasks))
     running: dict[Future, Task] = {}
     ended = as_completed()
 
     def submit() -> None:
         free = max(1, sum(client.nthreads().values())) - len(running)
-        for _ in range(min(free, len(waiting))):
-            task = waiting.pop()
+        for _ in range(min(free, len(left))):
+            task = left.pop()
             future = client.submit(_work, task, order, pure=False)
             running[future] = task
             ended.add(future)
@@ -157,7 +153,7 @@ def _outcome(future: Future, task: Task) -> Outcome:
             f"{task.shown}: its worker was killed, probably for want of memory; give it more, or"
             " take fewer workers"
         )
-        return task.failed(ResourceError.exit_code, text)
+        return waiting(task).ended(ResourceError.exit_code, text, OUT_OF_MEMORY)
     except Exception as error:
         if future.cancelled() or future.status in ("cancelled", "lost"):
             raise ResourceError(
@@ -173,13 +169,16 @@ def _outcome(future: Future, task: Task) -> Outcome:
     return result
 
 
-_PIPELINES: dict[Settings, AnomalyPipeline] = {}
+_PIPELINES = Pipelines()
 _ONE_AT_A_TIME = threading.Lock()
 
 
 def _work(task: Task, order: Order) -> Outcome | _Stopped:
-    """In the worker: one case. A worker that has several threads still takes one case at a time."""
+    """In the worker: one task. A worker that has several threads still takes one task at a time."""
+    import torch
     from distributed import get_worker
+
+    from mmccd.models import usable_cores
 
     worker = get_worker()
     with _ONE_AT_A_TIME:
@@ -187,31 +186,30 @@ def _work(task: Task, order: Order) -> Outcome | _Stopped:
         # The number of threads belongs to the calling thread.
         torch.set_num_threads(order.threads or max(1, usable_cores() // neighbours))
         try:
-            pipeline = _pipeline(order, str(worker.name))
+            pipeline = _pipeline(order, task.settings, str(worker.name))
         except MmccdError as error:
             return _Stopped(error.exit_code, str(error))
-        return run_task(task, pipeline)
+        return run_task(task, lambda: pipeline)
 
 
-def _pipeline(order: Order, name: str) -> AnomalyPipeline:
-    settings = order.settings
+def _pipeline(order: Order, settings: Settings, name: str) -> AnomalyPipeline:
+    import torch
+
+    if mmccd.__version__ != order.version:
+        raise UsageError(
+            f"worker {name}: has mmccd {mmccd.__version__}, expected {order.version}; install the"
+            " same version everywhere"
+        )
     if order.local and name.isdigit():
         device = worker_device(settings.device, int(name), torch.cuda.device_count())
         settings = settings.model_copy(update={"device": device})
-    if settings not in _PIPELINES:
-        if mmccd.__version__ != order.version:
-            raise UsageError(
-                f"worker {name}: has mmccd {mmccd.__version__}, expected {order.version}; install"
-                " the same version everywhere"
-            )
-        pipeline = AnomalyPipeline.from_settings(settings)
-        if pipeline.models.hashes != order.weights:
-            raise ModelError(
-                f"worker {name}: has other weights than this machine; expected the same bundles"
-                " everywhere; give --bundles"
-            )
-        _PIPELINES[settings] = pipeline
-    return _PIPELINES[settings]
+    pipeline = _PIPELINES.get(settings)
+    if pipeline.models.hashes != order.weights:
+        raise ModelError(
+            f"worker {name}: has other weights than this machine; expected the same bundles"
+            " everywhere; give --bundles"
+        )
+    return pipeline
 
 
 def _weights(settings: Settings) -> dict[str, str]:
@@ -238,17 +236,9 @@ def _client(workers: Workers, cases: int) -> Iterator[Client]:
             yield client
         return
     count = min(workers.count, cases)
-    threads = str(workers.threads or max(1, usable_cores() // count))
-    environment = {f"{name}_NUM_THREADS": threads for name in ("OMP", "MKL", "OPENBLAS")}
-    settings = {
-        "distributed.scheduler.allowed-failures": RETRIES,
-        "distributed.scheduler.worker-ttl": None,  # a process that is busy for long is no dead one
-        "distributed.comm.timeouts.connect": "120s",
-        "distributed.nanny.pre-spawn-environ": environment,
-    }
     with (
         tempfile.TemporaryDirectory(prefix="mmccd_") as scratch,
-        dask.config.set(settings),
+        dask.config.set(_configuration(count, workers.threads)),
         distributed.LocalCluster(
             n_workers=count,
             threads_per_worker=1,
@@ -266,6 +256,21 @@ def _client(workers: Workers, cases: int) -> Iterator[Client]:
         distributed.Client(cluster) as client,
     ):
         yield client
+
+
+def _configuration(count: int, threads: int | None) -> dict[str, Any]:
+    """Dask's, for workers on this machine."""
+    from mmccd.models import usable_cores
+
+    each = str(threads or max(1, usable_cores() // count))
+    return {
+        "distributed.scheduler.allowed-failures": RETRIES,
+        "distributed.scheduler.worker-ttl": None,  # a process that is busy for long is no dead one
+        "distributed.comm.timeouts.connect": "120s",
+        "distributed.nanny.pre-spawn-environ": {
+            f"{name}_NUM_THREADS": each for name in ("OMP", "MKL", "OPENBLAS")
+        },
+    }
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""mmccd.jobs in one process: what runs, what is skipped, what fails, and the account of it."""
+"""mmccd.jobs.cohort in one process: what runs, is skipped or fails, and the account."""
 
 from __future__ import annotations
 
@@ -14,9 +14,6 @@ import pytest
 from tests.jobs.conftest import Cohort
 
 from mmccd.apps.cli import cli
-from mmccd.jobs.account import Account, Outcome
-from mmccd.jobs.inputs import Source
-from mmccd.jobs.task import Task
 from mmccd.pipeline import AnomalyPipeline
 
 
@@ -41,6 +38,7 @@ def test_a_bad_file_among_good_ones(cohort: Cohort, capsys: pytest.CaptureFixtur
     assert (found["status"], found["exit_code"], found["counts"]["failed"]) == ("failed", 3, 1)
     rows = list(csv.DictReader((cohort.output / "cohort.csv").open()))
     assert [row["name"] for row in rows] == ["bad", "healthy", "lesion"]
+    assert list(rows[0]) == list(found["cases"][0])
     report = json.loads((cohort.output / "lesion" / "report.json").read_text())
     assert float(rows[2]["volume_ml"]) == report["volumes_ml"]["anomalous"]
     assert not (cohort.output / "bad").exists()
@@ -146,30 +144,3 @@ def test_ended_from_outside(cohort: Cohort, number: signal.Signals, code: int) -
     for folder in cohort.output.iterdir():
         assert folder.is_file() or (folder / "report.json").exists()
     assert not list(cohort.output.rglob(".*"))
-
-
-class TestAccount:
-    def test_worst_code(self) -> None:
-        codes = (0, 4, 3, 7)
-        made = Account(
-            [
-                Outcome(number, str(number), "failed" if code else "done", code)
-                for number, code in enumerate(codes)
-            ]
-        )
-        assert made.exit_code == 7
-        assert made.as_dict()["status"] == "failed"
-
-    def test_unfinished(self) -> None:
-        made = Account([Outcome(1, "a", "done", 0), Outcome(2, "b")])
-        assert made.as_dict()["status"] == "running"
-        assert made.as_dict()["exit_code"] is None
-
-    def test_a_study_is_called_by_its_place(self, tmp_path: Path) -> None:
-        path = tmp_path / "Mustermann"
-        task = Task(3, Source(path, "Mustermann", None, True), tmp_path / "out" / "Mustermann")
-        outcome = task.failed(4, f"{path}: no series\nin {task.output}")
-        assert (outcome.name, outcome.error) == (
-            "DICOM study 3",
-            "DICOM study 3: no series in DICOM study 3",
-        )
