@@ -109,7 +109,7 @@ def figures(phantom: Phantom, result: Result) -> dict[str, float]:
         "lesion_ml": round(float(truth.sum() * millilitre), 1),
         "marked_ml": round(float(found.sum() * millilitre), 1),
         "right_ml": round(float((truth & found).sum() * millilitre), 1),
-        "brain_ml": round(float(result.report["volumes_ml"]["brain"]), 0),
+        "brain_ml": round(result.report.volumes_ml.brain, 0),
     }
 
 
@@ -406,7 +406,7 @@ def main() -> None:
         phantom, result = run(case, pipeline)
         draw_case(phantom, result, images / f"limits_{case.name}.png")
         table["cases"][case.name] = figures(phantom, result)
-        print(case.name, table["cases"][case.name], result.report["warnings"], flush=True)
+        print(case.name, table["cases"][case.name], result.report.warnings, flush=True)
         output.write_text(json.dumps(table, indent=1) + "\n")
     output.write_text(json.dumps(table, indent=1) + "\n")
 

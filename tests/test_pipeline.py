@@ -27,6 +27,7 @@ from mmccd.core.errors import (
     UnsuitableInputError,
     UsageError,
 )
+from mmccd.core.findings import Finding
 from mmccd.core.result import CycleResult, Result
 from mmccd.core.volume import Volume
 from mmccd.methods.scorer import ParallelScorer
@@ -92,7 +93,7 @@ def test_segmentation_is_the_smoothed_map_above_the_threshold(result: Result) ->
 
 
 def test_report(result: Result, flair: Volume) -> None:
-    report = result.report
+    report = result.report.model_dump(mode="json")
     assert json.loads(json.dumps(report, allow_nan=False)) == report
     assert (report["status"], report["notice"], report["anomaly_found"]) == ("done", NOTICE, True)
     assert report["threshold"] == {"value": THRESHOLD, "source": "given", "calibration": None}
@@ -127,11 +128,18 @@ def test_report(result: Result, flair: Volume) -> None:
 def test_warnings_of_the_reader_and_of_the_weights_are_passed_on(
     shared_bundles: Path, flair: Volume
 ) -> None:
-    models = replace(load_models(shared_bundles), warnings=("research weights",))
-    volume = replace(flair, provenance={"warning": "no orientation"})
-    found = AnomalyPipeline(models, "fast", "cpu", THRESHOLD).run(volume).report["warnings"]
-    assert "research weights" in found
-    assert "no orientation" in found
+    models = replace(
+        load_models(shared_bundles),
+        warnings=(Finding("model.research_only", "research weights", "note"),),
+    )
+    read = (Finding("nifti.no_orientation", "no orientation"), Finding("dicom.lossy", "lossy"))
+    volume = replace(flair, findings=read)
+    found = AnomalyPipeline(models, "fast", "cpu", THRESHOLD).run(volume).report
+    assert found.warnings[0] == "research weights"
+    assert found.warnings[-1] == found.input.warning == "no orientation; lossy"
+    codes = [finding.code for finding in found.findings]
+    assert codes[0] == "model.research_only"
+    assert codes[-2:] == ["nifti.no_orientation", "dicom.lossy"]
 
 
 def test_same_seed_same_bytes(
@@ -140,7 +148,7 @@ def test_same_seed_same_bytes(
     again = make_pipeline(shared_bundles, threshold=THRESHOLD, seed=0).run(flair)
     assert again.anomaly_map.data.tobytes() == result.anomaly_map.data.tobytes()
     other = make_pipeline(shared_bundles, threshold=THRESHOLD, seed=1).run(flair)
-    assert other.report["settings"]["seed"] == 1
+    assert other.report.settings.seed == 1
     inside = result.brain_mask.data > 0
     assert np.mean(other.anomaly_map.data[inside] != result.anomaly_map.data[inside]) > 0.9
 
@@ -202,9 +210,9 @@ def test_given_mask(pipeline: AnomalyPipeline, flair: Volume) -> None:
     mask = flair.data > 0
     mask[: mask.shape[0] // 2] = False
     found = pipeline.run(flair, flair.with_data(mask.astype(np.float32), "mask"))
-    assert found.report["input"]["brain_found_by"] == "given mask"
+    assert found.report.input.brain_found_by == "given mask"
     assert any(
-        "width" in text or "flat" in text or "contrast" in text for text in found.report["warnings"]
+        "width" in text or "flat" in text or "contrast" in text for text in found.report.warnings
     )
     assert np.array_equal(found.brain_mask.data > 0, mask)
     assert (found.anomaly_map.data[~mask] == 0).all()
@@ -321,9 +329,10 @@ def test_calibration_is_used(tiny_bundles: Path, flair: Volume) -> None:
     store_calibration("fast", stored, tiny_bundles)
     pipeline = make_pipeline(tiny_bundles)
     assert pipeline.threshold == 0.625
-    wanted = pipeline.run(flair).report["threshold"]
-    assert (wanted["value"], wanted["source"]) == (0.625, "calibration")
-    assert wanted["calibration"]["origin"]["data"] == "healthy"
+    wanted = pipeline.run(flair).report.threshold
+    assert (wanted.value, wanted.source) == (0.625, "calibration")
+    assert wanted.calibration is not None
+    assert wanted.calibration.origin["data"] == "healthy"
     assert make_pipeline(tiny_bundles, threshold=0.3).threshold == 0.3, "a given threshold wins"
     assert make_pipeline(tiny_bundles, seed=5).threshold == 0.625, "the seed is not part of the key"
 
@@ -381,7 +390,7 @@ def test_several_devices_share_a_volume(
         np.abs(shared.anomaly_map.data - result.anomaly_map.data).max()
         < 1e-5 * result.anomaly_map.data.max()
     )
-    assert shared.report["settings"]["device"] == "cpu,cpu"
+    assert shared.report.settings.device == "cpu,cpu"
 
 
 @pytest.mark.parametrize("options", [{"preset": "slow"}, {"device": "tpu"}, {"device": "cuda:99"}])
@@ -408,7 +417,7 @@ def test_nan_in_the_brain_is_refused(pipeline: AnomalyPipeline, flair: Volume) -
 
 def test_nothing_found_is_a_result(shared_bundles: Path, flair: Volume) -> None:
     report = make_pipeline(shared_bundles, threshold=1e9).run(flair).report
-    assert (report["status"], report["anomaly_found"], report["volumes_ml"]["anomalous"]) == (
+    assert (report.status, report.anomaly_found, report.volumes_ml.anomalous) == (
         "done",
         False,
         0.0,
@@ -425,7 +434,7 @@ def test_real_volume(shared_bundles: Path, real_data: Path) -> None:
         make_pipeline(shared_bundles, threshold=THRESHOLD).run(volume)
     intake = make_intake(unchecked=True)
     found = make_pipeline(shared_bundles, threshold=THRESHOLD, intake=intake).run(volume)
-    assert any("12 axial slices" in text for text in found.report["warnings"])
+    assert any("12 axial slices" in text for text in found.report.warnings)
     assert np.array_equal(found.anomaly_map.affine, volume.affine)
     assert (found.anomaly_map.data[volume.data == 0] == 0).mean() > 0.99
     assert (found.anomaly_map.data[volume.data > 0] > 0).mean() > 0.97

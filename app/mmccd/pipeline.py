@@ -30,17 +30,23 @@ from mmccd.bundle import (
     load_brain_weights,
     load_models,
 )
-from mmccd.core import CycleResult, ModelError, ResourceError, Result, Volume, first_line
+from mmccd.core import (
+    CycleResult,
+    ModelError,
+    ReportParts,
+    ResourceError,
+    Result,
+    Volume,
+    build_report,
+    first_line,
+)
 from mmccd.imaging import ModelSlices, Normalisation, to_model_slices
 from mmccd.methods import CycleScorer, MaskedCycleInferer, ParallelScorer, Progress, Scorer
 from mmccd.models import choose_devices, describe_devices, to_device
-from mmccd.postprocessing import NormalRange, depth_mm, find_lesions
+from mmccd.postprocessing import NormalRange, depth_mm, measure_components
 from mmccd.quality import STATISTICS, InputStatistics, Intake, Prepared
 
 logger = logging.getLogger(__name__)
-
-REPORT_VERSION = 1
-UNUSUAL = (95.0, 99.0, 99.9)
 
 
 @dataclass(frozen=True)
@@ -225,7 +231,9 @@ class AnomalyPipeline:
         )
         percentile = self._percentile(maps)
         clock.lap("segmentation")
-        report = self._report(volume, prepared, maps, segmentation, percentile, clock.seconds)
+        report = build_report(
+            self._parts(volume, prepared, maps, segmentation, percentile, clock.seconds)
+        )
         return Result(
             image=volume,
             anomaly_map=volume.with_data(maps.anomaly, "anomaly"),
@@ -266,7 +274,7 @@ class AnomalyPipeline:
         native = maps.slices.transform.to_native(percent, inside)
         return np.where(maps.brain, native, 0.0).astype(np.float32)
 
-    def _report(
+    def _parts(
         self,
         volume: Volume,
         prepared: Prepared,
@@ -274,50 +282,33 @@ class AnomalyPipeline:
         segmentation: NDArray[np.uint8],
         percentile: NDArray[np.float32] | None,
         seconds: dict[str, float],
-    ) -> dict[str, Any]:
+    ) -> ReportParts:
+        """What the report is made of."""
         brain = prepared.brain
-        values = maps.anomaly[maps.brain]
-        voxels = int(segmentation.sum())
-        lesions, lesion_count = find_lesions(volume.with_data(segmentation, "mask"), maps.smoothed)
-        reader = [str(volume.provenance["warning"])] if "warning" in volume.provenance else []
-        warnings = [*self.models.warnings, *prepared.warnings, *reader]
-        return {
-            "report_version": REPORT_VERSION,
-            "notice": NOTICE,
-            "status": "done",
-            "anomaly_found": voxels > 0,
-            "volumes_ml": {
-                "brain": round(int(brain.mask.sum()) * volume.voxel_ml, 3),
-                "anomalous": round(voxels * volume.voxel_ml, 3),
-            },
-            "map": {
-                "mean": float(values.mean()),
-                "p99": float(np.quantile(values, 0.99)),
-                "max": float(values.max()),
-            },
-            "lesion_count": lesion_count,
-            "lesions": [lesion.as_dict() for lesion in lesions],
-            "unusual_ml": (
-                _unusual_ml(percentile, maps.brain, volume.voxel_ml)
-                if percentile is not None
-                else None
-            ),
-            "threshold": {
-                "value": self.threshold,
-                "source": "calibration" if self.calibration else "given",
-                "calibration": self.calibration.summary() if self.calibration else None,
-            },
-            "input": {
-                **volume.provenance,
-                "shape": list(volume.shape),
-                "spacing_mm": [round(value, 4) for value in volume.spacing],
+        components, count = measure_components(
+            volume.with_data(segmentation, "mask"), maps.smoothed
+        )
+        assert self.threshold is not None
+        return ReportParts(
+            notice=NOTICE,
+            image=volume,
+            brain=brain.mask,
+            covered=maps.brain,
+            anomaly=maps.anomaly,
+            segmentation=segmentation,
+            percentile=percentile,
+            components=components,
+            component_count=count,
+            threshold=self.threshold,
+            calibration=self.calibration.summary() if self.calibration else None,
+            brain_notes={
                 "brain_found_by": brain.method,
                 "extractor": self.intake.extractor if brain.method == EXTRACTED else None,
                 "bias_correction": self.intake.bias_correction,
                 "checks": prepared.figures,
                 "slices_with_brain": int(maps.slices.brain.flatten(1).any(1).sum()),
             },
-            "settings": {
+            settings={
                 "preset": self.preset.name,
                 **self.preset.settings(),
                 "target": self.models.target,
@@ -326,13 +317,13 @@ class AnomalyPipeline:
                 "device": describe_devices(self.devices),
                 "seed": self.seed,
             },
-            "weights": {
+            weights={
                 name: _weights_entry(weights.card) for name, weights in self.models.weights.items()
             },
-            "versions": versions(),
-            "timings_s": {name: round(value, 3) for name, value in seconds.items()},
-            "warnings": warnings,
-        }
+            versions=versions(),
+            seconds=seconds,
+            findings=(*self.models.warnings, *prepared.findings),
+        )
 
 
 def make_intake(
@@ -366,24 +357,6 @@ def make_intake(
     return Intake(
         network, statistics, extractor, bias_correction, unchecked, device or torch.device("cpu")
     )
-
-
-def _unusual_ml(
-    percentile: NDArray[np.float32], brain: NDArray[np.bool_], voxel_ml: float
-) -> dict[str, float]:
-    """Volume whose error is larger than that of 95, 99 and 99.9 % of the healthy voxels of its
-    kind, and what would be expected by chance.
-    """
-    values = percentile[brain]
-    named = {
-        f"above_{level:g}_percent": round(int((values > level).sum()) * voxel_ml, 3)
-        for level in UNUSUAL
-    }
-    expected = {
-        f"expected_above_{level:g}_percent": round(values.size * voxel_ml * (1 - level / 100), 3)
-        for level in UNUSUAL
-    }
-    return {**named, **expected}
 
 
 def _is_out_of_memory(error: BaseException) -> bool:

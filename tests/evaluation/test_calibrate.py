@@ -133,7 +133,7 @@ def test_normal_range_is_learned_from_healthy_slices(
         load_models(shared_bundles), "fast", "cpu", threshold=found.threshold
     ).run(flair)
     assert without.percentile_map is None
-    assert without.report["unusual_ml"] is None
+    assert without.report.unusual_ml is None
     monkeypatch.setenv("MMCCD_CALIBRATIONS", str(tmp_path))
     store_calibration("fast", found)
     models = load_models(shared_bundles)
@@ -146,7 +146,8 @@ def test_normal_range_is_learned_from_healthy_slices(
     assert (percent[inside] <= 100).all()
     for level in (30, 60, 90):
         assert (percent[inside] > level).mean() == pytest.approx(1 - level / 100, abs=0.06)
-    unusual = result.report["unusual_ml"]
+    unusual = result.report.unusual_ml
+    assert unusual is not None
     assert unusual["above_95_percent"] == pytest.approx(
         (percent[inside] > 95).sum() * flair.voxel_ml, abs=1e-3
     )
@@ -155,7 +156,7 @@ def test_normal_range_is_learned_from_healthy_slices(
     )
     given = AnomalyPipeline(models, "fast", "cpu", threshold=1.0).run(flair)
     assert given.percentile_map is not None, "another threshold does not change what is normal"
-    assert "normal_range" not in result.report["threshold"]["calibration"]
+    assert "normal_range" not in result.report.model_dump()["threshold"]["calibration"]
 
 
 def test_best_dice(pipeline: AnomalyPipeline, cases: list[Case]) -> None:

@@ -202,10 +202,10 @@ class TestValues:
         array = voxels().astype(np.int32) % 2**bits + low
         volume = read_dicom(save_all(typed(total - array, bits, signed, "MONOCHROME1"), tmp_path))
         assert_same_in_patient_space(volume, array, AXIAL)
-        assert "inverted" in volume.provenance["warning"]
+        assert [finding.code for finding in volume.findings] == ["dicom.inverted"]
         twin = read_dicom(save_all(typed(array, bits, signed, "MONOCHROME2"), tmp_path / "twin"))
         assert_same_in_patient_space(twin, array, AXIAL)
-        assert "warning" not in twin.provenance
+        assert twin.findings == ()
 
     def test_bits_above_the_stored_ones_do_not_count(self, tmp_path: Path) -> None:
         """Old files keep an overlay in them."""
@@ -354,7 +354,7 @@ class TestRealSeries:
     def test_chosen_without_being_asked_for(self, real_data: Path, name: str) -> None:
         volume = read_dicom(real_data / "dicom" / name)
         assert volume.provenance["plane"] in ("sagittal", "coronal")
-        assert "warning" not in volume.provenance
+        assert volume.findings == ()
 
     @pytest.mark.parametrize("name", ["compressed_rle", "compressed_j2k"])
     def test_compressed(self, real_data: Path, name: str) -> None:

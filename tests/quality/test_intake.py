@@ -15,6 +15,11 @@ from mmccd.core.errors import ModelError, UnsuitableInputError
 from mmccd.core.volume import Volume
 from mmccd.phantom import Phantom
 from mmccd.pipeline import make_intake
+from mmccd.quality import Prepared
+
+
+def codes(prepared: Prepared) -> list[str]:
+    return [finding.code for finding in prepared.findings]
 
 
 @pytest.fixture
@@ -38,7 +43,7 @@ def test_a_head_is_extracted_with_a_warning(
     assert found.brain.method == EXTRACTED
     np.testing.assert_array_equal(found.brain.mask, extraction.mask)
     assert (
-        found.warnings[0]
+        found.findings[0].text
         == "the brain was found by mmccd's own network; look at brain_mask: fat of neck or orbits"
         " in it looks anomalous"
     )
@@ -52,13 +57,13 @@ def test_a_given_mask_comes_first(
     monkeypatch.setattr("mmccd.brain.own.extract_brain", lambda *_: extraction)
     found = make_intake().prepare(volume, volume.with_data(extraction.mask.astype(np.float32)))
     assert found.brain.method == GIVEN
-    assert not any("own network" in text for text in found.warnings)
+    assert "brain.extracted" not in codes(found)
 
 
 def test_a_stripped_brain_is_kept(healthy_phantom: Phantom) -> None:
     found = make_intake().prepare(healthy_phantom.images["flair"])
     assert found.brain.method == STRIPPED
-    assert not any("own network" in text for text in found.warnings)
+    assert "brain.extracted" not in codes(found)
 
 
 def test_extraction_that_takes_nearly_everything_means_stripped(
@@ -82,7 +87,7 @@ def test_another_contrast_and_the_way_round(healthy_phantom: Phantom) -> None:
         UnsuitableInputError, match=r"^a\.nii: the contrast looks like T1.*--unchecked$"
     ):
         make_intake().prepare(t1)
-    assert any("looks like T1" in text for text in make_intake(unchecked=True).prepare(t1).warnings)
+    assert "contrast.not_flair" in codes(make_intake(unchecked=True).prepare(t1))
 
 
 def test_half_a_head_and_the_way_round(healthy_phantom: Phantom) -> None:
@@ -94,7 +99,7 @@ def test_half_a_head_and_the_way_round(healthy_phantom: Phantom) -> None:
     )
     with pytest.raises(UnsuitableInputError, match="cut off at its right"):
         make_intake().prepare(half)
-    assert make_intake(unchecked=True).prepare(half).warnings
+    assert "brain.incomplete" in codes(make_intake(unchecked=True).prepare(half))
 
 
 def test_bias_correction_changes_the_image_only(healthy_phantom: Phantom) -> None:

@@ -126,19 +126,17 @@ def predict_here(
     seconds["load"] = lap()
     result = pipeline.run(volume)
     lap()
-    seconds |= {
-        name: float(result.report["timings_s"][name]) for name in ("brain", "cycle", "segmentation")
-    }
+    seconds |= {name: result.report.timings_s[name] for name in ("brain", "cycle", "segmentation")}
     folder.mkdir(parents=True, exist_ok=True)
     write_outputs(result, folder)
     seconds["write"] = lap()
     on_gpu = pipeline.device.type == "cuda"
     return {
         "preset": preset,
-        "device": result.report["settings"]["device"],
+        "device": result.report.settings.device,
         "precision": pipeline.precision,
         "shape": list(volume.shape),
-        "slices_with_brain": result.report["input"]["slices_with_brain"],
+        "slices_with_brain": result.report.input.slices_with_brain,
         "strips": (
             pipeline.preset.cycle.rounds
             * _strips(result.cycle.coverage, pipeline.preset.cycle.width)

@@ -13,7 +13,7 @@ from mmccd.bundle.calibrations import find_calibration
 from mmccd.bundle.find import find_bundle
 from mmccd.bundle.presets import Preset, preset_names, read_preset, read_presets
 from mmccd.bundle.weights import Weights, list_weights
-from mmccd.core import ModelError, UsageError
+from mmccd.core import Finding, ModelError, UsageError
 from mmccd.imaging import Normalisation
 from mmccd.models import has_fast_bf16
 
@@ -41,7 +41,7 @@ class ModelSet:
     target: str
     weights: Mapping[str, Weights]
     presets: Mapping[str, Preset]
-    warnings: tuple[str, ...] = ()
+    warnings: tuple[Finding, ...] = ()
 
     @property
     def hashes(self) -> dict[str, str]:
@@ -136,7 +136,7 @@ def load_models(
         UsageError: unknown preset.
     """
     names = read_preset(root, preset or preset_names(root)[0]).weights
-    warnings: tuple[str, ...] = ()
+    warnings: tuple[Finding, ...] = ()
     if target is None:
         target, warnings = _default_target(root, names[0], source)
     weights = _choose(root, names, source, target)
@@ -144,7 +144,7 @@ def load_models(
     return ModelSet(root, source, target, weights, read_presets(root), warnings)
 
 
-def _default_target(root: Path, name: str, source: str) -> tuple[str, tuple[str, ...]]:
+def _default_target(root: Path, name: str, source: str) -> tuple[str, tuple[Finding, ...]]:
     """The first usual target for which there are weights of that name, and a warning where it is
     not the default one.
     """
@@ -153,7 +153,8 @@ def _default_target(root: Path, name: str, source: str) -> tuple[str, tuple[str,
     target = next((entry for entry in FALLBACK_TARGETS if (source, entry) in there), usual)
     if target == usual:
         return target, ()
-    return target, (f"no weights for the default target {usual}; {target} was taken",)
+    text = f"no weights for the default target {usual}; {target} was taken"
+    return target, (Finding("model.other_target", text),)
 
 
 def _choose(root: Path, names: Iterable[str], source: str, target: str) -> dict[str, Weights]:
@@ -187,10 +188,14 @@ def _pick(root: Path, name: str, source: str, target: str) -> Weights:
     )
 
 
-def _research_warnings(weights: Iterable[Weights]) -> list[str]:
+def _research_warnings(weights: Iterable[Weights]) -> list[Finding]:
     return [
-        f"research weights ({entry.direction[0]} to {entry.direction[1]}):"
-        f" {entry.card.get('licence', 'non-commercial')}"
+        Finding(
+            "model.research_only",
+            f"research weights ({entry.direction[0]} to {entry.direction[1]}):"
+            f" {entry.card.get('licence', 'non-commercial')}",
+            "note",
+        )
         for entry in weights
         if entry.card.get("research_only")
     ]

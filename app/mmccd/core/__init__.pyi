@@ -1,3 +1,4 @@
+from .build_report import ReportParts as ReportParts, build_report as build_report
 from .console import (
     LOG_FORMATS as LOG_FORMATS,
     TEXT as TEXT,
@@ -28,7 +29,22 @@ from .errors import (
     first_line as first_line,
     worst_exit_code as worst_exit_code,
 )
-from .files import make_folder as make_folder, replacing as replacing, write_json as write_json
+from .files import (
+    make_folder as make_folder,
+    replacing as replacing,
+    write_json as write_json,
+    write_text as write_text,
+)
+from .findings import Finding as Finding
+from .report import (
+    REPORT_VERSION as REPORT_VERSION,
+    Component as Component,
+    DicomObject as DicomObject,
+    Report as Report,
+    ReportInput as ReportInput,
+    WeightsEntry as WeightsEntry,
+    report_schema as report_schema,
+)
 from .result import CycleResult as CycleResult, Result as Result
 from .settings import (
     Declared as Declared,

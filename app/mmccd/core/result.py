@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from torch import Tensor
 
 from mmccd.core.volume import Volume
+
+if TYPE_CHECKING:
+    from mmccd.core.report import Report
 
 
 @dataclass(frozen=True)
@@ -56,5 +59,5 @@ class Result:
     segmentation: Volume
     brain_mask: Volume
     cycle: CycleResult
-    report: dict[str, Any] = field(default_factory=dict)
+    report: Report
     percentile_map: Volume | None = None

@@ -14,8 +14,19 @@ from nibabel.spatialimages import HeaderDataError
 from nibabel.wrapstruct import WrapStructError
 from numpy.typing import DTypeLike, NDArray
 
-from mmccd.core import InputError, OutputError, UnsuitableInputError, Volume, first_line
+from mmccd.core import (
+    Finding,
+    InputError,
+    OutputError,
+    UnsuitableInputError,
+    Volume,
+    first_line,
+)
 
+_NO_ORIENTATION = (
+    "the header has no orientation (qform and sform codes are 0); the default of the format was"
+    " taken"
+)
 MIN_SLICES = 3
 _CHUNK = 1 << 24
 # nibabel reports what it repairs in a header on stderr; what cannot be repaired is our error.
@@ -65,12 +76,9 @@ def read_nifti(path: str | Path, modality: str = "") -> Volume:
     affine = _checked_affine(path, image)
     data = _voxels(path, image).reshape(shape)
     notes = {"file": path.name, "format": "NIfTI", "data_type": str(image.get_data_dtype())}
-    if int(image.header["sform_code"]) == 0 and int(image.header["qform_code"]) == 0:
-        notes["warning"] = (
-            "the header has no orientation (qform and sform codes are 0); the default of the format"
-            " was taken"
-        )
-    return Volume(data=data, affine=affine, modality=modality, provenance=notes)
+    without = int(image.header["sform_code"]) == 0 and int(image.header["qform_code"]) == 0
+    findings = (Finding("nifti.no_orientation", _NO_ORIENTATION),) if without else ()
+    return Volume(data, affine, modality, notes, findings=findings)
 
 
 def write_nifti(volume: Volume, path: str | Path, dtype: DTypeLike) -> None:

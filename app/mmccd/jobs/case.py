@@ -54,4 +54,5 @@ def predict_file(
     with staged_output(output, force) as staging:
         result = pipeline.run(volume, mask, console.progress, stage=console.stage)
         console.stage("write")
-        return write_outputs(replace(result, report={**result.report, KEY: made_of}), staging)
+        report = result.report.model_copy(update={KEY: made_of})
+        return write_outputs(replace(result, report=report), staging)

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import time
 import traceback
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-from mmccd.core import CancelledError, MmccdError, ResourceError
+from mmccd.core import CancelledError, MmccdError, Report, ResourceError
 from mmccd.jobs.account import DONE, FAILED, SKIPPED, Outcome
 from mmccd.jobs.case import predict_file
 from mmccd.jobs.inputs import Source
@@ -75,7 +73,7 @@ def _run(task: Task, pipeline: AnomalyPipeline, began: float) -> Outcome:
     if source.path.exists() and is_complete(
         task.output, request(pipeline, source.path, source.brain), task.force
     ):
-        return _outcome(task, json.loads((task.output / MARKER).read_text()), SKIPPED, None)
+        return _outcome(task, _read_report(task), SKIPPED, None)
     result = predict_file(
         lambda: pipeline,
         source.path,
@@ -84,6 +82,10 @@ def _run(task: Task, pipeline: AnomalyPipeline, began: float) -> Outcome:
         task.force or is_begun(task.output),
     )
     return _outcome(task, result.report, DONE, round(time.monotonic() - began, 3))
+
+
+def _read_report(task: Task) -> Report:
+    return Report.model_validate_json((task.output / MARKER).read_text())
 
 
 def _explain(error: Exception) -> tuple[int, str]:
@@ -108,14 +110,14 @@ def _explain(error: Exception) -> tuple[int, str]:
     )
 
 
-def _outcome(task: Task, report: dict[str, Any], status: str, seconds: float | None) -> Outcome:
+def _outcome(task: Task, report: Report, status: str, seconds: float | None) -> Outcome:
     return Outcome(
         task.number,
         task.shown,
         status,
         0,
         None,
-        report["volumes_ml"]["anomalous"],
+        report.volumes_ml.anomalous,
         seconds,
-        len(report["warnings"]),
+        len(report.warnings),
     )

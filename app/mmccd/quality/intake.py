@@ -26,10 +26,10 @@ from mmccd.brain import (
     find_brain,
     find_extractor,
 )
-from mmccd.core import UnsuitableInputError, Volume
+from mmccd.core import Finding, UnsuitableInputError, Volume
 from mmccd.imaging import GridTransform
-from mmccd.quality.appearance import BrainSlices
-from mmccd.quality.checks import InputStatistics, check_tilt, review
+from mmccd.quality.features import BrainSlices
+from mmccd.quality.rules import InputStatistics, check_tilt, review
 
 
 @dataclass(frozen=True)
@@ -39,13 +39,13 @@ class Prepared:
     Attributes:
         volume: the image, its brightness corrected where that was wanted.
         brain: its brain.
-        warnings: what its user should know.
+        findings: what its user should know.
         figures: what the checks measured.
     """
 
     volume: Volume
     brain: Brain
-    warnings: tuple[str, ...]
+    findings: tuple[Finding, ...]
     figures: dict[str, Any]
 
 
@@ -84,13 +84,14 @@ class Intake:
         """
         name = str(volume.provenance.get("file", "the volume"))
         brain = find_brain(volume, brain_mask, self.extract)
-        warnings = []
+        findings = []
         if brain.method == EXTRACTED:
             title = EXTRACTORS[self.extractor].title
-            warnings.append(
+            text = (
                 f"the brain was found by {title}; look at brain_mask: fat of neck or orbits in it"
                 " looks anomalous"
             )
+            findings.append(Finding("brain.extracted", text, "note"))
         if self.bias_correction:
             from mmccd.imaging import correct_bias
 
@@ -98,12 +99,10 @@ class Intake:
         try:
             slices = BrainSlices.of(volume, brain.mask)
         except UnsuitableInputError as error:
-            raise UnsuitableInputError(f"{name}: {error}") from error
+            raise UnsuitableInputError(f"{name}: {error}", error.code) from error
         found = review(slices, self.statistics, self._lower(volume, brain), brain.method == GIVEN)
-        warnings += found.settle(name, self.unchecked) + [
-            finding.text for finding in check_tilt(volume)
-        ]
-        return Prepared(volume, brain, tuple(warnings), found.figures)
+        findings += [*found.settle(name, self.unchecked), *check_tilt(volume)]
+        return Prepared(volume, brain, tuple(findings), found.figures)
 
     def extract(self, volume: Volume) -> Extraction:
         """Brain extraction with the chosen extractor."""

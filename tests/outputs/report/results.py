@@ -8,17 +8,20 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from tests.reports import merged, report_of
 
 from mmccd.core.result import CycleResult, Result
 from mmccd.core.volume import Volume
 from mmccd.imaging.grid import GridTransform
-from mmccd.postprocessing.lesions import find_lesions
+from mmccd.postprocessing.components import measure_components
 from mmccd.postprocessing.postprocessing import Postprocessing
 
 THRESHOLD = 0.7
 SHAPE = (48, 60, 16)
 SPACING = (3.0, 2.5, 6.0)
 CALIBRATION = {
+    "key": {},
+    "threshold": THRESHOLD,
     "origin": {
         "method": "voxel false-positive rate on healthy slices",
         "reached_rate": 0.02,
@@ -99,19 +102,18 @@ def make_result(
     segmentation = volume.with_data(
         post.segment(anomaly, brain, threshold, volume.voxel_ml), "mask"
     )
-    lesions, count = find_lesions(segmentation, anomaly)
+    components, count = measure_components(segmentation, anomaly)
     the_map, mask = (
         volume.with_data(anomaly, "anomaly"),
         volume.with_data(brain.astype(np.uint8), "mask"),
     )
     content = {
-        "notice": "",
         "volumes_ml": {
             "brain": float(brain.sum() * volume.voxel_ml),
             "anomalous": round(int(segmentation.data.sum()) * volume.voxel_ml, 3),
         },
         "lesion_count": count,
-        "lesions": [lesion.as_dict() for lesion in lesions],
+        "lesions": [one.model_dump() for one in components],
         "unusual_ml": {"above_95_percent": 60.0, "expected_above_95_percent": 50.0},
         "threshold": {"value": threshold, "source": "calibration", "calibration": CALIBRATION},
         "input": {
@@ -137,12 +139,17 @@ def make_result(
                 "normalisation": {"flair": {"kind": "paper"}},
             }
         },
-        "versions": {"mmccd": "0.1.0"},
-        "timings_s": {"cycle": 1.0},
         "warnings": ["SMITH_JOHN_flair.nii.gz: the brain was found <by> a test"],
-        **(report or {}),
     }
-    return Result(volume, the_map, the_map, segmentation, mask, make_cycle(volume, mask), content)
+    return Result(
+        volume,
+        the_map,
+        the_map,
+        segmentation,
+        mask,
+        make_cycle(volume, mask),
+        report_of(**merged(content, report or {})),
+    )
 
 
 def make_cycle(image: Volume, brain: Volume) -> CycleResult:
@@ -160,10 +167,7 @@ def make_cycle(image: Volume, brain: Volume) -> CycleResult:
 def without_lesion(result: Result) -> Result:
     """The same where nothing lies above the threshold."""
     empty = result.segmentation.with_data(np.zeros_like(result.segmentation.data))
-    report = {
-        **result.report,
-        "lesions": [],
-        "lesion_count": 0,
-        "volumes_ml": {**result.report["volumes_ml"], "anomalous": 0.0},
-    }
+    volumes = result.report.volumes_ml.model_copy(update={"anomalous": 0.0})
+    changes = {"lesions": (), "lesion_count": 0, "volumes_ml": volumes}
+    report = result.report.model_copy(update=changes)
     return replace(result, segmentation=empty, report=report)

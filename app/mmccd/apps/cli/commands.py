@@ -17,6 +17,7 @@ from mmccd.bundle import preset_names
 from mmccd.core import UnsuitableInputError, UsageError, complain, open_console
 
 if TYPE_CHECKING:
+    from mmccd.core import Report
     from mmccd.jobs import Account, Options, Run, Source
 
 logger = logging.getLogger(__name__)
@@ -629,32 +630,33 @@ def completion(shell: str) -> None:
     _say(script(shell))
 
 
-def _essentials(report: dict[str, Any], folder: Path) -> dict[str, Any]:
+def _essentials(report: Report, folder: Path) -> dict[str, Any]:
     """What a program needs to know of one result."""
     from mmccd.outputs import NAMES
 
-    settings = report["settings"]
+    content = report.model_dump(mode="json")
     return {
-        "status": report["status"],
+        "status": report.status,
         "exit_code": 0,
         "output": str(folder),
         "files": {name: str(folder / name) for name in NAMES if (folder / name).exists()},
-        **{name: report[name] for name in ("notice", "anomaly_found", "volumes_ml", "unusual_ml")},
-        "threshold": report["threshold"]["value"],
+        **{name: content[name] for name in ("notice", "anomaly_found", "volumes_ml", "unusual_ml")},
+        "threshold": report.threshold.value,
         "settings": {
-            name: settings[name] for name in ("preset", "target", "precision", "device", "seed")
+            name: content["settings"][name]
+            for name in ("preset", "target", "precision", "device", "seed")
         },
-        "timings_s": report["timings_s"],
-        "warnings": report["warnings"],
+        "timings_s": report.timings_s,
+        "warnings": list(report.warnings),
     }
 
 
-def _say_result(report: dict[str, Any], output: str) -> None:
-    for warning in report["warnings"]:
+def _say_result(report: Report, output: str) -> None:
+    for warning in report.warnings:
         logger.warning(warning)
-    volumes, threshold = report["volumes_ml"], report["threshold"]["value"]
+    volumes, threshold = report.volumes_ml, report.threshold.value
     _say(
-        f"{volumes['anomalous']:.1f} mL of {volumes['brain']:.0f} mL above the threshold"
+        f"{volumes.anomalous:.1f} mL of {volumes.brain:.0f} mL above the threshold"
         f" {threshold:.4g}; see {output}"
     )
 

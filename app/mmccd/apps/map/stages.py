@@ -22,6 +22,7 @@ from mmccd.apps.map.view import view_of
 from mmccd.core import (
     InputError,
     MmccdError,
+    Report as RunReport,
     ResourceError,
     UnsuitableInputError,
     UsageError,
@@ -185,7 +186,7 @@ def finish(job: Job, work: Work) -> None:
         event["message"] = work.redact(message)
     if job.error is None and job.result is not None:
         event["result"] = summary(job.result.report)
-        event["warnings"] = [work.redact(str(warning)) for warning in job.result.report["warnings"]]
+        event["warnings"] = [work.redact(warning) for warning in job.result.report.warnings]
     job.volume = job.result = None
     job.cleanup.close()
     event["memory_mib"] = round(psutil.Process().memory_info().rss / 2**20, 1)
@@ -261,23 +262,21 @@ def explain(error: BaseException | None) -> tuple[int, str | None]:
     return 1, f"defect: {type(error).__name__}{place}; please report it"
 
 
-def summary(report: dict[str, Any]) -> dict[str, Any]:
+def summary(report: RunReport) -> dict[str, Any]:
     """What the status file tells of a result: the volumes in mL, the threshold, and what it was
     made with.
     """
-    settings = report["settings"]
+    settings = report.settings
     return {
-        "anomaly_found": report["anomaly_found"],
-        "volumes_ml": report["volumes_ml"],
-        "threshold": report["threshold"]["value"],
-        "target": settings["target"],
-        "preset": settings["preset"],
-        "precision": settings["precision"],
-        "device": settings["device"],
-        "weights_sha256": {
-            name: weights.get("sha256") for name, weights in report["weights"].items()
-        },
-        "timings_s": report["timings_s"],
+        "anomaly_found": report.anomaly_found,
+        "volumes_ml": report.volumes_ml.model_dump(),
+        "threshold": report.threshold.value,
+        "target": settings.target,
+        "preset": settings.preset,
+        "precision": settings.precision,
+        "device": settings.device,
+        "weights_sha256": {name: weights.sha256 for name, weights in report.weights.items()},
+        "timings_s": report.timings_s,
     }
 
 

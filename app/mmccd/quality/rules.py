@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mmccd.core import ModelError, UnsuitableInputError, Volume, first_line
-from mmccd.quality.appearance import QUALITY, BrainSlices, measure, width_to_length
+from mmccd.core import Finding, ModelError, UnsuitableInputError, Volume, first_line
+from mmccd.quality.features import QUALITY, BrainSlices, measure, width_to_length
 
 STATISTICS = Path("configs") / "input_statistics.json"
 NAMES = {"flair": "FLAIR", "t1": "T1", "t2": "T2"}
@@ -22,20 +22,8 @@ MOST_TILT_DEGREES = 20.0
 about 15 degrees.
 """
 WAY_OUT = "or accept it with --unchecked"
+UPSIDE_DOWN = "head.upside_down"
 FACES = ("bottom", "top", "front", "back", "right", "left")
-
-
-@dataclass(frozen=True)
-class Finding:
-    """Something about an input that its user should know.
-
-    Attributes:
-        text: one sentence: what was found, what was expected, the way out.
-        refuses: whether it makes the input unsuitable.
-    """
-
-    text: str
-    refuses: bool = False
 
 
 @dataclass(frozen=True)
@@ -110,20 +98,20 @@ class Review:
     findings: tuple[Finding, ...]
     figures: dict[str, Any]
 
-    def settle(self, name: str, unchecked: bool = False) -> list[str]:
-        """The findings as warnings.
+    def settle(self, name: str, unchecked: bool = False) -> tuple[Finding, ...]:
+        """The findings, where they let the input pass.
 
         Args:
             name: what to call the input.
-            unchecked: refusals become warnings, too.
+            unchecked: refusals let it pass, too.
 
         Raises:
             UnsuitableInputError: a finding refuses the input.
         """
         for finding in self.findings:
             if finding.refuses and not unchecked:
-                raise UnsuitableInputError(f"{name}: {finding.text}, {WAY_OUT}")
-        return [finding.text for finding in self.findings]
+                raise UnsuitableInputError(f"{name}: {finding.text}, {WAY_OUT}", finding.code)
+        return self.findings
 
 
 def review(
@@ -149,16 +137,16 @@ def review(
     )
     whole = not any(finding.refuses for finding in shape)
     if chosen_by_user:
-        shape = [replace(finding, refuses=False) for finding in shape]
+        shape = [_as_warning(finding) for finding in shape]
     direction = check_direction(slices, lower) if lower is not None else []
-    turned = any("upside-down" in finding.text for finding in direction)
+    turned = any(finding.code == UPSIDE_DOWN for finding in direction)
     measured = measure(
         replace(slices, image=slices.image[::-1], mask=slices.mask[::-1]) if turned else slices
     )
     contrasts, strangeness = statistics.contrasts(measured), statistics.strangeness(measured)
     contrast = check_contrast(contrasts, statistics.limits)
     if chosen_by_user and not whole:
-        contrast = [replace(finding, refuses=False) for finding in contrast]
+        contrast = [_as_warning(finding) for finding in contrast]
     found = shape + contrast + check_quality(measured, strangeness, statistics.limits)
     found += check_thickness(slices, statistics.limits) + direction
     figures = {
@@ -187,8 +175,9 @@ def check_contrast(contrasts: dict[str, float], limits: dict[str, Any]) -> list[
     refuses = flair < limits["flair_refuse"]
     return [
         Finding(
+            "contrast.not_flair" if refuses else "contrast.doubtful",
             f"{text}; give the FLAIR image" if refuses else f"{text}; check which image this is",
-            refuses,
+            "refusal" if refuses else "warning",
         )
     ]
 
@@ -201,21 +190,23 @@ def check_extent(slices: BrainSlices, limits: dict[str, Any]) -> list[Finding]:
     if height < limits["height_refuse_mm"]:
         expected = f"expected a whole brain (at least {limits['height_warn_mm']:.0f} mm)"
         text = f"the brain spans {count} axial slices, {height:.0f} mm; {expected}"
-        return [Finding(f"{text}; give a complete scan", True)]
+        return [Finding("brain.too_short", f"{text}; give a complete scan", "refusal")]
     findings = []
     if height < limits["height_warn_mm"]:
         findings.append(
             Finding(
+                "brain.short",
                 f"the brain spans {count} axial slices, {height:.0f} mm only; what lies beyond was"
-                " not looked at"
+                " not looked at",
             )
         )
     low, high = limits["brain_ml"]
     if not low <= volume <= high:
         findings.append(
             Finding(
+                "brain.size",
                 f"the brain has {volume:.0f} mL; expected {low:.0f} to {high:.0f} mL; check the"
-                " voxel spacing in the header and the brain mask"
+                " voxel spacing in the header and the brain mask",
             )
         )
     return findings
@@ -230,16 +221,18 @@ def check_faces(slices: BrainSlices, limits: dict[str, Any]) -> list[Finding]:
         if share > limits["face_refuse"][face]:
             findings.append(
                 Finding(
+                    "brain.incomplete",
                     f"the brain is cut off at its {face} (a flat face of {share:.0%} of its"
                     " cross-section); expected a whole brain; give a complete scan",
-                    True,
+                    "refusal",
                 )
             )
         elif share > limits["face_warn"][face]:
             findings.append(
                 Finding(
+                    "brain.cut_off",
                     f"the brain is cut off at its {face} (a flat face of {share:.0%} of its"
-                    " cross-section); what lies beyond was not looked at"
+                    " cross-section); what lies beyond was not looked at",
                 )
             )
     return findings
@@ -256,7 +249,8 @@ def check_outline(slices: BrainSlices, limits: dict[str, Any]) -> list[Finding]:
     part = "a side" if found < low else "its front or back"
     usual = f"usual are {low:.2f} to {high:.2f}"
     text = f"the brain is {found:.2f} times as wide as long ({usual}), so {part} is missing"
-    return [Finding(f"{text}; expected a whole brain; give a complete scan", True)]
+    text += "; expected a whole brain; give a complete scan"
+    return [Finding("brain.outline", text, "refusal")]
 
 
 def face_shares(slices: BrainSlices) -> dict[str, float]:
@@ -285,31 +279,36 @@ def check_quality(
     if measured["bias"] > limits["bias"]:
         findings.append(
             Finding(
+                "brightness.uneven",
                 f"the brightness varies strongly over the brain (by {measured['bias']:.0%}, usual"
-                f" are up to {limits['bias']:.0%}); maps may mark it; try --bias-correction"
+                f" are up to {limits['bias']:.0%}); maps may mark it; try --bias-correction",
             )
         )
     if measured["jump"] > limits["jump"]:
         findings.append(
             Finding(
+                "brightness.jumps",
                 f"the brightness jumps from slice to slice (by {measured['jump']:.1%}, usual are up"
-                f" to {limits['jump']:.1%}), as after motion; maps may mark it"
+                f" to {limits['jump']:.1%}), as after motion; maps may mark it",
             )
         )
     low, high = limits["detail"]
     if not low <= measured["detail"] <= high:
-        word = "blurred" if measured["detail"] < low else "noisy"
+        blurred = measured["detail"] < low
+        word = "blurred" if blurred else "noisy"
         findings.append(
             Finding(
+                "image.blurred" if blurred else "image.noisy",
                 f"the image is {word} (detail {measured['detail']:.2f}, usual are {low:.2f} to"
-                f" {high:.2f}); maps may be wrong"
+                f" {high:.2f}); maps may be wrong",
             )
         )
     if strangeness > limits["strangeness"]:
         findings.append(
             Finding(
+                "image.out_of_distribution",
                 f"the image is unlike those that the models know (distance {strangeness:.1f}, usual"
-                f" are up to {limits['strangeness']:.1f}); maps may be wrong"
+                f" are up to {limits['strangeness']:.1f}); maps may be wrong",
             )
         )
     return findings
@@ -322,8 +321,9 @@ def check_thickness(slices: BrainSlices, limits: dict[str, Any]) -> list[Finding
         return []
     return [
         Finding(
+            "slices.thick",
             f"the slices are {slices.spacing[0]:.1f} mm apart, thicker than any in training (up to"
-            f" {most:.0f} mm); small lesions are lost and maps may be wrong"
+            f" {most:.0f} mm); small lesions are lost and maps may be wrong",
         )
     ]
 
@@ -336,8 +336,9 @@ def check_tilt(volume: Volume) -> list[Finding]:
         return []
     return [
         Finding(
+            "slices.tilted",
             f"the slices are tilted by {degrees:.0f} degrees against axial ones (usual are up to"
-            f" {MOST_TILT_DEGREES:.0f}); maps may be wrong"
+            f" {MOST_TILT_DEGREES:.0f}); maps may be wrong",
         )
     ]
 
@@ -354,15 +355,21 @@ def check_direction(slices: BrainSlices, lower: NDArray[np.bool_]) -> list[Findi
     if offset[0] > 10:
         findings.append(
             Finding(
+                UPSIDE_DOWN,
                 "the head is upside-down against its header (the cerebellum lies on top); left and"
-                " right may be wrong, too; check the conversion"
+                " right may be wrong, too; check the conversion",
             )
         )
     if offset[1] < -10:
         findings.append(
             Finding(
+                "head.back_to_front",
                 "front and back are exchanged against the header (the cerebellum lies in front);"
-                " left and right may be wrong, too; check the conversion"
+                " left and right may be wrong, too; check the conversion",
             )
         )
     return findings
+
+
+def _as_warning(finding: Finding) -> Finding:
+    return replace(finding, severity="warning")

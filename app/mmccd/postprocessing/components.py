@@ -2,45 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from mmccd.core import Volume
+from mmccd.core import Component, Volume
 from mmccd.postprocessing.postprocessing import components
 
 MOST_LISTED = 100
-Place = tuple[float, float, float]
 
 
-@dataclass(frozen=True)
-class Lesion:
-    """One connected component (26-neighbourhood) of the segmentation.
-
-    Attributes:
-        volume_ml: its volume.
-        centre_mm: its centre of mass, in mm of the NIfTI world (RAS+: positive towards right,
-            anterior, superior). It may lie outside a bent one.
-        peak: the largest value of the smoothed map in it, in the map's units.
-        peak_mm: centre of the voxel that has it.
-    """
-
-    volume_ml: float
-    centre_mm: Place
-    peak: float
-    peak_mm: Place
-
-    def as_dict(self) -> dict[str, Any]:
-        """Plain values for JSON."""
-        return {**asdict(self), "centre_mm": list(self.centre_mm), "peak_mm": list(self.peak_mm)}
-
-
-def find_lesions(
+def measure_components(
     segmentation: Volume, smoothed: NDArray[np.float32], most: int = MOST_LISTED
-) -> tuple[list[Lesion], int]:
+) -> tuple[list[Component], int]:
     """The largest components, and how many there are in all.
 
     Args:
@@ -56,11 +32,11 @@ def find_lesions(
     sizes = np.bincount(labels.ravel(), minlength=count + 1)[1:]
     largest = np.argsort(-sizes, kind="stable")[:most] + 1
     boxes = ndimage.find_objects(labels)
-    lesions = [
+    measured = [
         _measure(segmentation, smoothed, boxes[number - 1], labels[boxes[number - 1]] == number)
         for number in largest
     ]
-    return sorted(lesions, key=lambda lesion: (-lesion.volume_ml, -lesion.peak)), count
+    return sorted(measured, key=lambda one: (-one.volume_ml, -one.peak)), count
 
 
 def _measure(
@@ -68,12 +44,12 @@ def _measure(
     smoothed: NDArray[np.float32],
     box: tuple[slice, slice, slice],
     inside: NDArray[np.bool_],
-) -> Lesion:
+) -> Component:
     voxels = np.argwhere(inside)
     values = smoothed[box][inside]
     start = np.array([part.start for part in box])
     strongest = int(values.argmax())
-    return Lesion(
+    return Component(
         volume_ml=round(len(voxels) * segmentation.voxel_ml, 4),
         centre_mm=_place(segmentation, voxels.mean(axis=0) + start),
         peak=float(values[strongest]),
@@ -81,7 +57,7 @@ def _measure(
     )
 
 
-def _place(volume: Volume, voxel: NDArray[Any]) -> Place:
+def _place(volume: Volume, voxel: NDArray[Any]) -> tuple[float, float, float]:
     x, y, z = (
         round(float(value), 2) for value in volume.affine[:3, :3] @ voxel + volume.affine[:3, 3]
     )

@@ -1,8 +1,9 @@
-"""mmccd.quality.checks: each finding at its limit, refusals, and the contrasts of phantoms."""
+"""mmccd.quality.rules: each finding at its limit, refusals, and the contrasts of phantoms."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,12 +13,12 @@ from scipy.spatial.transform import Rotation
 
 from mmccd.bundle import FORWARD
 from mmccd.core.errors import ModelError, UnsuitableInputError
+from mmccd.core.findings import Finding
 from mmccd.core.volume import Volume
 from mmccd.phantom import Phantom
-from mmccd.quality.appearance import CONTRAST, QUALITY, BrainSlices, measure
-from mmccd.quality.checks import (
+from mmccd.quality.features import CONTRAST, QUALITY, BrainSlices, measure
+from mmccd.quality.rules import (
     STATISTICS,
-    Finding,
     InputStatistics,
     Review,
     check_contrast,
@@ -58,6 +59,10 @@ def ellipsoid(spacing: float = 5.0, height: float = 130.0) -> BrainSlices:
     return BrainSlices(mask.astype(np.float32), np.asarray(mask), (spacing, 1.875, 1.875))
 
 
+def codes(findings: Sequence[Finding]) -> list[str]:
+    return [finding.code for finding in findings]
+
+
 def cut(slices: BrainSlices, axis: int, share: float, low: bool = True) -> BrainSlices:
     """Without a share of the brain's box at one end."""
     inside = np.flatnonzero(
@@ -75,9 +80,7 @@ def cut(slices: BrainSlices, axis: int, share: float, low: bool = True) -> Brain
 def test_a_phantom_is_as_usual(brain: BrainSlices, statistics: InputStatistics) -> None:
     """But for its slices of 12 mm."""
     found = review(brain, statistics)
-    assert [finding.text.split(",")[0] for finding in found.findings] == [
-        "the slices are 12.0 mm apart"
-    ]
+    assert codes(found.findings) == ["slices.thick"]
     assert found.figures["contrast_probabilities"]["flair"] > 0.5
 
 
@@ -92,7 +95,7 @@ def test_another_contrast_is_refused(
             match=rf"a\.nii: the contrast looks like {name.upper()} .* expected FLAIR.*--unchecked",
         ):
             found.settle("a.nii")
-        assert any("expected FLAIR" in text for text in found.settle("a.nii", unchecked=True))
+        assert "contrast.not_flair" in codes(found.settle("a.nii", unchecked=True))
 
 
 def test_contrast_does_not_depend_on_the_scale(brain: BrainSlices) -> None:
@@ -122,11 +125,11 @@ def test_half_a_brain_is_refused(statistics: InputStatistics, axis: int, low: bo
     whole = ellipsoid()
     assert check_faces(whole, limits) == []
     (found,) = check_faces(cut(whole, axis, 0.5, low), limits)
-    assert found.refuses
+    assert (found.code, found.refuses) == ("brain.incomplete", True)
     face = [("bottom", "top"), ("front", "back"), ("right", "left")][axis][0 if low else 1]
     assert f"cut off at its {face}" in found.text
     (slight,) = check_faces(cut(whole, axis, 0.14, low), limits)
-    assert not slight.refuses
+    assert (slight.code, slight.refuses) == ("brain.cut_off", False)
     assert face in slight.text
 
 
@@ -138,14 +141,13 @@ def test_face_shares_are_areas() -> None:
 
 
 @pytest.mark.parametrize(
-    ("height", "count", "refuses"), [(130.0, 0, False), (60.0, 2, False), (20.0, 2, True)]
+    ("height", "expected"),
+    [(130.0, []), (60.0, ["brain.short", "brain.size"]), (20.0, ["brain.too_short"])],
 )
-def test_too_few_slices(
-    statistics: InputStatistics, height: float, count: int, refuses: bool
-) -> None:
+def test_too_few_slices(statistics: InputStatistics, height: float, expected: list[str]) -> None:
     found = check_extent(ellipsoid(5.0, height), {**statistics.limits, "brain_ml": [1000, 2300]})
-    assert any(finding.refuses for finding in found) is refuses
-    assert bool(found) is bool(count)
+    assert codes(found) == expected
+    assert any(finding.refuses for finding in found) is ("brain.too_short" in expected)
 
 
 def test_a_brain_of_wrong_size(statistics: InputStatistics) -> None:
@@ -159,44 +161,39 @@ def test_who_gives_half_a_mask_may_want_it(brain: BrainSlices, statistics: Input
     half = cut(brain, 2, 0.5)
     with pytest.raises(UnsuitableInputError, match="cut off at its right"):
         review(half, statistics).settle("a.nii")
-    assert any(
-        "cut off at its right" in text
-        for text in review(half, statistics, chosen_by_user=True).settle("a.nii")
-    )
+    found = review(half, statistics, chosen_by_user=True).settle("a.nii")
+    assert "brain.incomplete" in codes(found)
+    assert not any(finding.refuses for finding in found)
 
 
 def test_quality_limits(statistics: InputStatistics, brain: BrainSlices) -> None:
     limits, usual = statistics.limits, measure(brain)
     assert check_quality(usual, 1.0, limits) == []
-    for name, value, word in (
-        ("bias", 0.5, "varies strongly"),
-        ("jump", 0.2, "jumps"),
-        ("detail", 0.01, "blurred"),
-        ("detail", 2.0, "noisy"),
+    for name, value, code in (
+        ("bias", 0.5, "brightness.uneven"),
+        ("jump", 0.2, "brightness.jumps"),
+        ("detail", 0.01, "image.blurred"),
+        ("detail", 2.0, "image.noisy"),
     ):
         (found,) = check_quality({**usual, name: value}, 1.0, limits)
-        assert word in found.text
+        assert found.code == code
         assert not found.refuses
     (found,) = check_quality(usual, 20.0, limits)
-    assert "unlike those that the models know" in found.text
+    assert found.code == "image.out_of_distribution"
 
 
 def test_strong_bias_is_noticed(brain: BrainSlices, statistics: InputStatistics) -> None:
     ramp = np.geomspace(0.1, 4.0, 128, dtype=np.float32)
-    assert any(
-        "varies strongly" in text
-        for text in review(replace(brain, image=brain.image * ramp), statistics).settle("a")
-    )
+    found = review(replace(brain, image=brain.image * ramp), statistics).settle("a")
+    assert "brightness.uneven" in codes(found)
 
 
 def test_slices_of_different_brightness_are_noticed(
     brain: BrainSlices, statistics: InputStatistics
 ) -> None:
     flicker = np.where(np.arange(len(brain.image)) % 2, 1.0, 0.75).astype(np.float32)[:, None, None]
-    assert any(
-        "from slice to slice" in text
-        for text in review(replace(brain, image=brain.image * flicker), statistics).settle("a")
-    )
+    found = review(replace(brain, image=brain.image * flicker), statistics).settle("a")
+    assert "brightness.jumps" in codes(found)
 
 
 def test_noise_and_blank_content_are_unlike_anything(
@@ -210,7 +207,9 @@ def test_noise_and_blank_content_are_unlike_anything(
 
 def test_thick_slices(statistics: InputStatistics) -> None:
     assert check_thickness(ellipsoid(5.0), statistics.limits) == []
-    assert "8.0 mm apart" in check_thickness(ellipsoid(8.0), statistics.limits)[0].text
+    (found,) = check_thickness(ellipsoid(8.0), statistics.limits)
+    assert found.code == "slices.thick"
+    assert "8.0 mm apart" in found.text
 
 
 @pytest.mark.parametrize(("degrees", "count"), [(0, 0), (15, 0), (30, 1)])
@@ -227,21 +226,23 @@ def test_upside_down_and_back_to_front() -> None:
     lower &= slices.mask
     assert check_direction(slices, lower) == []
     (found,) = check_direction(slices, lower[::-1])
-    assert "upside-down against its header" in found.text
+    assert found.code == "head.upside_down"
     (found,) = check_direction(slices, lower[:, ::-1])
-    assert "front and back are exchanged" in found.text
+    assert found.code == "head.back_to_front"
     assert check_direction(slices, np.zeros_like(lower)) == [], (
         "a scan without cerebellum says nothing"
     )
 
 
 def test_the_first_refusal_is_the_error() -> None:
-    found = Review((Finding("warned"), Finding("refused", True)), {})
+    findings = (Finding("a.code", "warned"), Finding("another.code", "refused", "refusal"))
+    found = Review(findings, {})
     with pytest.raises(
         UnsuitableInputError, match="^scan: refused, or accept it with --unchecked$"
-    ):
+    ) as caught:
         found.settle("scan")
-    assert found.settle("scan", unchecked=True) == ["warned", "refused"]
+    assert caught.value.code == "another.code"
+    assert found.settle("scan", unchecked=True) == findings
 
 
 @pytest.mark.parametrize("content", [None, "{", "[]", json.dumps({"classifier": {}})])
