@@ -1,4 +1,4 @@
-"""mmccd.core.report and build_report: the type, its schema, and that a report is made of its parts
+"""mmccd.core.report and report_parts: the type, its schema, and that a report is made of its parts
 alone.
 """
 
@@ -17,9 +17,9 @@ import pytest
 from pydantic import ValidationError
 from tests.reports import content_of, report_of
 
-from mmccd.core.build_report import ReportParts, build_report
 from mmccd.core.findings import Finding
 from mmccd.core.report import Component, Report, report_schema
+from mmccd.core.report_parts import ReportParts, build_report
 from mmccd.core.volume import Volume
 
 GOLDEN = Path(__file__).parents[1] / "integration" / "golden.json"

@@ -1,4 +1,3 @@
-from .build_report import ReportParts as ReportParts, build_report as build_report
 from .console import (
     LOG_FORMATS as LOG_FORMATS,
     TEXT as TEXT,
@@ -45,6 +44,7 @@ from .report import (
     WeightsEntry as WeightsEntry,
     report_schema as report_schema,
 )
+from .report_parts import ReportParts as ReportParts, build_report as build_report
 from .result import CycleResult as CycleResult, Result as Result
 from .settings import (
     Declared as Declared,
