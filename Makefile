@@ -44,6 +44,7 @@ format: $(STAMP)
 
 # Into site/; a warning (a link, an anchor) ends it with an error.
 docs: $(STAMP)
+	$(BIN)/python docs/tables.py
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 
 bench: $(STAMP)
