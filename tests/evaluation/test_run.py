@@ -14,15 +14,17 @@ from sklearn.metrics import average_precision_score
 from mmccd.apps.cli import cli
 from mmccd.data.cases import split_cases
 from mmccd.data.slices import SliceRule
-from mmccd.evaluation.methods import TITLES, Setup
+from mmccd.evaluation.candidates import Setup
 from mmccd.evaluation.metrics import dice
 from mmccd.evaluation.subjects import load_subject
-from mmccd.postprocessing.postprocessing import Postprocessing
+from mmccd.methods.registry import find_method, method_names
+from mmccd.postprocessing.settings import Postprocessing
+from mmccd.postprocessing.smoothing import smooth
 
 METHODS = ",".join(
     [
         "intensity",
-        *(name for name in TITLES if name not in ("intensity", "ddpm")),
+        *(name for name in method_names() if name not in ("intensity", "ddpm")),
         "ddpm:level=50:steps=2",
     ]
 )
@@ -96,14 +98,14 @@ class TestEndToEnd:
             "val",
             False,
         )
-        assert len(content["rows"]) == 9 * 2
+        assert len(content["rows"]) == 11 * 2
         assert content["versions"]["mmccd"]
         assert str(evaluated) not in (evaluated / protocol / "metrics.json").read_text(), (
             "no path of this machine"
         )
         table = (evaluated / protocol / "table.md").read_text()
-        for title in TITLES.values():
-            assert title in table
+        for name in method_names():
+            assert find_method(name).title in table
 
     def test_cases_and_slices(self, evaluated: Path) -> None:
         slice_, paper, strict = (
@@ -235,12 +237,13 @@ class TestEndToEnd:
         (case,) = split_cases(labelled_data)["test"]
         subject = load_subject(case, "test", "flair", SliceRule())
         assert subject is not None
-        values = Postprocessing(across_mm=12.0).smooth(
+        values = smooth(
             np.where(
                 subject.brain, self.intensity(case.images["flair"])[list(subject.slices)], 0
             ).astype(np.float32),
             subject.brain,
             12.0,
+            Postprocessing(across_mm=12.0),
         )
         (number,) = strict_json(tmp_path / "slice" / "metrics.json")["slices"]["ill_test"]
         at = subject.slices.index(number)
@@ -252,7 +255,7 @@ class TestEndToEnd:
 
     def test_cases_csv(self, evaluated: Path) -> None:
         lines = list(csv.DictReader((evaluated / "paper" / "cases.csv").open()))
-        assert len(lines) == 9 * 2
+        assert len(lines) == 11 * 2
         for line in lines:
             assert (line["case"], line["split"]) == ("ill_test", "test")
             assert 0 <= float(line["dice_at_best_of_100_threshold"]) <= 1

@@ -17,7 +17,8 @@ from tests.models.test_baselines import SMALL
 
 from mmccd.bundle import FORWARD
 from mmccd.bundle.runs import find_run
-from mmccd.evaluation.methods import Setup, make_methods
+from mmccd.evaluation.candidates import Setup, make_candidates
+from mmccd.methods.base import Slices
 
 TINY = {**SMALL, "vae": {**SMALL["vae"], "size": 128}}
 Train = Callable[..., Path]
@@ -95,9 +96,9 @@ def test_trains_and_is_found_again(
     best = torch.load(found / "best.pt", weights_only=True)["network"]
     assert all(torch.equal(value, best[key]) for key, value in network.state_dict().items())
     if method in ("ae", "vae", "dae", "ddpm"):
-        (made,) = make_methods([method], Setup(bundle.parent, bundle / "runs", device="cpu"))
+        (made,) = make_candidates([method], Setup(bundle.parent, bundle / "runs", device="cpu"))
         image = torch.randn(2, 1, 128, 128)
-        result = made.build().score(image, torch.ones_like(image, dtype=torch.bool))
+        result = made.build().score(Slices(image, torch.ones_like(image, dtype=torch.bool), 5.0))
         assert result.anomaly.isfinite().all()
         assert result.anomaly.std() > 0
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import torch
 from torch import nn
@@ -17,31 +17,8 @@ from mmccd.bundle.trained import load_trained
 from mmccd.bundle.weights import file_sha256, list_weights
 from mmccd.core import InputError, ModelError, first_line
 from mmccd.imaging import Normalisation
+from mmccd.methods import TrainedWeights
 from mmccd.models import NETWORKS, MaskedDiffusionScheduler
-
-
-class Loadable(Protocol):
-    """Trained weights, exported (:class:`mmccd.bundle.weights.Weights`) or as a run left them
-    (:class:`Run`).
-    """
-
-    @property
-    def path(self) -> Path:
-        """The file."""
-        ...
-
-    @property
-    def sha256(self) -> str:
-        """Hash of the file."""
-        ...
-
-    def normalisation(self, modality: str) -> Normalisation:
-        """How images of a modality were normalised in training."""
-        ...
-
-    def load_network(self) -> nn.Module:
-        """The network in evaluation mode, float32, on the CPU."""
-        ...
 
 
 @dataclass(frozen=True)
@@ -142,7 +119,7 @@ def find_run(runs: Path, method: str, source: str, target: str | None = None) ->
     return Run(path, record)
 
 
-def find_translator(bundles: Path, runs: Path, source: str, target: str) -> Loadable:
+def find_translator(bundles: Path, runs: Path, source: str, target: str) -> TrainedWeights:
     """The deterministic translator of one direction: exported weights of the backward bundle, else
     a run of the overlay ``translator``.
 

@@ -20,6 +20,12 @@ from .errors import (
     first_line as first_line,
     worst_exit_code as worst_exit_code,
 )
-from .files import make_folder as make_folder, replacing as replacing, write_json as write_json
-from .result import CycleResult as CycleResult, Result as Result
+from .files import (
+    make_folder as make_folder,
+    replacing as replacing,
+    write_json as write_json,
+    write_text as write_text,
+)
+from .result import Result as Result
+from .score_maps import ScoreMaps as ScoreMaps
 from .volume import Volume as Volume

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from mmccd.core import Volume
-from mmccd.postprocessing.postprocessing import components
+from mmccd.postprocessing.segmentation import components
 
 MOST_LISTED = 100
 Place = tuple[float, float, float]

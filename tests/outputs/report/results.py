@@ -9,11 +9,13 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from mmccd.core.result import CycleResult, Result
+from mmccd.core.result import Result
+from mmccd.core.score_maps import ScoreMaps
 from mmccd.core.volume import Volume
 from mmccd.imaging.grid import GridTransform
 from mmccd.postprocessing.lesions import find_lesions
-from mmccd.postprocessing.postprocessing import Postprocessing
+from mmccd.postprocessing.segmentation import segment
+from mmccd.postprocessing.settings import Postprocessing
 
 THRESHOLD = 0.7
 SHAPE = (48, 60, 16)
@@ -97,7 +99,7 @@ def make_result(
     volume = Volume(image, place, "flair", {"file": "SMITH_JOHN_flair.nii.gz", "format": "NIfTI"})
     post = Postprocessing(median_size=1, min_component_ml=min_component_ml)
     segmentation = volume.with_data(
-        post.segment(anomaly, brain, threshold, volume.voxel_ml), "mask"
+        segment(anomaly, brain, threshold, volume.voxel_ml, post), "mask"
     )
     lesions, count = find_lesions(segmentation, anomaly)
     the_map, mask = (
@@ -145,7 +147,7 @@ def make_result(
     return Result(volume, the_map, the_map, segmentation, mask, make_cycle(volume, mask), content)
 
 
-def make_cycle(image: Volume, brain: Volume) -> CycleResult:
+def make_cycle(image: Volume, brain: Volume) -> ScoreMaps:
     """As if every strip had been run: what was imagined is the slice upside down, what returned is
     darker than the input.
     """
@@ -154,7 +156,7 @@ def make_cycle(image: Volume, brain: Volume) -> CycleResult:
     x = torch.from_numpy(transform.to_model(image.data, 0.0))[:, None] / 100
     nan = torch.full_like(x, float("nan"))
     layers = (torch.where(inside, layer, nan) for layer in (0.1 * x, 0.1 * x, x.flip(2), 0.9 * x))
-    return CycleResult(*layers, coverage=inside.to(torch.float32))
+    return ScoreMaps(*layers, coverage=inside.to(torch.float32))
 
 
 def without_lesion(result: Result) -> Result:

@@ -319,13 +319,13 @@ def evaluate(
     data: str | None = None,
     output: str | None = None,
     split: str | None = None,
-    methods: str = "intensity,histogram,mmccd",
+    methods: str = "intensity,rule,constant,mmccd",
     protocol: str = "slice",
     subset: str = "test",
     source: str = "flair",
     target: str | None = None,
     preset: str = "balanced",
-    postprocessing: str = "none,median",
+    postprocessing: str = "preset",
     grid: str | None = None,
     slices: str = "central",
     runs: str | None = None,
@@ -345,15 +345,15 @@ def evaluate(
         split: JSON with the cases of each split (default: DATA/split.json, or the datalist's own
             lists).
         methods: rows, joined by commas: ae, vae, dae, ddpm, cyclic_unet, masked_translation, mmccd,
-            intensity, histogram; some with settings (mmccd:steps=1:stride=16). Differences are to
-            the first.
+            constant, intensity, histogram, rule; some with settings (mmccd:steps=1:stride=16).
+            Differences are to the first.
         protocol: slice, paper, strict, or some of them joined by commas.
         subset: the split that is reported, test or val; thresholds are chosen on val.
         source: contrast that is scored, flair, t1 or t2.
         target: contrast that is imagined (default: t2 where its weights are there).
         preset: full, balanced or fast.
-        postprocessing: none, or some of median, erosion and components joined by +
-            (median+erosion=4); several joined by commas.
+        postprocessing: preset (that of predict), none, or some of slice_sd, median, across, erosion
+            and components joined by + (median+erosion=4); several joined by commas.
         grid: settings of one method with their values ('steps=1,2,4 stride=16,8'), on --subset val
             only.
         slices: for the protocol paper: central, or a range such as 70-89.
@@ -394,11 +394,11 @@ def evaluate(
         )
     from mmccd.bundle import FORWARD, find_bundles, read_preset
     from mmccd.evaluation import (
-        Plan,
+        EvaluationPlan,
         Setup,
         evaluate as run_plan,
         expand_grid,
-        make_methods,
+        make_candidates,
         make_protocol,
         read_variant,
         resolve_target,
@@ -406,20 +406,20 @@ def evaluate(
 
     protocols = [make_protocol(name, slices) for name in _words(protocol)]
     root = find_bundles(bundles)
-    preset_median = read_preset(root, preset).postprocessing.median_size
-    variants = [read_variant(text, max(preset_median, 3)) for text in _words(postprocessing)]
+    smoothing = read_preset(root, preset).postprocessing
+    variants = [read_variant(text, smoothing) for text in _words(postprocessing)]
     folder = Path(runs) if runs else root / FORWARD / "runs"
     setup = Setup(root, folder, source, resolve_target(root, source, target), preset, device, seed)
     names = expand_grid(methods, grid) if grid is not None else _words(methods)
     command = shlex.join(
         ["mmccd", *(Path(word).name if Path(word).is_absolute() else word for word in sys.argv[1:])]
     )
-    plan = Plan(
+    plan = EvaluationPlan(
         data,
         split,
         subset,
         setup,
-        make_methods(names, setup),
+        make_candidates(names, setup),
         variants,
         protocols,
         rate,
