@@ -25,6 +25,7 @@ from mmccd.core import ModelError, ResourceError, Result, ScoreMaps, Volume, fir
 from mmccd.imaging import ModelSlices, Normalisation, to_model_slices
 from mmccd.methods import (
     Context,
+    CycleScorer,
     ParallelScorer,
     Progress,
     Scorer,
@@ -259,7 +260,11 @@ class AnomalyPipeline:
         scorers = [
             self.method.build(replace(self.context, device=device)) for device in self.devices
         ]
-        return scorers[0] if len(scorers) == 1 else ParallelScorer(tuple(scorers))
+        if len(scorers) == 1:
+            return scorers[0]
+        cycles = tuple(scorer for scorer in scorers if isinstance(scorer, CycleScorer))
+        assert len(cycles) == len(scorers), "slices can be shared where they are scored one by one"
+        return ParallelScorer(cycles)
 
     def _context(self) -> Context:
         return Context(

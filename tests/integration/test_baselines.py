@@ -13,7 +13,7 @@ from typing import Any
 import monai
 import pytest
 import torch
-from tests.models.test_baselines import SMALL
+from tests.models.test_baselines import NETWORKS, SMALL
 
 from mmccd.bundle import FORWARD
 from mmccd.bundle.runs import find_run
@@ -91,7 +91,8 @@ def test_trains_and_is_found_again(
         "epoch",
         "iteration",
     }
-    run = find_run(bundle / "runs", method, "flair", None if folder == "flair" else "t2")
+    other = None if folder == "flair" else "t2"
+    run = find_run(bundle / "runs", method, "flair", other, NETWORKS[method])
     network = run.load_network()
     best = torch.load(found / "best.pt", weights_only=True)["network"]
     assert all(torch.equal(value, best[key]) for key, value in network.state_dict().items())

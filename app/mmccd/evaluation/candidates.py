@@ -278,7 +278,8 @@ class _Store:
         start, end = ends[need.start], ends[need.end]
         if need.kind == "translator":
             return find_translator(setup.bundles, setup.runs, start, end)
-        return find_run(setup.runs, need.name, start, end if need.start != need.end else None)
+        other = end if need.start != need.end else None
+        return find_run(setup.runs, need.name, start, other, need.network)
 
     def _changed(self, cycle: CycleSettings) -> Preset:
         return replace(self.preset, cycle=cycle)

@@ -26,6 +26,7 @@ from .mmccd.method import CycleScorer as CycleScorer, MaskedCycle as MaskedCycle
 from .mmccd.parallel import ParallelScorer as ParallelScorer
 from .mmccd.settings import CycleSettings as CycleSettings
 from .mmccd.suspicion import suspicious_region as suspicious_region
+from .reconstruction import Reconstruction as Reconstruction
 from .registry import (
     find_method as find_method,
     method_names as method_names,

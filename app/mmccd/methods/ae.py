@@ -8,6 +8,7 @@ from typing import ClassVar
 
 from mmccd.methods.base import Need, trained
 from mmccd.methods.reconstruction import Reconstruction
+from mmccd.models import AutoEncoderNetwork
 
 
 @dataclass(frozen=True)
@@ -16,4 +17,4 @@ class Autoencoder(Reconstruction):
 
     name: ClassVar[str] = "ae"
     title: ClassVar[str] = "AE"
-    needs: ClassVar[Mapping[str, Need]] = {"network": trained("ae")}
+    needs: ClassVar[Mapping[str, Need]] = {"network": trained("ae", AutoEncoderNetwork)}

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from mmccd.core import ScoreMaps
 from mmccd.imaging import ONE_SIDED, Normalisation, Sides
 from mmccd.methods.mmccd.settings import CycleSettings
-from mmccd.models import MaskedDiffusionScheduler, to_device
+from mmccd.models import MaskedDiffusionScheduler, TranslationUNet, to_device
 
 Progress = Callable[[int, int], None]
 Cancelled = Callable[[], bool]
@@ -95,12 +95,15 @@ class Need:
         name: see ``kind``.
         start: ``"source"`` or ``"target"``: the contrast that goes in.
         end: likewise, the contrast that comes out.
+        network: class of the network of a training run; its ``settings`` attribute holds the
+            arguments that build it again.
     """
 
     kind: str
     name: str
     start: str = "source"
     end: str = "source"
+    network: Callable[..., nn.Module] = TranslationUNet
 
 
 def shipped(name: str) -> Need:
@@ -108,9 +111,9 @@ def shipped(name: str) -> Need:
     return Need("model", name, "source", "target")
 
 
-def trained(name: str, end: str = "source") -> Need:
-    """The weights of a training run."""
-    return Need("run", name, "source", end)
+def trained(name: str, network: Callable[..., nn.Module], end: str = "source") -> Need:
+    """The weights of a training run of the overlay ``configs/baselines/NAME.json``."""
+    return Need("run", name, "source", end, network)
 
 
 def translator(start: str, end: str) -> Need:

@@ -8,6 +8,7 @@ from typing import ClassVar
 
 from mmccd.methods.base import Need, trained
 from mmccd.methods.reconstruction import Reconstruction
+from mmccd.models import DenoisingUNet
 
 
 @dataclass(frozen=True)
@@ -16,4 +17,4 @@ class DenoisingAutoencoder(Reconstruction):
 
     name: ClassVar[str] = "dae"
     title: ClassVar[str] = "DAE"
-    needs: ClassVar[Mapping[str, Need]] = {"network": trained("dae")}
+    needs: ClassVar[Mapping[str, Need]] = {"network": trained("dae", DenoisingUNet)}

@@ -13,7 +13,14 @@ from torch import Tensor, nn
 from mmccd.core import ScoreMaps
 from mmccd.methods.base import Cancelled, Context, Method, Need, Progress, Slices, trained
 from mmccd.methods.scoring import batches, error_within
-from mmccd.models import INITIAL, NO_MASK, MaskedDiffusionScheduler, normal_noise, reverse
+from mmccd.models import (
+    INITIAL,
+    NO_MASK,
+    MaskedDiffusionScheduler,
+    TranslationUNet,
+    normal_noise,
+    reverse,
+)
 
 LEVEL = 250
 STEPS = 25
@@ -119,7 +126,7 @@ class Diffusion(Method):
 
     name: ClassVar[str] = "ddpm"
     title: ClassVar[str] = "DDPM"
-    needs: ClassVar[Mapping[str, Need]] = {"network": trained("ddpm")}
+    needs: ClassVar[Mapping[str, Need]] = {"network": trained("ddpm", TranslationUNet)}
 
     level: int = LEVEL
     steps: int = STEPS

@@ -9,6 +9,7 @@ from typing import ClassVar
 from mmccd.methods.base import Context, Need, trained, translator
 from mmccd.methods.mmccd.method import CycleMethod
 from mmccd.methods.mmccd.settings import CycleSettings
+from mmccd.models import MaskedTranslator
 
 
 @dataclass(frozen=True)
@@ -18,7 +19,7 @@ class MaskedTranslation(CycleMethod):
     name: ClassVar[str] = "masked_translation"
     title: ClassVar[str] = "Masked one-step translation"
     needs: ClassVar[Mapping[str, Need]] = {
-        "forward": trained("masked_translation", "target"),
+        "forward": trained("masked_translation", MaskedTranslator, "target"),
         "backward": translator("target", "source"),
     }
 

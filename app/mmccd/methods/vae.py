@@ -8,6 +8,7 @@ from typing import ClassVar
 
 from mmccd.methods.base import Need, trained
 from mmccd.methods.reconstruction import Reconstruction
+from mmccd.models import VariationalNetwork
 
 
 @dataclass(frozen=True)
@@ -16,4 +17,4 @@ class VariationalAutoencoder(Reconstruction):
 
     name: ClassVar[str] = "vae"
     title: ClassVar[str] = "VAE"
-    needs: ClassVar[Mapping[str, Need]] = {"network": trained("vae")}
+    needs: ClassVar[Mapping[str, Need]] = {"network": trained("vae", VariationalNetwork)}

@@ -1,5 +1,4 @@
 from .baselines import (
-    NETWORKS as NETWORKS,
     AutoEncoderNetwork as AutoEncoderNetwork,
     DenoisingUNet as DenoisingUNet,
     MaskedTranslator as MaskedTranslator,
