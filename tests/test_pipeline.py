@@ -16,7 +16,6 @@ from nibabel import orientations
 from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 from tests.conftest import add_decision
-from torch import Tensor
 
 from mmccd.brain import Brain, find_brain
 from mmccd.bundle import load_models, store_calibration
@@ -30,11 +29,14 @@ from mmccd.core.errors import (
     UsageError,
 )
 from mmccd.core.findings import Finding
-from mmccd.core.result import CycleResult, Result
+from mmccd.core.result import Result
+from mmccd.core.score_maps import ScoreMaps
 from mmccd.core.volume import Volume
-from mmccd.methods.scorer import ParallelScorer
+from mmccd.methods.base import Slices
+from mmccd.methods.mmccd.parallel import ParallelScorer
 from mmccd.phantom import Phantom
 from mmccd.pipeline import NOTICE, AnomalyPipeline, make_intake
+from mmccd.postprocessing.smoothing import smooth
 
 THRESHOLD = 0.7
 
@@ -239,10 +241,13 @@ def test_wanted_slices_only(pipeline: AnomalyPipeline, result: Result, flair: Vo
     )
     postprocessing = pipeline.preset.postprocessing
     inside = maps.slices.brain[:, 0].numpy()
-    alone = postprocessing.smooth(
-        np.where(inside, maps.cycle.anomaly[:, 0].numpy(), 0), inside, flair.spacing[2]
+    alone = smooth(
+        np.where(inside, maps.scores.anomaly[:, 0].numpy(), 0),
+        inside,
+        flair.spacing[2],
+        postprocessing,
     )
-    assert np.array_equal(maps.model_smoothed, alone), (
+    assert np.array_equal(maps.model.smoothed, alone), (
         "smoothed with what was run, and nothing else"
     )
     reach = postprocessing.reach(flair.spacing[2])
@@ -283,9 +288,7 @@ class BrokenScorer:
     def __init__(self, fail: Callable[[], object]) -> None:
         self.fail = fail
 
-    def score(
-        self, image: Tensor, brain: Tensor, progress: object = None, cancelled: object = None
-    ) -> CycleResult:
+    def score(self, slices: Slices, progress: object = None, cancelled: object = None) -> ScoreMaps:
         self.fail()
         raise AssertionError("did not fail")
 

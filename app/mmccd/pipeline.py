@@ -31,44 +31,60 @@ from mmccd.bundle import (
     load_models,
 )
 from mmccd.core import (
-    CycleResult,
     ModelError,
     ReportParts,
     ResourceError,
     Result,
+    ScoreMaps,
     Settings,
     Volume,
     build_report,
     first_line,
 )
 from mmccd.imaging import ModelSlices, Normalisation, to_model_slices
-from mmccd.methods import CycleScorer, MaskedCycleInferer, ParallelScorer, Progress, Scorer
-from mmccd.models import choose_devices, describe_devices, to_device
-from mmccd.postprocessing import NormalRange, depth_mm, measure_components
+from mmccd.methods import (
+    Context,
+    CycleScorer,
+    ParallelScorer,
+    Progress,
+    Scorer,
+    Slices,
+    find_method,
+)
+from mmccd.models import choose_devices, describe_devices
+from mmccd.postprocessing import (
+    Decision,
+    NormalRange,
+    ScoreMap,
+    as_scored,
+    make_map,
+    measure_components,
+    segment,
+)
 from mmccd.quality import STATISTICS, InputStatistics, Intake, Prepared
 
 logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class Maps:
-    """The cycle's maps of one volume, before a threshold.
+class VolumeMaps:
+    """The maps of one volume, before a threshold.
 
     Attributes:
         anomaly: a on the native grid, 0 outside the brain.
         smoothed: the same after the preset's smoothing (median filter, average across slices).
-        model_smoothed: that on the model grid, ``(slices, size, size)``.
         brain: native brain mask, where the map holds.
         slices: what the scorer saw.
-        cycle: maps on the model grid.
+        scores: what it said, on the model grid.
+        model: the map on the model grid.
     """
 
     anomaly: NDArray[np.float32]
     smoothed: NDArray[np.float32]
-    model_smoothed: NDArray[np.float32]
     brain: NDArray[np.bool_]
     slices: ModelSlices
-    cycle: CycleResult
+    scores: ScoreMaps
+    model: ScoreMap
 
 
 class AnomalyPipeline:
@@ -123,7 +139,10 @@ class AnomalyPipeline:
         self.threshold = self.calibration.threshold if self.calibration else threshold
         self.source: str = models.source
         self.normalisation: Normalisation = models.normalisation(self.source)
+        self.method = find_method(self.preset.method)()
+        self.context = self._context()
         self.scorer: Scorer = self._scorer()
+        self.decision: Decision = as_scored
         self.settings = settings or Settings(
             bundles=str(models.root),
             preset=preset,
@@ -189,7 +208,7 @@ class AnomalyPipeline:
         wanted: NDArray[np.bool_] | None = None,
         progress: Progress | None = None,
         cancelled: Callable[[], bool] | None = None,
-    ) -> Maps:
+    ) -> VolumeMaps:
         """Run the scorer over a volume.
 
         Args:
@@ -208,8 +227,11 @@ class AnomalyPipeline:
         if wanted is not None:
             kept = slices.brain & torch.from_numpy(wanted)[:, None, None, None]
             slices = replace(slices, brain=kept)
+        slice_mm = slices.transform.spacing[2]
         try:
-            cycle = self.scorer.score(slices.image, slices.brain, progress, cancelled)
+            scores = self.scorer.score(
+                Slices(slices.image, slices.brain, slice_mm), progress, cancelled
+            )
         except (MemoryError, RuntimeError) as error:
             if not _is_out_of_memory(error):
                 raise
@@ -222,20 +244,20 @@ class AnomalyPipeline:
         covered = brain.mask & slices.transform.slices_to_native(
             np.asarray(inside.any(axis=(1, 2)))
         )
-        postprocessing = self.preset.postprocessing
-        absolute, signed = (
-            np.nan_to_num(layer[:, 0].numpy()) for layer in (cycle.anomaly, cycle.signed)
+        model = make_map(
+            scores,
+            inside,
+            slice_mm,
+            self.preset.postprocessing,
+            self.method.sides(self.context),
+            self.decision,
+            self.normal_range,
         )
-        cycle_settings = self.preset.cycle
-        anomaly = postprocessing.scale(
-            absolute, signed, inside, cycle_settings.sign, cycle_settings.other_side
-        )
-        model_smoothed = postprocessing.smooth(anomaly, inside, slices.transform.spacing[2])
         native, smoothed = (
             np.where(covered, slices.transform.to_native(layer, inside), 0.0).astype(np.float32)
-            for layer in (anomaly, model_smoothed)
+            for layer in (model.raw, model.smoothed)
         )
-        return Maps(native, smoothed, model_smoothed, covered, slices, cycle)
+        return VolumeMaps(native, smoothed, covered, slices, scores, model)
 
     def run(
         self,
@@ -269,8 +291,12 @@ class AnomalyPipeline:
         tell("score")
         maps = self.maps(prepared.volume, brain, None, progress, cancelled)
         clock.lap("cycle")
-        segmentation = self.preset.postprocessing.segment(
-            maps.smoothed, maps.brain, self.threshold, volume.voxel_ml
+        segmentation = segment(
+            maps.smoothed,
+            maps.brain,
+            self.threshold,
+            volume.voxel_ml,
+            self.preset.postprocessing,
         )
         percentile = self._percentile(maps)
         clock.lap("segmentation")
@@ -286,42 +312,47 @@ class AnomalyPipeline:
                 volume.with_data(percentile, "anomaly") if percentile is not None else None
             ),
             brain_mask=volume.with_data(brain.mask.astype(np.uint8), "mask"),
-            cycle=maps.cycle,
+            maps=maps.scores,
             report=report,
         )
 
     def _scorer(self) -> Scorer:
-        scorers = [self._scorer_on(device) for device in self.devices]
-        return scorers[0] if len(scorers) == 1 else ParallelScorer(tuple(scorers))
-
-    def _scorer_on(self, device: torch.device) -> CycleScorer:
-        networks = [
-            to_device(self.models.weights[name].load_network(), device, self.precision)
-            for name in ("forward", "backward")
+        scorers = [
+            self.method.build(replace(self.context, device=device)) for device in self.devices
         ]
-        scheduler = self.models.weights["forward"].load_scheduler()
-        inferer = MaskedCycleInferer(
-            scheduler, self.preset.cycle, self.preset.batch_size, self.precision, self.seed
-        )
-        return CycleScorer(inferer, networks[0], networks[1], device)
+        if len(scorers) == 1:
+            return scorers[0]
+        cycles = tuple(scorer for scorer in scorers if isinstance(scorer, CycleScorer))
+        assert len(cycles) == len(scorers), "slices can be shared where they are scored one by one"
+        return ParallelScorer(cycles)
 
-    def _percentile(self, maps: Maps) -> NDArray[np.float32] | None:
+    def _context(self) -> Context:
+        return Context(
+            source=self.source,
+            target=self.models.target,
+            weights=self.models.weights,
+            device=self.device,
+            cycle=self.preset.cycle,
+            batch_size=self.preset.batch_size,
+            seed=self.seed,
+            precision=lambda cycle: self.precision,
+        )
+
+    def _percentile(self, maps: VolumeMaps) -> NDArray[np.float32] | None:
         """The map in percent of healthy voxels of the same kind, on the native grid, where the
         calibration knows their range.
         """
-        if self.normal_range is None:
+        if maps.model.percentile is None:
             return None
         inside = maps.slices.brain[:, 0].numpy()
-        returned = np.nan_to_num(maps.cycle.returned[:, 0].numpy())
-        percent = self.normal_range.percentile(maps.model_smoothed, returned, depth_mm(inside))
-        native = maps.slices.transform.to_native(percent, inside)
+        native = maps.slices.transform.to_native(maps.model.percentile, inside)
         return np.where(maps.brain, native, 0.0).astype(np.float32)
 
     def _parts(
         self,
         volume: Volume,
         prepared: Prepared,
-        maps: Maps,
+        maps: VolumeMaps,
         segmentation: NDArray[np.uint8],
         percentile: NDArray[np.float32] | None,
         seconds: dict[str, float],

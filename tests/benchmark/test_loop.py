@@ -12,7 +12,8 @@ from tests.conftest import TINY
 import mmccd.benchmark.loop as loop
 from mmccd.benchmark.loop import PAPER_CONFIG, Networks, measure_loops, measure_networks, plain_loop
 from mmccd.bundle import BACKWARD, FORWARD, ModelSet, load_models
-from mmccd.methods.mmccd.cycle import CycleSettings, MaskedCycleInferer
+from mmccd.methods.mmccd.cycle import MaskedCycleInferer
+from mmccd.methods.mmccd.settings import CycleSettings
 from mmccd.models.networks import TranslationUNet
 from mmccd.models.schedule import MaskedDiffusionScheduler
 

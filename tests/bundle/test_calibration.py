@@ -18,8 +18,8 @@ from mmccd.bundle.calibration import (
     threshold_for_rate,
 )
 from mmccd.core.errors import UnsuitableInputError
-from mmccd.methods.mmccd.cycle import CycleSettings
-from mmccd.postprocessing.postprocessing import Postprocessing
+from mmccd.methods.mmccd.settings import CycleSettings
+from mmccd.postprocessing.settings import Postprocessing
 
 KEY = CalibrationKey(
     "t2",

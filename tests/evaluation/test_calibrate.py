@@ -182,7 +182,7 @@ def test_best_dice(pipeline: AnomalyPipeline, cases: list[Case]) -> None:
     assert found.healthy_error == pytest.approx(healthy.healthy_error, rel=0.01)
     assert found.normal_range is not None and healthy.normal_range is not None
     assert found.normal_range.voxels == healthy.normal_range.voxels
-    assert found.normal_range.returned_edges == healthy.normal_range.returned_edges
+    assert found.normal_range.reconstructed_edges == healthy.normal_range.reconstructed_edges
 
 
 def test_best_dice_learns_the_same_healthy_tissue(cases: list[Case], shared_bundles: Path) -> None:

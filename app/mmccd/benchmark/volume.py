@@ -139,7 +139,7 @@ def predict_here(
         "slices_with_brain": result.report.input.slices_with_brain,
         "strips": (
             pipeline.preset.cycle.rounds
-            * _strips(result.cycle.coverage, pipeline.preset.cycle.width)
+            * _strips(result.maps.coverage, pipeline.preset.cycle.width)
         ),
         "seconds": seconds,
         "peak_memory_gib": round(peak_memory_gib(torch.device("cpu")), 2),

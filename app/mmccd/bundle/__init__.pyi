@@ -30,7 +30,6 @@ from .presets import (
     read_presets as read_presets,
 )
 from .runs import (
-    Loadable as Loadable,
     find_run as find_run,
     find_translator as find_translator,
 )

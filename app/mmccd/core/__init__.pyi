@@ -44,7 +44,8 @@ from .report import (
     report_schema as report_schema,
 )
 from .report_parts import ReportParts as ReportParts, build_report as build_report
-from .result import CycleResult as CycleResult, Result as Result
+from .result import Result as Result
+from .score_maps import ScoreMaps as ScoreMaps
 from .settings import (
     Declared as Declared,
     Settings as Settings,

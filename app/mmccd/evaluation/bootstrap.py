@@ -154,7 +154,7 @@ def differences(samples: Samples, reference: Samples, weights: Floats) -> dict[s
     """
     own, other = samples.statistics(weights), reference.statistics(weights)
     found = {}
-    for name in own:
+    for name in (name for name in own if name in other):
         gain = own[name] - other[name]
         gain = gain[np.isfinite(gain)]
         if len(gain):

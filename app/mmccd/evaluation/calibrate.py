@@ -26,7 +26,7 @@ from mmccd.data import (
 from mmccd.evaluation.metrics import best_dice
 from mmccd.io import read_nifti
 from mmccd.methods import Progress
-from mmccd.pipeline import AnomalyPipeline, Maps
+from mmccd.pipeline import AnomalyPipeline, VolumeMaps
 from mmccd.postprocessing import NormalRange, depth_mm
 
 Values = NDArray[np.float32]
@@ -184,12 +184,12 @@ def _voxels(pipeline: AnomalyPipeline, case: Case, choice: _Choice) -> _CaseVoxe
     )
 
 
-def _model_pixels(maps: Maps, healthy: NDArray[np.bool_]) -> Values:
+def _model_pixels(maps: VolumeMaps, healthy: NDArray[np.bool_]) -> Values:
     brain = maps.slices.brain[:, 0].numpy()
     chosen = brain & healthy[:, None, None]
     layers = (
-        maps.model_smoothed,
-        np.nan_to_num(maps.cycle.returned[:, 0].numpy()),
+        maps.model.smoothed,
+        np.nan_to_num(maps.scores.reconstructed[:, 0].numpy()),
         depth_mm(brain),
     )
     return np.stack([layer[chosen] for layer in layers])

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from mmccd.core import Component, Volume
-from mmccd.postprocessing.postprocessing import components
+from mmccd.postprocessing.segmentation import components
 
 MOST_LISTED = 100
 

@@ -9,10 +9,9 @@ from typing import Any
 
 from ignite.engine import Engine
 from monai.handlers import LrScheduleHandler, StatsHandler, TensorBoardStatsHandler
-from torch import nn
 from torch.optim.lr_scheduler import LRScheduler
 
-from mmccd.models import NETWORKS
+from mmccd.models import MaskedTranslator, TranslationUNet
 from mmccd.training.checkpoints import Resume
 from mmccd.training.handlers import ProgressBar, TimeBudget
 from mmccd.training.record import TrainingRecord
@@ -29,15 +28,17 @@ SMALL = {
 _LOSS = "train_loss"
 
 
-def small_network(in_channels: int, method: str = "translator", **settings: Any) -> nn.Module:
+def small_network(in_channels: int, is_masked: bool = False, **settings: Any) -> TranslationUNet:
     """An untrained translating network, efficient on a processor.
 
     Args:
         in_channels: 2 for f, 1 for g.
-        method: key of :data:`~mmccd.models.baselines.NETWORKS`.
+        is_masked: it translates what is not masked in one pass, without diffusion
+            (:class:`~mmccd.models.MaskedTranslator`).
         settings: what differs from :data:`SMALL`.
     """
-    return NETWORKS[method](in_channels=in_channels, **{**SMALL, **settings})
+    kind = MaskedTranslator if is_masked else TranslationUNet
+    return kind(in_channels=in_channels, **{**SMALL, **settings})
 
 
 def run_handlers(

@@ -8,12 +8,13 @@ import numpy as np
 import torch
 from tests.reports import report_of
 
-from mmccd.core.result import CycleResult, Result
+from mmccd.core.result import Result
+from mmccd.core.score_maps import ScoreMaps
 from mmccd.core.volume import Volume
 from mmccd.io.read import read_volume
 
 THRESHOLD = 0.5
-CYCLE = CycleResult(*[torch.zeros(1, 1, 2, 2)] * 5)
+CYCLE = ScoreMaps(*[torch.zeros(1, 1, 2, 2)] * 5)
 
 
 def result_on(folder: Path, nothing: bool = False, seed: int = 0) -> Result:

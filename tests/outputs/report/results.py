@@ -10,11 +10,13 @@ import torch
 from numpy.typing import NDArray
 from tests.reports import merged, report_of
 
-from mmccd.core.result import CycleResult, Result
+from mmccd.core.result import Result
+from mmccd.core.score_maps import ScoreMaps
 from mmccd.core.volume import Volume
 from mmccd.imaging.grid import GridTransform
 from mmccd.postprocessing.components import measure_components
-from mmccd.postprocessing.postprocessing import Postprocessing
+from mmccd.postprocessing.segmentation import segment
+from mmccd.postprocessing.settings import Postprocessing
 
 THRESHOLD = 0.7
 SHAPE = (48, 60, 16)
@@ -100,7 +102,7 @@ def make_result(
     volume = Volume(image, place, "flair", {"file": "SMITH_JOHN_flair.nii.gz", "format": "NIfTI"})
     post = Postprocessing(median_size=1, min_component_ml=min_component_ml)
     segmentation = volume.with_data(
-        post.segment(anomaly, brain, threshold, volume.voxel_ml), "mask"
+        segment(anomaly, brain, threshold, volume.voxel_ml, post), "mask"
     )
     components, count = measure_components(segmentation, anomaly)
     the_map, mask = (
@@ -152,7 +154,7 @@ def make_result(
     )
 
 
-def make_cycle(image: Volume, brain: Volume) -> CycleResult:
+def make_cycle(image: Volume, brain: Volume) -> ScoreMaps:
     """As if every strip had been run: what was imagined is the slice upside down, what returned is
     darker than the input.
     """
@@ -161,7 +163,7 @@ def make_cycle(image: Volume, brain: Volume) -> CycleResult:
     x = torch.from_numpy(transform.to_model(image.data, 0.0))[:, None] / 100
     nan = torch.full_like(x, float("nan"))
     layers = (torch.where(inside, layer, nan) for layer in (0.1 * x, 0.1 * x, x.flip(2), 0.9 * x))
-    return CycleResult(*layers, coverage=inside.to(torch.float32))
+    return ScoreMaps(*layers, coverage=inside.to(torch.float32))
 
 
 def without_lesion(result: Result) -> Result:

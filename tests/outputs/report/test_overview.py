@@ -14,13 +14,14 @@ from nibabel import orientations
 from numpy.typing import NDArray
 from tests.reports import report_of
 
-from mmccd.core.result import CycleResult, Result
+from mmccd.core.result import Result
+from mmccd.core.score_maps import ScoreMaps
 from mmccd.core.volume import Volume
 from mmccd.outputs.report.overview import write_overview
 from mmccd.outputs.report.view import most_anomalous
 
 REPORT = report_of()
-CYCLE = CycleResult(*[torch.zeros(1, 1, 2, 2)] * 5)
+CYCLE = ScoreMaps(*[torch.zeros(1, 1, 2, 2)] * 5)
 RIGHT, LEFT, ANTERIOR, POSTERIOR = 1, -1, 1, -1
 CONTOUR, NOTICE_COLOUR = (0, 213, 255), (255, 157, 92)
 

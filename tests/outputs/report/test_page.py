@@ -20,7 +20,8 @@ from tests.outputs.report.results import THRESHOLD, make_result
 from mmccd import NOTICE
 from mmccd.core.result import Result
 from mmccd.outputs.report.write import write_result
-from mmccd.postprocessing.postprocessing import Postprocessing
+from mmccd.postprocessing.segmentation import segment
+from mmccd.postprocessing.settings import Postprocessing
 
 PATIENCE_MS = 120_000
 SCRIPT = Path("app/mmccd/outputs/report/page/segmentation.js")
@@ -150,9 +151,8 @@ def test_another_threshold(either: Opened) -> None:
     threshold = either.page.evaluate("report.state.threshold")
     result = either.result
     post = Postprocessing(**result.report.settings.postprocessing)
-    expected = post.segment(
-        result.smoothed_map.data, result.brain_mask.data > 0, threshold, result.image.voxel_ml
-    )
+    brain = result.brain_mask.data > 0
+    expected = segment(result.smoothed_map.data, brain, threshold, result.image.voxel_ml, post)
     assert 0 < expected.sum() < result.segmentation.data.sum()
     assert np.array_equal(either.mask(), expected)
     assert either.millilitres() == pytest.approx(expected.sum() * result.image.voxel_ml, abs=0.051)
@@ -327,7 +327,8 @@ def test_the_script_is_the_postprocessing(alone: Any, seed: int, min_ml: float) 
     anomaly = np.round(random.uniform(0, 1, shape), 1).astype(np.float32)
     brain = random.uniform(size=shape) > 0.2
     threshold = [0.7, 0.6999999999, float(anomaly[3, 3, 3]), -0.5][seed]
-    expected = Postprocessing(min_component_ml=min_ml).segment(anomaly, brain, threshold, 0.001)
+    post = Postprocessing(min_component_ml=min_ml)
+    expected = segment(anomaly, brain, threshold, 0.001, post)
     found = alone.evaluate(
         "([map, brain, shape, threshold, least]) => Array.from(segmentation.segment(new"
         " Float32Array(map), new Uint8Array(brain), shape, threshold, least, 0.001))",

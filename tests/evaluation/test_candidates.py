@@ -1,5 +1,5 @@
-"""mmccd.evaluation.methods: names, settings, grids, and keys that change with whatever changes the
-maps.
+"""mmccd.evaluation.candidates: names, settings, grids, and keys that change with whatever changes
+the maps.
 """
 
 from __future__ import annotations
@@ -11,63 +11,61 @@ from pathlib import Path
 import pytest
 import torch
 
+from mmccd.bundle import Calibration, load_models, store_calibration
 from mmccd.core.errors import ModelError, UsageError
-from mmccd.evaluation.methods import (
-    TITLES,
+from mmccd.evaluation.candidates import (
     Setup,
-    _sides,
     expand_grid,
-    make_methods,
+    make_candidates,
     read_name,
     resolve_target,
 )
 from mmccd.imaging.normalisation import Normalisation
+from mmccd.methods.base import Slices
+from mmccd.methods.registry import find_method, method_names
 
 
-@pytest.mark.parametrize("name", list(TITLES))
+@pytest.mark.parametrize("name", method_names())
 def test_every_method_scores(setup: Setup, name: str) -> None:
-    (method,) = make_methods([name], setup)
-    assert method.title == TITLES[name]
-    assert json.loads(json.dumps(method.key)) == method.key
+    (one,) = make_candidates([name], setup)
+    assert one.title == find_method(name).title
+    assert json.loads(json.dumps(one.key)) == one.key
     image = torch.randn(3, 1, 128, 128, generator=torch.Generator().manual_seed(0))
     brain = torch.zeros_like(image, dtype=torch.bool)
     brain[1:, :, 40:60, 40:60] = True
-    result = method.build().score(image, brain)
+    result = one.build().score(Slices(image, brain, 5.0))
     assert result.anomaly.shape == image.shape
     assert result.anomaly[brain].isfinite().all()
     assert result.anomaly[brain].std() > 0
-    imagines = name not in ("intensity", "histogram")
-    assert bool(result.returned[brain].isfinite().all()) is imagines
+    reconstructs = name not in ("intensity", "histogram", "rule")
+    assert bool(result.reconstructed[brain].isfinite().all()) is reconstructs
 
 
-def test_thresholds_have_a_second_side_on_other_contrasts(setup: Setup) -> None:
-    assert [
-        method.polarities for method in make_methods(["intensity", "histogram", "ae"], setup)
-    ] == [(1,), (1,), (1,)]
-    other = replace(setup, source="t2", target="flair")
-    assert [method.polarities for method in make_methods(["intensity", "histogram"], other)] == [
-        (1, -1),
-        (1, -1),
-    ]
-    assert make_methods(["intensity"], other)[0].normalisation == Normalisation("range", 2.0, 90.0)
+def test_plain_scores_have_a_second_side_on_other_contrasts(setup: Setup) -> None:
+    names = ["intensity", "histogram", "ae"]
+    assert [one.polarities("error") for one in make_candidates(names, setup)] == [(1,)] * 3
+    other = make_candidates(["intensity"], replace(setup, source="t2", target="flair"))[0]
+    assert other.polarities("slice_sd") == other.polarities("error") == (1, -1)
+    assert other.normalisation == Normalisation("range", 2.0, 90.0)
 
 
-def test_the_side_that_counts_in_slice_sd(setup: Setup) -> None:
-    """The sign of the cycle names it; an absolute error leaves it to validation data where lesions
-    may be dark.
-    """
-    names = ["intensity", "ae", "mmccd:sign=both", "mmccd:sign=brighter", "mmccd:sign=darker"]
-    assert [method.choices("slice_sd") for method in make_methods(names, setup)] == [
-        (1,),
-        (1,),
-        (1,),
-        (1,),
-        (-1,),
-    ]
-    (other,) = make_methods(["intensity"], replace(setup, source="t2", target="flair"))
-    assert other.choices("slice_sd") == other.choices("error") == (1, -1)
-    assert _sides("both", "t1") == (1, -1)
-    assert _sides("darker", "t1") == (-1,)
+def test_the_cycles_sign_counts_in_a_robust_z_score(setup: Setup) -> None:
+    """As ``predict`` counts it; validation data choose nothing there."""
+    names = ["ae", "mmccd:sign=both", "mmccd:sign=brighter:other_side=0.5", "constant"]
+    made = make_candidates(names, setup)
+    assert [one.polarities("slice_sd") for one in made] == [(1,)] * 4
+    assert [one.sides.sign for one in made] == ["brighter", "both", "brighter", "both"]
+    assert [one.sides.other_side for one in made[2:]] == [0.5, 0.0]
+
+
+def test_thresholds_of_their_own(tiny_bundles: Path, setup: Setup) -> None:
+    """The rule's, and the calibrated one of a cycle as the preset runs it."""
+    models = load_models(tiny_bundles)
+    key = models.key(models.preset("fast"), "fp32")
+    store_calibration("fast", Calibration(key, 0.625, {}), tiny_bundles)
+    names = ["rule", "intensity", "mmccd:precision=fp32", "mmccd:precision=fp32:steps=3"]
+    made = make_candidates(names, replace(setup, bundles=tiny_bundles))
+    assert [one.threshold for one in made] == [1.2, None, 0.625, None]
 
 
 @pytest.mark.parametrize(
@@ -79,9 +77,10 @@ def test_the_side_that_counts_in_slice_sd(setup: Setup) -> None:
     ],
 )
 def test_key_follows_the_setup(setup: Setup, name: str, change: dict[str, object]) -> None:
-    assert make_methods([name], setup)[0].key == make_methods([name], setup)[0].key
+    assert make_candidates([name], setup)[0].key == make_candidates([name], setup)[0].key
     assert (
-        make_methods([name], setup)[0].key != make_methods([name], replace(setup, **change))[0].key
+        make_candidates([name], setup)[0].key
+        != make_candidates([name], replace(setup, **change))[0].key
     )  # type: ignore[arg-type]
 
 
@@ -95,14 +94,14 @@ def test_key_follows_the_setup(setup: Setup, name: str, change: dict[str, object
     ],
 )
 def test_key_follows_the_settings(setup: Setup, name: str, key: str) -> None:
-    plain, changed = make_methods([name.split(":")[0], name], setup)
+    plain, changed = make_candidates([name.split(":")[0], name], setup)
     assert plain.key != changed.key
     assert key in changed.title
 
 
 def test_settings_reach_the_cycle(setup: Setup) -> None:
-    (method,) = make_methods(["mmccd:steps=3:stride=8"], setup)
-    inferer = method.build().inferer  # type: ignore[attr-defined]
+    (one,) = make_candidates(["mmccd:steps=3:stride=8"], setup)
+    inferer = one.build().inferer  # type: ignore[attr-defined]
     assert (
         inferer.settings.steps,
         inferer.settings.stride,
@@ -112,20 +111,20 @@ def test_settings_reach_the_cycle(setup: Setup) -> None:
 
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])
 def test_precision_reaches_the_cycle(setup: Setup, precision: str) -> None:
-    (method,) = make_methods([f"mmccd:precision={precision}"], setup)
-    assert method.key["precision"] == precision
-    assert method.build().inferer.precision == precision  # type: ignore[attr-defined]
+    (one,) = make_candidates([f"mmccd:precision={precision}"], setup)
+    assert one.key["precision"] == precision
+    assert one.build().inferer.precision == precision  # type: ignore[attr-defined]
 
 
 def test_key_follows_the_weights(setup: Setup, tmp_path: Path) -> None:
-    before = make_methods(["dae"], setup)[0].key
+    before = make_candidates(["dae"], setup)[0].key
     folder = tmp_path / "dae" / "flair"
     folder.mkdir(parents=True)
     for name in ("best.pt", "training.json"):
         (folder / name).write_bytes((setup.runs / "dae" / "flair" / name).read_bytes())
     content = torch.load(folder / "best.pt", weights_only=True)
     torch.save(content | {"value": 0.25}, folder / "best.pt")
-    assert make_methods(["dae"], replace(setup, runs=tmp_path))[0].key != before
+    assert make_candidates(["dae"], replace(setup, runs=tmp_path))[0].key != before
 
 
 @pytest.mark.parametrize(
@@ -144,16 +143,16 @@ def test_key_follows_the_weights(setup: Setup, tmp_path: Path) -> None:
 )
 def test_refused(setup: Setup, names: list[str], named: str) -> None:
     with pytest.raises(UsageError, match=named):
-        make_methods(names, setup)
+        make_candidates(names, setup)
 
 
 def test_missing_weights(setup: Setup, tmp_path: Path) -> None:
     with pytest.raises(ModelError, match="--runs"):
-        make_methods(["vae"], replace(setup, runs=tmp_path))
+        make_candidates(["vae"], replace(setup, runs=tmp_path))
     with pytest.raises(ModelError, match="flair to t1"):
-        make_methods(["mmccd"], replace(setup, target="t1"))
+        make_candidates(["mmccd"], replace(setup, target="t1"))
     with pytest.raises(UsageError, match="--target"):
-        make_methods(["cyclic_unet"], replace(setup, target=None))
+        make_candidates(["cyclic_unet"], replace(setup, target=None))
 
 
 def test_pair_of_other_normalisations(setup: Setup, tmp_path: Path) -> None:
@@ -166,7 +165,7 @@ def test_pair_of_other_normalisations(setup: Setup, tmp_path: Path) -> None:
     record["normalisation"]["t2"]["kind"] = "code"
     (folder / "training.json").write_text(json.dumps(record))
     with pytest.raises(ModelError, match="t2 normalised in another way"):
-        make_methods(["cyclic_unet"], replace(setup, runs=tmp_path))
+        make_candidates(["cyclic_unet"], replace(setup, runs=tmp_path))
 
 
 def test_target(setup: Setup) -> None:

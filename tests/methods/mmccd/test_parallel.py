@@ -1,4 +1,4 @@
-"""mmccd.methods.scorer: several devices give the map of one."""
+"""mmccd.methods.mmccd.parallel: several devices give the map of one."""
 
 from __future__ import annotations
 
@@ -11,9 +11,12 @@ from torch import Tensor, nn
 
 from mmccd.bundle import BACKWARD, FORWARD
 from mmccd.core.errors import CancelledError
-from mmccd.core.result import CycleResult
-from mmccd.methods.mmccd.cycle import CycleSettings, MaskedCycleInferer
-from mmccd.methods.scorer import CycleScorer, ParallelScorer
+from mmccd.core.score_maps import ScoreMaps
+from mmccd.methods.base import Slices
+from mmccd.methods.mmccd.cycle import MaskedCycleInferer
+from mmccd.methods.mmccd.method import CycleScorer
+from mmccd.methods.mmccd.parallel import ParallelScorer
+from mmccd.methods.mmccd.settings import CycleSettings
 from mmccd.models.networks import TranslationUNet
 from mmccd.models.schedule import MaskedDiffusionScheduler
 
@@ -42,9 +45,15 @@ def brain() -> Tensor:
     return mask
 
 
-def assert_same(first: CycleResult, second: CycleResult) -> None:
+@pytest.fixture
+def slices(image: Tensor, brain: Tensor) -> Slices:
+    """Both, 5 mm apart."""
+    return Slices(image, brain, 5.0)
+
+
+def assert_same(first: ScoreMaps, second: ScoreMaps) -> None:
     """Equal to 1e-5 of each map's maximum, NaN in the same places."""
-    for field in fields(CycleResult):
+    for field in fields(ScoreMaps):
         one, other = getattr(first, field.name), getattr(second, field.name)
         scale = float(other.nan_to_num().abs().max())
         torch.testing.assert_close(one, other, rtol=0, atol=1e-5 * scale, equal_nan=True)
@@ -52,30 +61,29 @@ def assert_same(first: CycleResult, second: CycleResult) -> None:
 
 @pytest.mark.parametrize("devices", [1, 2, 3, 9])
 def test_several_devices_give_the_map_of_one(
-    devices: int, image: Tensor, brain: Tensor, tiny_networks: dict[str, TranslationUNet]
+    devices: int, slices: Slices, tiny_networks: dict[str, TranslationUNet]
 ) -> None:
-    expected = scorer(tiny_networks).score(image, brain)
-    found = ParallelScorer(tuple(scorer(tiny_networks) for _ in range(devices))).score(image, brain)
+    expected = scorer(tiny_networks).score(slices)
+    found = ParallelScorer(tuple(scorer(tiny_networks) for _ in range(devices))).score(slices)
     assert bool(expected.anomaly.nan_to_num().flatten(1).any(1)[1:6].all())
     assert_same(found, expected)
 
 
-def test_the_same_map_every_time(
-    image: Tensor, brain: Tensor, tiny_networks: dict[str, TranslationUNet]
-) -> None:
+def test_the_same_map_every_time(slices: Slices, tiny_networks: dict[str, TranslationUNet]) -> None:
     first, second = (
-        ParallelScorer((scorer(tiny_networks), scorer(tiny_networks))).score(image, brain)
+        ParallelScorer((scorer(tiny_networks), scorer(tiny_networks))).score(slices)
         for _ in range(2)
     )
-    for field in fields(CycleResult):
+    for field in fields(ScoreMaps):
         assert torch.equal(
             getattr(first, field.name).nan_to_num(), getattr(second, field.name).nan_to_num()
         )
 
 
 def test_work_is_shared_between_threads(
-    image: Tensor, brain: Tensor, tiny_networks: dict[str, TranslationUNet]
+    slices: Slices, tiny_networks: dict[str, TranslationUNet]
 ) -> None:
+    brain = slices.brain
     passes: dict[int, int] = {}
 
     class Counting(nn.Module):
@@ -87,7 +95,7 @@ def test_work_is_shared_between_threads(
     brain[1:3] = False
     brain[2] = brain[3]  # four equal slices
     ParallelScorer((scorer(tiny_networks, Counting()), scorer(tiny_networks, Counting()))).score(
-        image, brain
+        slices
     )
     assert len(passes) == 2
     assert max(passes.values()) <= 2 * min(passes.values()), (
@@ -99,20 +107,20 @@ def test_no_brain_at_all(
     image: Tensor, brain: Tensor, tiny_networks: dict[str, TranslationUNet]
 ) -> None:
     found = ParallelScorer((scorer(tiny_networks), scorer(tiny_networks))).score(
-        image, torch.zeros_like(brain)
+        Slices(image, torch.zeros_like(brain), 5.0)
     )
     assert bool(found.anomaly.isnan().all())
     assert not found.coverage.any()
 
 
 def test_progress_is_that_of_the_whole(
-    image: Tensor, brain: Tensor, tiny_networks: dict[str, TranslationUNet]
+    slices: Slices, tiny_networks: dict[str, TranslationUNet]
 ) -> None:
     alone: list[tuple[int, int]] = []
     shared: list[tuple[int, int]] = []
-    scorer(tiny_networks).score(image, brain, lambda done, total: alone.append((done, total)))
+    scorer(tiny_networks).score(slices, lambda done, total: alone.append((done, total)))
     ParallelScorer((scorer(tiny_networks), scorer(tiny_networks))).score(
-        image, brain, lambda done, total: shared.append((done, total))
+        slices, lambda done, total: shared.append((done, total))
     )
     assert {total for _, total in shared} == {total for _, total in alone}
     done = [value for value, _ in shared]
@@ -121,16 +129,17 @@ def test_progress_is_that_of_the_whole(
     assert done[-1] == shared[-1][1]
 
 
-def test_cancelled(image: Tensor, brain: Tensor, tiny_networks: dict[str, TranslationUNet]) -> None:
+def test_cancelled(slices: Slices, tiny_networks: dict[str, TranslationUNet]) -> None:
     with pytest.raises(CancelledError):
         ParallelScorer((scorer(tiny_networks), scorer(tiny_networks))).score(
-            image, brain, cancelled=lambda: True
+            slices, cancelled=lambda: True
         )
 
 
 def test_an_error_on_one_device_ends_the_others(
-    image: Tensor, brain: Tensor, tiny_networks: dict[str, TranslationUNet]
+    slices: Slices, tiny_networks: dict[str, TranslationUNet]
 ) -> None:
+    brain = slices.brain
     broken = threading.Event()
     batches: list[int] = []
 
@@ -148,9 +157,9 @@ def test_an_error_on_one_device_ends_the_others(
 
     with pytest.raises(RuntimeError, match="out of memory"):
         ParallelScorer((scorer(tiny_networks, Broken()), scorer(tiny_networks, Waiting()))).score(
-            image, brain
+            slices
         )
-    assert sum(batches) < 2 * scorer(tiny_networks).inferer.count(brain) / 4, (
+    assert sum(batches) < 2 * scorer(tiny_networks).count(brain) / 4, (
         "the other device stopped long before its end"
     )
 
