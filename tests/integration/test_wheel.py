@@ -121,8 +121,9 @@ def program(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_content(wheel: Path, project: Path) -> None:
     names = set(zipfile.ZipFile(wheel).namelist())
     for name in (FORWARD, BACKWARD, BRAIN):
-        for path in (project / "bundles" / name / "configs").rglob("*.json"):
-            assert f"mmccd/bundles/{path.relative_to(project / 'bundles')}" in names
+        for part in ("configs", "calibrations"):
+            for path in (project / "bundles" / name / part).rglob("*.json"):
+                assert f"mmccd/bundles/{path.relative_to(project / 'bundles')}" in names
         assert not [entry for entry in names if f"{name}/models/research" in entry]
         assert not [entry for entry in names if f"{name}/runs" in entry]
     for name in (FORWARD, BRAIN):
