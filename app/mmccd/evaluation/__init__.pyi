@@ -1,5 +1,6 @@
 from .calibrate import calibrate_on_cases as calibrate_on_cases
 from .methods import (
+    TITLES as TITLES,
     Setup as Setup,
     expand_grid as expand_grid,
     make_methods as make_methods,

@@ -20,7 +20,8 @@ from mmccd.bundle import (
     load_brain_weights,
     load_pair,
 )
-from mmccd.core import ModelError
+from mmccd.core import FLAG, ModelError, Settings
+from mmccd.evaluation import TITLES
 from mmccd.models import choose_device, has_fast_bf16, usable_cores
 from mmccd.pipeline import NOTICE, versions
 
@@ -35,14 +36,15 @@ def examine(bundles: str | None = None) -> dict[str, Any]:
 
     Returns:
         ``exit_code``: 0 where at least one pair of weights can be loaded, else 6; ``machine``;
-        ``versions``; ``bundles`` (folder, or error); ``pairs`` and ``brain``, each with ``error``
-        None where it can be used.
+        ``versions``; ``choices`` (names by setting); ``bundles`` (folder, or error); ``pairs`` and
+        ``brain``, each with ``error`` None where it can be used.
     """
     found: dict[str, Any] = {
         "notice": NOTICE,
         "exit_code": ModelError.exit_code,
         "machine": _machine(),
         "versions": versions(),
+        "choices": choices(bundles),
     }
     try:
         root = find_bundles(bundles)
@@ -65,6 +67,14 @@ def examine(bundles: str | None = None) -> dict[str, Any]:
     }
 
 
+def choices(bundles: str | None = None) -> dict[str, list[str]]:
+    """What can be chosen, from the registries: presets, targets, extractors, methods to compare."""
+    declared = Settings.declared(FLAG)
+    names = {name: one.setting.names(bundles) for name, one in declared.items()}
+    listed = {name: list(values) for name, values in names.items() if values}
+    return {**listed, "methods": list(TITLES)}
+
+
 def describe(found: dict[str, Any]) -> str:
     """The findings of :func:`examine` as text."""
     machine, bundles = found["machine"], found["bundles"]
@@ -81,6 +91,7 @@ def describe(found: dict[str, Any]) -> str:
         ),
         "",
         "versions     " + ", ".join(f"{key} {value}" for key, value in found["versions"].items()),
+        *(f"{name:<12} {', '.join(names)}" for name, names in found["choices"].items()),
         "",
     ]
     if bundles["error"]:

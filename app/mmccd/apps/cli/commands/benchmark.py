@@ -54,18 +54,18 @@ def benchmark(
         mmccd benchmark --quick
         mmccd benchmark --output figures.json --plot growth.png
     """
-    from mmccd.benchmark import QUICK, load_figures, report, run_benchmark, save_figures
+    import mmccd.benchmark as room
 
-    earlier = load_figures(Path(compare)) if compare else None
-    figures = (
-        load_figures(Path(show))
-        if show
-        else run_benchmark(settings.device, QUICK if quick else None, settings.bundles)
-    )
+    earlier = room.load_figures(Path(compare)) if compare else None
+    if show:
+        figures = room.load_figures(Path(show))
+    else:
+        extent = room.QUICK if quick else None
+        figures = room.run_benchmark(settings.device, extent, settings.bundles)
     if output is not None:
-        save_figures(figures, Path(output))
+        room.save_figures(figures, Path(output))
     if plot is not None:
-        report.plot_sweep(figures, Path(plot))
-    say(report.as_markdown(figures) if markdown else report.as_text(figures))
+        room.plot_sweep(figures, Path(plot))
+    say(room.as_markdown(figures) if markdown else room.as_text(figures))
     if earlier is not None:
-        say(report.compare(figures, earlier)[0])
+        say(room.compare(figures, earlier)[0])
