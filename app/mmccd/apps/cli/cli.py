@@ -17,7 +17,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from mmccd import NOTICE, __version__
+from mmccd import NOTICE
 from mmccd.apps.map.limits import ignore_stack_warning
 from mmccd.apps.parser import Form, suggestion
 from mmccd.core import (
@@ -163,6 +163,8 @@ def _dispatch(words: list[str]) -> int:
         _say(_overview())
         return 0
     if words[0] in ("--version", "version"):
+        from mmccd import __version__  # half of the time of --help, were it above
+
         _say(__version__)
         return 0
     name, rest = words[0], words[1:]
@@ -200,7 +202,7 @@ def _listed(value: Any) -> tuple[Any, ...]:
 
 def _overview() -> str:
     lines = [
-        f"mmccd {__version__}: unsupervised anomaly segmentation in brain MRI. {NOTICE}",
+        f"mmccd: unsupervised anomaly segmentation in brain MRI. {NOTICE}",
         "",
         "usage: mmccd COMMAND ...",
         "",

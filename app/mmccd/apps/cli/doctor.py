@@ -23,7 +23,8 @@ from mmccd.bundle import (
     read_presets,
     user_folder,
 )
-from mmccd.core import ModelError
+from mmccd.core import FLAG, ModelError, Settings
+from mmccd.methods import method_names
 from mmccd.models import choose_device, has_fast_bf16, usable_cores
 from mmccd.pipeline import versions
 
@@ -36,15 +37,17 @@ def examine(bundles: str | None = None) -> dict[str, Any]:
 
     Returns:
         ``exit_code``: 0 where at least one preset can be used for one target, else 6; ``machine``;
-        ``versions``; ``bundles`` (folder, or error); ``calibrations`` (the user's folder of them);
-        ``models`` (one entry a target, with all weights by name and all presets) and ``brain``,
-        each with ``error`` None where it can be used.
+        ``versions``; ``choices`` (names by setting); ``bundles`` (folder, or error);
+        ``calibrations`` (the user's folder of them); ``models`` (one entry a target, with all
+        weights by name and all presets) and ``brain``, each with ``error`` None where it can be
+        used.
     """
     found: dict[str, Any] = {
         "notice": NOTICE,
         "exit_code": ModelError.exit_code,
         "machine": _machine(),
         "versions": versions(),
+        "choices": choices(bundles),
     }
     found["calibrations"] = str(user_folder())
     try:
@@ -68,6 +71,14 @@ def examine(bundles: str | None = None) -> dict[str, Any]:
     }
 
 
+def choices(bundles: str | None = None) -> dict[str, list[str]]:
+    """What can be chosen, from the registries: presets, targets, extractors, methods to compare."""
+    declared = Settings.declared(FLAG)
+    names = {name: one.setting.names(bundles) for name, one in declared.items()}
+    listed = {name: list(values) for name, values in names.items() if values}
+    return {**listed, "methods": list(method_names())}
+
+
 def describe(found: dict[str, Any]) -> str:
     """The findings of :func:`examine` as text."""
     machine, bundles = found["machine"], found["bundles"]
@@ -84,6 +95,7 @@ def describe(found: dict[str, Any]) -> str:
         ),
         "",
         "versions     " + ", ".join(f"{key} {value}" for key, value in found["versions"].items()),
+        *(f"{name:<12} {', '.join(names)}" for name, names in found["choices"].items()),
         "",
     ]
     if bundles["error"]:
