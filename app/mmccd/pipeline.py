@@ -300,9 +300,7 @@ class AnomalyPipeline:
         )
         percentile = self._percentile(maps)
         clock.lap("segmentation")
-        report = build_report(
-            self._parts(volume, prepared, maps, segmentation, percentile, clock.seconds)
-        )
+        parts = self._parts(volume, prepared, maps, segmentation, percentile, clock.seconds)
         return Result(
             image=volume,
             anomaly_map=volume.with_data(maps.anomaly, "anomaly"),
@@ -313,7 +311,7 @@ class AnomalyPipeline:
             ),
             brain_mask=volume.with_data(brain.mask.astype(np.uint8), "mask"),
             maps=maps.scores,
-            report=report,
+            report=build_report(parts),
         )
 
     def _scorer(self) -> Scorer:

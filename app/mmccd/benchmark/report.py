@@ -6,12 +6,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import matplotlib
-import matplotlib.pyplot as plt
+from matplotlib.figure import Figure
 
 from mmccd.core import OutputError, make_folder
-
-matplotlib.use("Agg")
 
 Table = tuple[str, list[str], list[list[str]]]
 LARGEST_CHANGE = 0.2
@@ -218,7 +215,8 @@ def plot_sweep(figures: dict[str, Any], path: Path) -> None:
     """Seconds (points and a line through the first and last one) and memory against what was
     varied, as PNG.
     """
-    figure, axes = plt.subplots(1, len(_AXES), figsize=(13, 3.4), layout="constrained")
+    figure = Figure(figsize=(13, 3.4), layout="constrained")
+    axes = figure.subplots(1, len(_AXES))
     for panel, (varied, label) in zip(axes, _AXES, strict=True):
         rows = [row for row in figures["sweep"] if row["varied"] == varied]
         values, seconds = [row["value"] for row in rows], [row["seconds"] for row in rows]
@@ -250,8 +248,6 @@ def plot_sweep(figures: dict[str, Any], path: Path) -> None:
         raise OutputError(
             f"{path}: cannot be written ({error.strerror or error}); choose another --plot"
         ) from error
-    finally:
-        plt.close(figure)
 
 
 def _straight(panel: Any, values: Sequence[float], seconds: Sequence[float]) -> None:

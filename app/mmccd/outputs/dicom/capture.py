@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-import matplotlib
-
-matplotlib.use("Agg")
-
-import matplotlib.pyplot as plt
 import numpy as np
 from highdicom.sc import SCImage
 from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from pydicom.dataset import Dataset
 from pydicom.sr.codedict import codes
@@ -60,7 +56,7 @@ def draw_slice(view: RadiologicalView, index: int, found: str) -> NDArray[np.uin
     width_mm, height_mm = view.size_mm
     panel = (WIDTH - _GAP) // 2
     height = 2 * _BAND + min(round(panel * height_mm / width_mm), _MOST_HEIGHT)
-    figure = plt.Figure(figsize=(WIDTH / _DPI, height / _DPI), dpi=_DPI, facecolor="black")
+    figure = Figure(figsize=(WIDTH / _DPI, height / _DPI), dpi=_DPI, facecolor="black")
     canvas = FigureCanvasAgg(figure)
     bottom, tall, wide = _BAND / height, 1 - 2 * _BAND / height, panel / WIDTH
     left, right = (figure.add_axes((start, bottom, wide, tall)) for start in (0.0, 1.0 - wide))

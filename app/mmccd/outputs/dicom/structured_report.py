@@ -31,20 +31,8 @@ def make_report(
     was found the volume is 0 mL, the lesion is absent, and mean and maximum within the segment are
     left out.
     """
-    context = sr.ObservationContext(
-        observer_device_context=sr.ObserverContext(
-            codes.DCM.Device,
-            sr.DeviceObserverIdentifyingAttributes(
-                uid=identity.device_uid,
-                name=MANUFACTURER,
-                manufacturer_name=MANUFACTURER,
-                model_name=MODEL,
-                serial_number=identity.serial,
-            ),
-        )
-    )
     content = sr.MeasurementReport(
-        context,
+        _context(identity),
         BRAIN_MRI,
         [_segment_group(result, source, segmentation, identity), _brain_group(result, identity)],
         title=codes.DCM.ImagingMeasurementReport,
@@ -72,6 +60,22 @@ def make_report(
     )
     finish(dataset, source)
     return dataset
+
+
+def _context(identity: Identity) -> sr.ObservationContext:
+    """Who measured: this software."""
+    return sr.ObservationContext(
+        observer_device_context=sr.ObserverContext(
+            codes.DCM.Device,
+            sr.DeviceObserverIdentifyingAttributes(
+                uid=identity.device_uid,
+                name=MANUFACTURER,
+                manufacturer_name=MANUFACTURER,
+                model_name=MODEL,
+                serial_number=identity.serial,
+            ),
+        )
+    )
 
 
 def _segment_group(

@@ -4,12 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import matplotlib
-
-matplotlib.use("Agg")
-
-import matplotlib.pyplot as plt
 import numpy as np
+from matplotlib.cm import ScalarMappable
+from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from mmccd import NOTICE
@@ -37,9 +34,8 @@ def write_overview(result: Result, path: str | Path) -> None:
     width_mm, height_mm = view.size_mm
     width = 2.2 * len(chosen)
     height = 2.2 * len(_ROWS) * height_mm / width_mm + 1.1
-    figure, axes = plt.subplots(
-        len(_ROWS), len(chosen), figsize=(width + 1.2, height), squeeze=False, facecolor="black"
-    )
+    figure = Figure(figsize=(width + 1.2, height), facecolor="black")
+    axes = figure.subplots(len(_ROWS), len(chosen), squeeze=False)
     colours = None
     for column, index in enumerate(chosen):
         for row in range(len(_ROWS)):
@@ -49,20 +45,24 @@ def write_overview(result: Result, path: str | Path) -> None:
         axes[0, column].set_title(
             f"slice {index + 1} of {len(view.image)}", color="white", fontsize=8
         )
-    _annotate(figure, axes, result, colours)
+    _name_rows(axes)
+    draw_sides(axes[0, 0])
+    _write_lines(figure, result)
+    figure.subplots_adjust(
+        left=0.05,
+        right=0.9,
+        top=0.91,
+        bottom=0.45 / height,
+        wspace=0.03,
+        hspace=0.03,
+    )
+    if colours is not None:
+        _draw_bar(figure, colours, map_unit(result.report))
     draw_scale(axes[-1, 0], view)
-    try:
-        figure.savefig(path, dpi=DPI, facecolor="black")
-    finally:
-        plt.close(figure)
+    figure.savefig(path, dpi=DPI, facecolor="black")
 
 
-def _annotate(
-    figure: plt.Figure,
-    axes: NDArray[np.object_],
-    result: Result,
-    colours: matplotlib.cm.ScalarMappable | None,
-) -> None:
+def _name_rows(axes: NDArray[np.object_]) -> None:
     for row, name in enumerate(_ROWS):
         axes[row, 0].text(
             -0.06,
@@ -75,17 +75,17 @@ def _annotate(
             va="center",
             ha="right",
         )
-    draw_sides(axes[0, 0])
+
+
+def _write_lines(figure: Figure, result: Result) -> None:
+    """What was found above the slices, notice and convention below them."""
     report = result.report
-    volume = report.volumes_ml.anomalous
-    settings = report.settings
     title = (
-        f"{volume:.1f} mL above {report.threshold.value:.3g}   ·   flair to"
-        f" {settings.target}, {settings.preset}"
+        f"{report.volumes_ml.anomalous:.1f} mL above {report.threshold.value:.3g}   ·   flair to"
+        f" {report.settings.target}, {report.settings.preset}"
     )
     figure.suptitle(title, color="white", fontsize=10, y=0.985)
-    # A narrow picture of one slice still shows whole lines.
-    size = min(9.0, 2.0 * figure.get_figwidth())
+    size = _text_size(figure)
     figure.text(0.5, 0.008, NOTICE, color="#ff9d5c", fontsize=size, ha="center")
     figure.text(
         0.5,
@@ -95,16 +95,17 @@ def _annotate(
         fontsize=0.9 * size,
         ha="center",
     )
-    figure.subplots_adjust(
-        left=0.05,
-        right=0.9,
-        top=0.91,
-        bottom=0.45 / figure.get_figheight(),
-        wspace=0.03,
-        hspace=0.03,
-    )
-    if colours is not None:
-        bar = figure.colorbar(colours, cax=figure.add_axes((0.912, 0.36, 0.012, 0.26)))
-        bar.ax.tick_params(colors="white", labelsize=8)
-        bar.outline.set_edgecolor("white")
-        bar.set_label(f"anomaly map\n{map_unit(report)}", color="white", fontsize=min(8.0, size))
+
+
+def _draw_bar(figure: Figure, colours: ScalarMappable, unit: str) -> None:
+    """The map's colour scale, on the right."""
+    bar = figure.colorbar(colours, cax=figure.add_axes((0.912, 0.36, 0.012, 0.26)))
+    bar.ax.tick_params(colors="white", labelsize=8)
+    bar.outline.set_edgecolor("white")
+    size = min(8.0, _text_size(figure))
+    bar.set_label(f"anomaly map\n{unit}", color="white", fontsize=size)
+
+
+def _text_size(figure: Figure) -> float:
+    """A narrow picture of one slice still shows whole lines."""
+    return min(9.0, 2.0 * figure.get_figwidth())
