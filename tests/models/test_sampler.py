@@ -53,6 +53,11 @@ def test_deterministic_by_hand(steps: int, conditioned: bool) -> None:
     assert {seen.dtype for seen in network.times} == {torch.int64}
 
 
+def test_one_condition_for_all_steps() -> None:
+    found = reverse(Network(), draw(99), scheduler(4), draw(7))
+    assert torch.equal(found, reverse(Network(), draw(99), scheduler(4), lambda step: draw(7)))
+
+
 def test_noise_of_each_step_where_the_scheduler_asks_for_it() -> None:
     steps: list[int] = []
 

@@ -26,6 +26,7 @@ from mmccd.models import (
     autocast,
     has_fast_bf16,
     normal_noise,
+    reverse,
     to_device,
 )
 
@@ -107,11 +108,7 @@ def plain_loop(
             condition = torch.where(
                 mask, normal_noise(0, index, torch.full_like(index, r), 0, CONDITION, size), x
             )
-            for t in scheduler.timesteps.tolist():
-                prediction = forward(
-                    torch.cat([y, condition], dim=1), torch.full_like(index, t)
-                ).float()
-                y, _ = scheduler.step(prediction, t, y)
+            y = reverse(forward, y, scheduler, condition)
             result[number] += mask * (backward(y).float() - x)[0].abs()
     return result / masks.sum(0)
 

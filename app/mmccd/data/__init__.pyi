@@ -9,6 +9,7 @@ from .cases import (
     write_datalist as write_datalist,
 )
 from .slices import (
+    CaseSlices as CaseSlices,
     SlicePairDataset as SlicePairDataset,
     SliceRule as SliceRule,
     find_case_brain as find_case_brain,

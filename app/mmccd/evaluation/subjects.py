@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from mmccd.data import Case, SliceRule, load_case
+from mmccd.data import Case, CaseSlices, SliceRule, load_case
 from mmccd.imaging import Normalisation
 from mmccd.methods import Slices
 
@@ -122,26 +122,37 @@ def load_with_neighbours(
     largest = max(wanted, key=lambda index: float(area[index]))
     if largest_only:
         wanted = [largest]
-    slice_mm, grid = slices.transform.spacing[2], slices.transform.grid
-    away = reach(slice_mm)
+    slice_mm = slices.transform.spacing[2]
+    near = _within_reach(pixels, wanted, reach(slice_mm))
+    context = _take(case, split, slices, source, near, near.index(largest))
+    return context.take(wanted), context
+
+
+def _within_reach(pixels: list[int], wanted: list[int], away: int) -> list[int]:
+    """Slices from the first to the last with brain, at most so many from a wanted one."""
     brain = np.flatnonzero(pixels)
-    near = [
+    return [
         index
         for index in range(int(brain[0]), int(brain[-1]) + 1)
         if min(abs(index - own) for own in wanted) <= away
     ]
-    context = Subject(
+
+
+def _take(
+    case: Case, split: str, slices: CaseSlices, source: str, rows: list[int], picture: int
+) -> Subject:
+    spacing, grid = slices.transform.spacing[2], slices.transform.grid.spacing
+    return Subject(
         case=case,
         split=split,
-        slices=tuple(near),
-        image=slices.images[source][near, 0].numpy(),
-        brain=slices.brain[near, 0].numpy(),
-        lesion=slices.lesion[near, 0].numpy(),
-        healthy=~slices.has_lesion[near].numpy(),
-        picture=near.index(largest),
-        spacing=(slice_mm, grid.spacing, grid.spacing),
+        slices=tuple(rows),
+        image=slices.images[source][rows, 0].numpy(),
+        brain=slices.brain[rows, 0].numpy(),
+        lesion=slices.lesion[rows, 0].numpy(),
+        healthy=~slices.has_lesion[rows].numpy(),
+        picture=picture,
+        spacing=(spacing, grid, grid),
     )
-    return context.take(wanted), context
 
 
 def with_image(subject: Subject, modality: str) -> NDArray[np.float32] | None:

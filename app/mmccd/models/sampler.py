@@ -16,7 +16,7 @@ def reverse(
     network: Callable[..., Tensor],
     image: Tensor,
     scheduler: MaskedDiffusionScheduler,
-    condition: OfStep | None = None,
+    condition: Tensor | OfStep | None = None,
     noise: OfStep | None = None,
 ) -> Tensor:
     """From y at the first of the scheduler's timesteps down to y_0.
@@ -26,8 +26,8 @@ def reverse(
             timesteps)`` where there is no condition; timesteps are int64 ``(batch,)``.
         image: y at the first timestep, ``(batch, 1, height, width)``.
         scheduler: with its timesteps set.
-        condition: number of a step (0, 1, ...) to what the network sees beside y_t, of the shape
-            of ``image``.
+        condition: what the network sees beside y_t, of the shape of ``image``, or the number of a
+            step (0, 1, ...) to it.
         noise: number of a step to the standard normal noise that the step adds, of the same shape;
             asked only where the scheduler's ``eta`` is above 0.
 
@@ -40,7 +40,8 @@ def reverse(
     if scheduler.eta > 0 and noise is None:
         raise ValueError(f"eta is {scheduler.eta}: expected the noise of each step, got none")
     for step, timestep in enumerate(scheduler.timesteps.tolist()):
-        inputs = image if condition is None else torch.cat([image, condition(step)], dim=1)
+        seen = condition(step) if callable(condition) else condition
+        inputs = image if seen is None else torch.cat([image, seen], dim=1)
         times = torch.full((len(image),), timestep, device=image.device, dtype=torch.int64)
         added = noise(step) if noise is not None and scheduler.eta > 0 else None
         prediction = network(inputs, times).float()

@@ -37,7 +37,7 @@ class MaskedTranslationInferer(Inferer):
         """Translate ``inputs`` (x) under ``mask`` with ``noise``, from ``initial``."""
         condition = masked_condition(inputs, kwargs["mask"], kwargs["noise"])
         self.scheduler.set_timesteps(self.steps)
-        image = reverse(network, kwargs["initial"], self.scheduler, lambda step: condition)
+        image = reverse(network, kwargs["initial"], self.scheduler, condition)
         reconstructed = torch.full_like(image, math.nan)
         if self.backward is not None:
             reconstructed = self.backward(image).float()

@@ -131,7 +131,7 @@ class VisibleTranslationInferer(Inferer):
             INITIAL,
             (source.shape[-2], source.shape[-1]),
         )
-        return reverse(network, image, self.scheduler, lambda step: source)
+        return reverse(network, image, self.scheduler, source)
 
 
 class BatchedInferer(Inferer):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from functools import lru_cache, partial
 
 import torch
@@ -94,38 +94,35 @@ class MaskedCycleInferer(Inferer):
             ValueError: inputs of another shape.
             CancelledError: ``cancelled`` returned True.
         """
-        if inputs.ndim != 4 or inputs.shape[1] != 1:
-            raise ValueError(
-                f"expected inputs of shape (slices, 1, height, width), got {tuple(inputs.shape)}"
-            )
-        _check_companions(inputs, brain, slices)
-        device = inputs.device
+        _check(inputs, brain, slices)
         masks = self.settings.masks((inputs.shape[-2], inputs.shape[-1]))
-        touched = _touched(masks, brain, inputs.shape[0])
-        numbers = torch.as_tensor(
-            list(slices) if slices is not None else range(inputs.shape[0]), dtype=torch.int64
+        work = _Work(
+            inputs,
+            masks.to(inputs.device),
+            _touched(masks, brain, inputs.shape[0]),
+            torch.as_tensor(range(len(inputs)) if slices is None else slices).to(torch.int64),
+            torch.zeros(inputs.shape, dtype=torch.bool, device=inputs.device),
         )
-        masks = masks.to(device)
         inside = brain.cpu() if brain is not None else torch.ones(inputs.shape, dtype=torch.bool)
-        hidden = torch.zeros(inputs.shape, dtype=torch.bool)
-        count = int(touched.sum())
-        result = None
-        for number in range(self.settings.rounds):
-            if result is not None:
-                before, hidden = (
-                    hidden,
-                    suspicious_region(
-                        result.signed, inside, self.settings.suspicious_sd, self.settings.sign
-                    ),
-                )
-                changed = (hidden != before).flatten(1).any(1)
-                touched = touched & changed[:, None]
-            work = _Work(inputs, masks, touched, numbers, hidden.to(device))
-            tell = _part_of_progress(progress, number, self.settings.rounds, count)
+        count, rounds = int(work.touched.sum()), self.settings.rounds
+        tell = _part_of_progress(progress, 0, rounds, count)
+        result = self._round(work, network, backward, tell, cancelled)
+        for number in range(1, rounds):
+            work, changed = self._hide_suspicious(work, result, inside)
+            tell = _part_of_progress(progress, number, rounds, count)
             new = self._round(work, network, backward, tell, cancelled)
-            result = new if result is None else _replaced(result, new, changed)
-        assert result is not None
+            result = _replaced(result, new, changed)
         return result
+
+    def _hide_suspicious(
+        self, work: _Work, result: ScoreMaps, inside: Tensor
+    ) -> tuple[_Work, Tensor]:
+        """What the next round has to do, and which slices it changes, bool ``(slices,)``."""
+        settings = self.settings
+        hidden = suspicious_region(result.signed, inside, settings.suspicious_sd, settings.sign)
+        changed = (hidden != work.hidden.cpu()).flatten(1).any(1)
+        touched = work.touched & changed[:, None]
+        return replace(work, touched=touched, hidden=hidden.to(work.inputs.device)), changed
 
     def count(self, brain: Tensor) -> int:
         """What progress counts to for a brain mask: strips that touch it, times rounds."""
@@ -283,7 +280,11 @@ def _replaced(old: ScoreMaps, new: ScoreMaps, changed: Tensor) -> ScoreMaps:
     )
 
 
-def _check_companions(inputs: Tensor, brain: Tensor | None, slices: Sequence[int] | None) -> None:
+def _check(inputs: Tensor, brain: Tensor | None, slices: Sequence[int] | None) -> None:
+    if inputs.ndim != 4 or inputs.shape[1] != 1:
+        raise ValueError(
+            f"expected inputs of shape (slices, 1, height, width), got {tuple(inputs.shape)}"
+        )
     if brain is not None and brain.shape != inputs.shape:
         raise ValueError(
             f"expected a brain mask of shape {tuple(inputs.shape)}, got {tuple(brain.shape)}"
