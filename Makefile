@@ -4,23 +4,33 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.complete
 
-.PHONY: install demo test lint format docs bench fuzz image clean
+.PHONY: install demo test test-fast coverage lint format docs bench fuzz image clean
 
 install: $(STAMP)
 
 $(STAMP): setup.cfg setup.py pyproject.toml constraints.txt
 	rm -rf $(VENV)
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[test,deploy,cohort,docs]"
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[test,train,eval,deploy,cohort,docs]"
 	touch $(STAMP)
 
 demo: $(STAMP)
 	$(BIN)/mmccd demo --output mmccd_demo --force
 	@echo "look at mmccd_demo/overview.png, open mmccd_demo/report.html"
 
-# A process for each core, at most four: each needs up to 2 GB.
+# A process for each core, at most four: each needs up to 2 GB. A module's tests stay together, because they share what they make.
+PYTEST := $(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile
+
 test: $(STAMP)
-	$(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile
+	$(PYTEST)
+
+# Without whole programs, trainings and real volumes: for every change.
+test-fast: $(STAMP)
+	$(PYTEST) -m "not slow"
+
+# All tests, and which lines they ran, in programs that they start, too; the floor stands in .coveragerc.
+coverage: $(STAMP)
+	$(PYTEST) --cov --cov-report=term-missing:skip-covered
 
 lint: $(STAMP)
 	$(BIN)/ruff check .
@@ -48,4 +58,4 @@ image: $(STAMP)
 	PYTHON=$(BIN)/python docker/build.sh $(or $(TARGET),cpu)
 
 clean:
-	rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache mmccd_demo site
+	rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache mmccd_demo site .coverage .coverage.*

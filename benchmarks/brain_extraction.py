@@ -4,8 +4,9 @@ python benchmarks/brain_extraction.py IMAGE=MASK [IMAGE=MASK ...]
     [--methods own,own+n4,atlas,hd-bet] [--bundles DIR]
 
 ``atlas``: MNI152 (the T1 image that comes with nilearn) is registered to the head, affine and then
-with B-splines, by mutual information (SimpleITK), and its brain mask carried over. ``own+n4``: our
-network on the head after N4 within a rough head mask.
+with B-splines, by mutual information (SimpleITK, which has to be installed for this script alone),
+and its brain mask carried over. ``own+n4``: our network on the head after N4 within a rough head
+mask.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ from mmccd.brain import intensity_scale
 from mmccd.core import Volume
 from mmccd.imaging import correct_bias
 from mmccd.io import read_nifti
-from mmccd.quality import HD_BET, Intake
+from mmccd.pipeline import make_intake
 
 logger = logging.getLogger(__name__)
 Mask = NDArray[np.bool_]
@@ -36,18 +37,18 @@ Mask = NDArray[np.bool_]
 
 def own(volume: Volume, bundles: Path | None) -> Mask:
     """Our network."""
-    return Intake(bundles).extract(volume).mask
+    return make_intake(bundles).extract(volume).mask
 
 
 def own_after_n4(volume: Volume, bundles: Path | None) -> Mask:
     """Our network on a corrected image."""
     head = ndimage.binary_fill_holes(volume.data > 0.1 * intensity_scale(volume.data))
-    return Intake(bundles).extract(correct_bias(volume, np.asarray(head))).mask
+    return make_intake(bundles).extract(correct_bias(volume, np.asarray(head))).mask
 
 
 def hd_bet(volume: Volume, bundles: Path | None) -> Mask:
     """HD-BET, where it is installed."""
-    return Intake(bundles, HD_BET).extract(volume).mask
+    return make_intake(bundles, "hd-bet").extract(volume).mask
 
 
 def atlas(volume: Volume, bundles: Path | None) -> Mask:

@@ -34,12 +34,13 @@ from torch import Tensor
 
 from mmccd.apps.cli import cli
 from mmccd.core import Result, UnsuitableInputError
-from mmccd.imaging import side_weights, to_model_slices
-from mmccd.methods import CycleScorer, MaskedCycleInferer, suspicious_region
+from mmccd.imaging import to_model_slices
+from mmccd.methods import CycleScorer, MaskedCycleInferer, Slices, suspicious_region
 from mmccd.models import CONDITION, INITIAL, NO_MASK, autocast, masked_condition, normal_noise
 from mmccd.outputs import RadiologicalView
 from mmccd.phantom import CAVITY, GLIOSIS, OEDEMA, Acquisition, Lesion, Phantom, make_phantom
-from mmccd.pipeline import AnomalyPipeline
+from mmccd.pipeline import AnomalyPipeline, make_intake
+from mmccd.postprocessing import smooth
 from mmccd.quality import Intake
 
 CALM = Acquisition(noise=0.015, bias=0.03, texture=0.03)
@@ -87,10 +88,10 @@ def with_cycle(pipeline: AnomalyPipeline, **changes: Any) -> AnomalyPipeline:
     """The same pipeline and threshold with other settings of the cycle."""
     preset = replace(pipeline.preset, cycle=replace(pipeline.preset.cycle, **changes))
     other = AnomalyPipeline(
-        pipeline.pair, "balanced", "cpu", pipeline.threshold, intake=pipeline.intake
+        pipeline.models, "balanced", "cpu", pipeline.threshold, intake=pipeline.intake
     )
     inferer = MaskedCycleInferer(
-        pipeline.pair.forward.load_scheduler(),
+        pipeline.models.weights["forward"].load_scheduler(),
         preset.cycle,
         preset.batch_size,
         pipeline.precision,
@@ -109,7 +110,7 @@ def figures(phantom: Phantom, result: Result) -> dict[str, float]:
         "lesion_ml": round(float(truth.sum() * millilitre), 1),
         "marked_ml": round(float(found.sum() * millilitre), 1),
         "right_ml": round(float((truth & found).sum() * millilitre), 1),
-        "brain_ml": round(float(result.report["volumes_ml"]["brain"]), 0),
+        "brain_ml": round(result.report.volumes_ml.brain, 0),
     }
 
 
@@ -236,7 +237,7 @@ class OneSlice:
         inside = phantom.brain.data > 0
         flair = to_model_slices(phantom.images["flair"], inside, pipeline.normalisation)
         other = to_model_slices(
-            phantom.images["t2"], inside, pipeline.pair.forward.normalisation("t2"), flair.transform
+            phantom.images["t2"], inside, pipeline.models.normalisation("t2"), flair.transform
         )
         truth = torch.from_numpy(
             flair.transform.to_model(phantom.lesion.data.astype(np.float32), 0.0) >= 0.5
@@ -255,17 +256,15 @@ class OneSlice:
         masks = self.pipeline.preset.cycle.masks(tuple(self.image.shape))
         return masks[(masks & self.brain).flatten(1).any(1)]
 
-    def error(self, returned: Tensor) -> Tensor:
+    def error(self, reconstructed: Tensor) -> Tensor:
         """What counts of x - x'."""
-        signed = self.image - returned
-        bright, dark = side_weights(
-            self.pipeline.preset.cycle.sign, self.pipeline.preset.cycle.other_side
-        )
+        signed = self.image - reconstructed
+        bright, dark = self.pipeline.preset.cycle.sides.weights
         return (torch.where(signed > 0, bright, dark) * signed).abs()
 
     @torch.inference_mode()
     def under(self, strip: Tensor) -> dict[str, Tensor]:
-        """Noise-covered input, first y_T, imagined y and returned x' under one strip, one step."""
+        """Noise-covered input, first y_T, translated y and reconstructed x' under one strip."""
         scorer = self.pipeline.scorer
         assert isinstance(scorer, CycleScorer)
         size, number = tuple(self.image.shape), torch.zeros(1, dtype=torch.int64)
@@ -276,15 +275,15 @@ class OneSlice:
         start = normal_noise(0, number, torch.full_like(number, NO_MASK), 0, INITIAL, size)
         times = torch.full((1,), int(scorer.inferer.scheduler.timesteps[0]), dtype=torch.int64)
         with autocast(scorer.device, scorer.inferer.precision):
-            imagined = scorer.forward(torch.cat([start, condition], 1), times).float()
-            returned = scorer.backward(imagined).float()
+            translated = scorer.forward(torch.cat([start, condition], 1), times).float()
+            reconstructed = scorer.backward(translated).float()
         return {
             name: value[0, 0]
             for name, value in (
                 ("x_r", condition),
                 ("y_T", start),
-                ("y", imagined),
-                ("x'", returned),
+                ("y", translated),
+                ("x'", reconstructed),
             )
         }
 
@@ -299,9 +298,9 @@ def draw_one_strip(one: OneSlice, path: Path) -> None:
         (one.image, "x: FLAIR, the strip framed"),
         (seen["x_r"], "x_r: noise under the strip"),
         (seen["y_T"], "y_T: noise to start from"),
-        (seen["y"], "y: T2 as f imagines it"),
+        (seen["y"], "y: T2 as f translates it"),
         (one.target, "(the real T2, not used)"),
-        (seen["x'"], "x': FLAIR as g returns it"),
+        (seen["x'"], "x': FLAIR as g reconstructs it"),
     ]
     figure, axes = plt.subplots(2, 4, figsize=(9.6, 5.2))
     for axis, (image, title) in zip(axes.flat, panels, strict=False):
@@ -330,12 +329,11 @@ def draw_sum(one: OneSlice, path: Path) -> None:
         np.where(one.brain, mean, 0)[None].astype(np.float32),
         np.asarray(one.brain)[None],
     )
-    smooth = replace(one.pipeline.preset.postprocessing, across_mm=0.0).smooth(whole, inside, 1.0)[
-        0
-    ]
-    show(axes[4], smooth, "smoothed; above the threshold", ERROR, 0, 3)
+    within = replace(one.pipeline.preset.postprocessing, across_mm=0.0)
+    smoothed = smooth(whole, inside, 1.0, within)[0]
+    show(axes[4], smoothed, "smoothed; above the threshold", ERROR, 0, 3)
     assert one.pipeline.threshold is not None
-    axes[4].contour(smooth > one.pipeline.threshold, levels=[0.5], colors=FOUND, linewidths=1.0)
+    axes[4].contour(smoothed > one.pipeline.threshold, levels=[0.5], colors=FOUND, linewidths=1.0)
     figure.subplots_adjust(0.005, 0.01, 0.995, 0.9, 0.03)
     save(figure, path)
 
@@ -344,7 +342,8 @@ def draw_rounds(one: OneSlice, path: Path) -> None:
     """What the first round finds suspicious is hidden in the second one."""
     image, brain = one.image[None, None], one.brain[None, None]
     results = [
-        with_cycle(one.pipeline, rounds=rounds).scorer.score(image, brain) for rounds in (1, 2)
+        with_cycle(one.pipeline, rounds=rounds).scorer.score(Slices(image, brain, 1.0))
+        for rounds in (1, 2)
     ]
     settings = one.pipeline.preset.cycle
     hidden = suspicious_region(results[0].signed, brain, settings.suspicious_sd, settings.sign)[
@@ -384,25 +383,29 @@ def main() -> None:
     """Draw everything, or what is named, and write the figures."""
     images, output, names = Path(sys.argv[1]), Path(sys.argv[2]), sys.argv[3:]
     pipeline = AnomalyPipeline.from_bundles(
-        preset="balanced", device="cpu", intake=Intake(unchecked=True)
+        preset="balanced", device="cpu", intake=make_intake(unchecked=True)
     )
     table: dict[str, Any] = (
         json.loads(output.read_text()) if output.exists() else {"cases": {}, "refused": {}}
     )
-    table |= {"preset": "balanced", "target": pipeline.pair.target, "threshold": pipeline.threshold}
+    table |= {
+        "preset": "balanced",
+        "target": pipeline.models.target,
+        "threshold": pipeline.threshold,
+    }
     if not names or "start" in names:
         draw_start(images)
     if not names or "how" in names:
         draw_how(pipeline, images)
     if not names or "refused" in names:
-        table["refused"] = refusals(Intake())
+        table["refused"] = refusals(make_intake())
     for case in CASES:
         if names and case.name not in names:
             continue
         phantom, result = run(case, pipeline)
         draw_case(phantom, result, images / f"limits_{case.name}.png")
         table["cases"][case.name] = figures(phantom, result)
-        print(case.name, table["cases"][case.name], result.report["warnings"], flush=True)
+        print(case.name, table["cases"][case.name], result.report.warnings, flush=True)
         output.write_text(json.dumps(table, indent=1) + "\n")
     output.write_text(json.dumps(table, indent=1) + "\n")
 

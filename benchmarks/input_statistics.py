@@ -135,7 +135,7 @@ def fit_reference(rows: list[dict[str, Any]]) -> dict[str, Any]:
 
 
 def strangeness(reference: dict[str, Any], values: NDArray[np.float64]) -> NDArray[np.float64]:
-    """As :meth:`~mmccd.quality.checks.InputStatistics.strangeness`."""
+    """As :meth:`~mmccd.quality.rules.InputStatistics.strangeness`."""
     offset = values - np.array(reference["mean"])
     return np.asarray(
         np.sqrt(

@@ -6,10 +6,10 @@
 set -eu
 cd "$(dirname "$0")/.."
 target="$1"
-version=$(sed -n 's/^ *version: *//p' app/app.yaml)
+version=$(sed -n 's/^version *= *//p' setup.cfg)
 tag="${2:-mmccd:$version-$target}"
 "${PYTHON:-python3}" docker/prepare.py ${WHEELS:+--wheels "$WHEELS"}
-set -- --target "$target" --tag "$tag" --file docker/Dockerfile ${BASE:+--build-arg "BASE=$BASE"} build/image
+set -- --target "$target" --tag "$tag" --file docker/Dockerfile --build-arg "VERSION=$version" ${BASE:+--build-arg "BASE=$BASE"} build/image
 if docker info >/dev/null 2>&1; then
     DOCKER_BUILDKIT=1 docker build "$@"
 elif command -v buildah >/dev/null; then

@@ -20,7 +20,9 @@ OUTSIDE = (
     "benchmarks/*.py",
     "CHANGELOG.md",
     "CITATION.cff",
+    "SECURITY.md",
     "LICENSE",
+    ".importlinter",
     "constraints.txt",
 )
 _ROLE = re.compile(r":(?:func|class|meth|mod|data|attr):<code>([^<]+)</code>")
@@ -45,7 +47,7 @@ def on_page_markdown(markdown: str, page: Any, **_: Any) -> str:
 
 
 def on_page_content(html: str, **_: Any) -> str:
-    """References of the docstrings (``:func:`~mmccd.bundle.bundle.find_bundles```) as names, with a
+    """References of the docstrings (``:func:`~mmccd.bundle.find.find_bundles```) as names, with a
     link where the page shows what they mean.
     """
     return _ROLE.sub(lambda match: _reference(match[1], html), html)

@@ -7,13 +7,16 @@ from __future__ import annotations
 import json
 import os
 import shutil
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 
-from mmccd.bundle.bundle import BACKWARD, FORWARD, file_sha256
+from mmccd.bundle import BACKWARD, FORWARD
+from mmccd.bundle.weights import file_sha256
 from mmccd.core.volume import Volume
 from mmccd.imaging.normalisation import Normalisation
 from mmccd.models.networks import TranslationUNet
@@ -38,6 +41,14 @@ def pytest_configure(config: pytest.Config) -> None:
     processes = len(getattr(config.option, "tx", None) or [])
     if processes > 1:
         os.environ.setdefault("OMP_NUM_THREADS", str(max(1, (os.cpu_count() or 1) // processes)))
+
+
+@pytest.fixture(scope="session", autouse=True)
+def calibrations_of_nobody(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """No test reads or writes the calibrations of whoever runs it."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("MMCCD_CALIBRATIONS", str(tmp_path_factory.mktemp("home") / "calibrations"))
+        yield
 
 
 @pytest.fixture(scope="session")
@@ -136,20 +147,36 @@ def make_tiny_bundles(root: Path, networks: dict[str, TranslationUNet]) -> Path:
     for name, source, target in ((FORWARD, "flair", "t2"), (BACKWARD, "t2", "flair")):
         shutil.copytree(PROJECT / "bundles" / name / "configs", root / name / "configs")
         write_weights(root / name, networks[name], source, target)
-    path = root / FORWARD / "configs" / "cycle.json"
-    content = json.loads(path.read_text())
-    content["calibrations"] = []
-    for preset in content["presets"].values():
-        # both signs: the map of a random network is above 0 nearly everywhere
-        preset["cycle"] |= {
-            "steps": 1,
-            "stride": 16,
-            "width": 16,
-            "sign": "both",
-            "other_side": 0.0,
-        }
-    path.write_text(json.dumps(content))
+    # both signs: the map of a random network is above 0 nearly everywhere
+    quick = {"steps": 1, "stride": 16, "width": 16, "sign": "both", "other_side": 0.0}
+    for name in ("full", "balanced", "fast"):
+        change_preset(root, name, settings=quick)
     return root
+
+
+def change_preset(root: Path, name: str, **entries: Any) -> Path:
+    """Set entries of a preset's file; those of an object are added to it.
+
+    Returns:
+        The file.
+    """
+    path = root / FORWARD / "configs" / "presets" / f"{name}.json"
+    content = json.loads(path.read_text())
+    for key, value in entries.items():
+        content[key] = {**content[key], **value} if isinstance(value, dict) else value
+    path.write_text(json.dumps(content))
+    return path
+
+
+def add_decision(root: Path, preset: str) -> Path:
+    """Weights of a third name, which a preset lists; no method uses them yet.
+
+    Returns:
+        The weight file.
+    """
+    torch.manual_seed(1)
+    change_preset(root, preset, weights=["forward", "backward", "decision"])
+    return write_weights(root / "decision", TranslationUNet(5, **TINY), "flair", "t2")
 
 
 def write_weights(

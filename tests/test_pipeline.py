@@ -15,11 +15,12 @@ import torch
 from nibabel import orientations
 from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
-from torch import Tensor
+from tests.conftest import add_decision
 
 from mmccd.brain import Brain, find_brain
-from mmccd.bundle.bundle import load_pair, write_calibrations
+from mmccd.bundle import load_models, store_calibration
 from mmccd.bundle.calibration import Calibration, CalibrationKey
+from mmccd.bundle.weights import file_sha256
 from mmccd.core.errors import (
     CancelledError,
     ModelError,
@@ -27,19 +28,22 @@ from mmccd.core.errors import (
     UnsuitableInputError,
     UsageError,
 )
-from mmccd.core.result import CycleResult, Result
+from mmccd.core.findings import Finding
+from mmccd.core.result import Result
+from mmccd.core.score_maps import ScoreMaps
 from mmccd.core.volume import Volume
-from mmccd.methods.scorer import ParallelScorer
+from mmccd.methods.base import Slices
+from mmccd.methods.mmccd.parallel import ParallelScorer
 from mmccd.phantom import Phantom
-from mmccd.pipeline import NOTICE, AnomalyPipeline
-from mmccd.quality.intake import Intake
+from mmccd.pipeline import NOTICE, AnomalyPipeline, make_intake
+from mmccd.postprocessing.smoothing import smooth
 
 THRESHOLD = 0.7
 
 
 def make_pipeline(bundles: Path, **options: Any) -> AnomalyPipeline:
     """The quick preset on the CPU."""
-    return AnomalyPipeline(load_pair(bundles), **{"preset": "fast", "device": "cpu", **options})
+    return AnomalyPipeline(load_models(bundles), **{"preset": "fast", "device": "cpu", **options})
 
 
 @pytest.fixture(scope="module")
@@ -93,7 +97,7 @@ def test_segmentation_is_the_smoothed_map_above_the_threshold(result: Result) ->
 
 
 def test_report(result: Result, flair: Volume) -> None:
-    report = result.report
+    report = result.report.model_dump(mode="json")
     assert json.loads(json.dumps(report, allow_nan=False)) == report
     assert (report["status"], report["notice"], report["anomaly_found"]) == ("done", NOTICE, True)
     assert report["threshold"] == {"value": THRESHOLD, "source": "given", "calibration": None}
@@ -128,11 +132,25 @@ def test_report(result: Result, flair: Volume) -> None:
 def test_warnings_of_the_reader_and_of_the_weights_are_passed_on(
     shared_bundles: Path, flair: Volume
 ) -> None:
-    pair = replace(load_pair(shared_bundles), warnings=("research weights",))
-    volume = replace(flair, provenance={"warning": "no orientation"})
-    found = AnomalyPipeline(pair, "fast", "cpu", THRESHOLD).run(volume).report["warnings"]
-    assert "research weights" in found
-    assert "no orientation" in found
+    models = replace(
+        load_models(shared_bundles),
+        warnings=(Finding("model.research_only", "research weights", "note"),),
+    )
+    read = (Finding("nifti.no_orientation", "no orientation"), Finding("dicom.lossy", "lossy"))
+    volume = replace(flair, findings=read)
+    found = AnomalyPipeline(models, "fast", "cpu", THRESHOLD).run(volume).report
+    assert found.warnings[0] == "research weights"
+    assert found.warnings[-1] == found.input.warning == "no orientation; lossy"
+    codes = [finding.code for finding in found.findings]
+    assert codes[0] == "model.research_only"
+    assert codes[-2:] == ["nifti.no_orientation", "dicom.lossy"]
+
+
+def test_every_weight_file_of_the_preset_is_reported(tiny_bundles: Path, flair: Volume) -> None:
+    decision = add_decision(tiny_bundles, "fast")
+    found = make_pipeline(tiny_bundles, threshold=THRESHOLD).run(flair).report.weights
+    assert list(found) == ["forward", "backward", "decision"]
+    assert found["decision"].sha256 == file_sha256(decision)
 
 
 def test_same_seed_same_bytes(
@@ -141,7 +159,7 @@ def test_same_seed_same_bytes(
     again = make_pipeline(shared_bundles, threshold=THRESHOLD, seed=0).run(flair)
     assert again.anomaly_map.data.tobytes() == result.anomaly_map.data.tobytes()
     other = make_pipeline(shared_bundles, threshold=THRESHOLD, seed=1).run(flair)
-    assert other.report["settings"]["seed"] == 1
+    assert other.report.settings.seed == 1
     inside = result.brain_mask.data > 0
     assert np.mean(other.anomaly_map.data[inside] != result.anomaly_map.data[inside]) > 0.9
 
@@ -203,9 +221,9 @@ def test_given_mask(pipeline: AnomalyPipeline, flair: Volume) -> None:
     mask = flair.data > 0
     mask[: mask.shape[0] // 2] = False
     found = pipeline.run(flair, flair.with_data(mask.astype(np.float32), "mask"))
-    assert found.report["input"]["brain_found_by"] == "given mask"
+    assert found.report.input.brain_found_by == "given mask"
     assert any(
-        "width" in text or "flat" in text or "contrast" in text for text in found.report["warnings"]
+        "width" in text or "flat" in text or "contrast" in text for text in found.report.warnings
     )
     assert np.array_equal(found.brain_mask.data > 0, mask)
     assert (found.anomaly_map.data[~mask] == 0).all()
@@ -223,10 +241,13 @@ def test_wanted_slices_only(pipeline: AnomalyPipeline, result: Result, flair: Vo
     )
     postprocessing = pipeline.preset.postprocessing
     inside = maps.slices.brain[:, 0].numpy()
-    alone = postprocessing.smooth(
-        np.where(inside, maps.cycle.anomaly[:, 0].numpy(), 0), inside, flair.spacing[2]
+    alone = smooth(
+        np.where(inside, maps.scores.anomaly[:, 0].numpy(), 0),
+        inside,
+        flair.spacing[2],
+        postprocessing,
     )
-    assert np.array_equal(maps.model_smoothed, alone), (
+    assert np.array_equal(maps.model.smoothed, alone), (
         "smoothed with what was run, and nothing else"
     )
     reach = postprocessing.reach(flair.spacing[2])
@@ -267,9 +288,7 @@ class BrokenScorer:
     def __init__(self, fail: Callable[[], object]) -> None:
         self.fail = fail
 
-    def score(
-        self, image: Tensor, brain: Tensor, progress: object = None, cancelled: object = None
-    ) -> CycleResult:
+    def score(self, slices: Slices, progress: object = None, cancelled: object = None) -> ScoreMaps:
         self.fail()
         raise AssertionError("did not fail")
 
@@ -316,17 +335,16 @@ def test_maps_need_no_threshold_but_a_run_does(shared_bundles: Path, flair: Volu
 
 
 def test_calibration_is_used(tiny_bundles: Path, flair: Volume) -> None:
-    pair = load_pair(tiny_bundles)
-    key = pair.key(pair.preset("fast"), "fp32")
-    write_calibrations(
-        tiny_bundles,
-        [Calibration(key, 0.625, {"data": "healthy", "wanted_rate": 0.05}, {"mean": 0.1})],
-    )
+    models = load_models(tiny_bundles)
+    key = models.key(models.preset("fast"), "fp32")
+    stored = Calibration(key, 0.625, {"data": "healthy", "wanted_rate": 0.05}, {"mean": 0.1})
+    store_calibration("fast", stored, tiny_bundles)
     pipeline = make_pipeline(tiny_bundles)
     assert pipeline.threshold == 0.625
-    wanted = pipeline.run(flair).report["threshold"]
-    assert (wanted["value"], wanted["source"]) == (0.625, "calibration")
-    assert wanted["calibration"]["origin"]["data"] == "healthy"
+    wanted = pipeline.run(flair).report.threshold
+    assert (wanted.value, wanted.source) == (0.625, "calibration")
+    assert wanted.calibration is not None
+    assert wanted.calibration.origin["data"] == "healthy"
     assert make_pipeline(tiny_bundles, threshold=0.3).threshold == 0.3, "a given threshold wins"
     assert make_pipeline(tiny_bundles, seed=5).threshold == 0.625, "the seed is not part of the key"
 
@@ -335,13 +353,20 @@ def with_settings(key: CalibrationKey, room: str, **changes: Any) -> Calibration
     return replace(key, settings={**key.settings, room: {**key.settings[room], **changes}})
 
 
+def with_weights(key: CalibrationKey, **hashes: str) -> CalibrationKey:
+    return replace(key, weights={**key.weights, **hashes})
+
+
 @pytest.mark.parametrize(
     "other",
     [
         pytest.param(lambda key: replace(key, target="t1"), id="target"),
         pytest.param(lambda key: replace(key, precision="bf16"), id="precision"),
-        pytest.param(lambda key: replace(key, forward_sha256="0" * 64), id="weights of f"),
-        pytest.param(lambda key: replace(key, backward_sha256="0" * 64), id="weights of g"),
+        pytest.param(lambda key: with_weights(key, forward="0" * 64), id="weights of f"),
+        pytest.param(lambda key: with_weights(key, backward="0" * 64), id="weights of g"),
+        pytest.param(lambda key: with_weights(key, decision="0" * 64), id="more weights"),
+        pytest.param(lambda key: replace(key, algorithm=0), id="algorithm"),
+        pytest.param(lambda key: replace(key, method="other"), id="method"),
         pytest.param(lambda key: with_settings(key, "cycle", stride=8), id="stride"),
         pytest.param(lambda key: with_settings(key, "cycle", steps=2), id="steps"),
         pytest.param(lambda key: with_settings(key, "cycle", reading="code"), id="reading"),
@@ -355,10 +380,10 @@ def test_calibration_of_something_else_is_not_used(
     monkeypatch: pytest.MonkeyPatch,
     other: Callable[[CalibrationKey], CalibrationKey],
 ) -> None:
-    monkeypatch.setattr("mmccd.bundle.bundle.has_fast_bf16", lambda device: False)
-    pair = load_pair(tiny_bundles)
-    key = pair.key(pair.preset("fast"), "fp32")
-    write_calibrations(tiny_bundles, [Calibration(other(key), 0.625, {})])
+    monkeypatch.setattr("mmccd.bundle.models.has_fast_bf16", lambda device: False)
+    models = load_models(tiny_bundles)
+    key = models.key(models.preset("fast"), "fp32")
+    store_calibration("fast", Calibration(other(key), 0.625, {}), tiny_bundles)
     with pytest.raises(ModelError, match="no calibration"):
         make_pipeline(tiny_bundles)
 
@@ -377,7 +402,7 @@ def test_several_devices_share_a_volume(
         np.abs(shared.anomaly_map.data - result.anomaly_map.data).max()
         < 1e-5 * result.anomaly_map.data.max()
     )
-    assert shared.report["settings"]["device"] == "cpu,cpu"
+    assert shared.report.settings.device == "cpu,cpu"
 
 
 @pytest.mark.parametrize("options", [{"preset": "slow"}, {"device": "tpu"}, {"device": "cuda:99"}])
@@ -404,7 +429,7 @@ def test_nan_in_the_brain_is_refused(pipeline: AnomalyPipeline, flair: Volume) -
 
 def test_nothing_found_is_a_result(shared_bundles: Path, flair: Volume) -> None:
     report = make_pipeline(shared_bundles, threshold=1e9).run(flair).report
-    assert (report["status"], report["anomaly_found"], report["volumes_ml"]["anomalous"]) == (
+    assert (report.status, report.anomaly_found, report.volumes_ml.anomalous) == (
         "done",
         False,
         0.0,
@@ -419,10 +444,9 @@ def test_real_volume(shared_bundles: Path, real_data: Path) -> None:
     )
     with pytest.raises(UnsuitableInputError, match="12 axial slices"):
         make_pipeline(shared_bundles, threshold=THRESHOLD).run(volume)
-    found = make_pipeline(shared_bundles, threshold=THRESHOLD, intake=Intake(unchecked=True)).run(
-        volume
-    )
-    assert any("12 axial slices" in text for text in found.report["warnings"])
+    intake = make_intake(unchecked=True)
+    found = make_pipeline(shared_bundles, threshold=THRESHOLD, intake=intake).run(volume)
+    assert any("12 axial slices" in text for text in found.report.warnings)
     assert np.array_equal(found.anomaly_map.affine, volume.affine)
     assert (found.anomaly_map.data[volume.data == 0] == 0).mean() > 0.99
     assert (found.anomaly_map.data[volume.data > 0] > 0).mean() > 0.97

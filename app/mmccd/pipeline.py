@@ -19,55 +19,79 @@ from numpy.typing import NDArray
 
 import mmccd
 from mmccd import NOTICE
-from mmccd.brain import EXTRACTED, Brain
-from mmccd.bundle import BundlePair, Calibration, Preset, find_bundles, load_pair
+from mmccd.brain import EXTRACTED, OWN, Brain, BrainUNet
+from mmccd.bundle import (
+    FORWARD,
+    Calibration,
+    ModelSet,
+    Preset,
+    find_bundles,
+    find_part,
+    load_brain_weights,
+    load_models,
+)
 from mmccd.core import (
-    CycleResult,
     ModelError,
+    ReportParts,
     ResourceError,
     Result,
+    ScoreMaps,
     Settings,
     Volume,
+    build_report,
     first_line,
 )
 from mmccd.imaging import ModelSlices, Normalisation, to_model_slices
-from mmccd.methods import CycleScorer, MaskedCycleInferer, ParallelScorer, Progress, Scorer
-from mmccd.models import choose_devices, describe_devices, to_device
-from mmccd.postprocessing import NormalRange, depth_mm, find_lesions
-from mmccd.quality import Intake, Prepared
+from mmccd.methods import (
+    Context,
+    CycleScorer,
+    ParallelScorer,
+    Progress,
+    Scorer,
+    Slices,
+    find_method,
+)
+from mmccd.models import choose_devices, describe_devices
+from mmccd.postprocessing import (
+    Decision,
+    NormalRange,
+    ScoreMap,
+    as_scored,
+    make_map,
+    measure_components,
+    segment,
+)
+from mmccd.quality import STATISTICS, InputStatistics, Intake, Prepared
 
 logger = logging.getLogger(__name__)
 
-REPORT_VERSION = 1
-UNUSUAL = (95.0, 99.0, 99.9)
-
 
 @dataclass(frozen=True)
-class Maps:
-    """The cycle's maps of one volume, before a threshold.
+class VolumeMaps:
+    """The maps of one volume, before a threshold.
 
     Attributes:
         anomaly: a on the native grid, 0 outside the brain.
         smoothed: the same after the preset's smoothing (median filter, average across slices).
-        model_smoothed: that on the model grid, ``(slices, size, size)``.
         brain: native brain mask, where the map holds.
         slices: what the scorer saw.
-        cycle: maps on the model grid.
+        scores: what it said, on the model grid.
+        model: the map on the model grid.
     """
 
     anomaly: NDArray[np.float32]
     smoothed: NDArray[np.float32]
-    model_smoothed: NDArray[np.float32]
     brain: NDArray[np.bool_]
     slices: ModelSlices
-    cycle: CycleResult
+    scores: ScoreMaps
+    model: ScoreMap
 
 
 class AnomalyPipeline:
     """Find anomalies in FLAIR volumes.
 
     Args:
-        pair: the bundles.
+        models: weights and presets.
         preset: name of a preset.
         device: name of one or several devices, see :func:`~mmccd.models.device.choose_devices`;
             several share the slices of a volume.
@@ -86,7 +110,7 @@ class AnomalyPipeline:
 
     def __init__(
         self,
-        pair: BundlePair,
+        models: ModelSet,
         preset: str = "balanced",
         device: str = "auto",
         threshold: float | None = None,
@@ -95,30 +119,32 @@ class AnomalyPipeline:
         intake: Intake | None = None,
         settings: Settings | None = None,
     ) -> None:
-        self.pair = pair
-        self.preset: Preset = pair.preset(preset)
+        self.preset: Preset = models.preset(preset)
+        self.models = models = models.for_preset(self.preset)
         self.devices = choose_devices(device)
         self.device = self.devices[0]
-        self.precision = pair.choose_precision(self.preset, *self.devices)
+        self.precision = models.choose_precision(self.preset, *self.devices)
         self.seed = seed
-        self.intake = replace(intake or Intake(pair.root), device=self.device)
+        self.intake = replace(intake or make_intake(models.root), device=self.device)
         self.calibration: Calibration | None = (
-            pair.calibration(self.preset, self.precision) if threshold is None else None
+            models.calibration(self.preset, self.precision) if threshold is None else None
         )
         if threshold is None and self.calibration is None and require_threshold:
             raise ModelError(
-                f"{pair.root}: no calibration for target {pair.target}, preset {preset},"
-                f" {self.precision} and these weights (found {len(pair.calibrations)} for other"
-                " settings); give --threshold, or run 'mmccd calibrate'"
+                f"{models.root}: no calibration for target {models.target}, preset {preset},"
+                f" {self.precision} and these weights; give --threshold, or run 'mmccd calibrate'"
             )
-        known = self.calibration or pair.calibration(self.preset, self.precision)
+        known = self.calibration or models.calibration(self.preset, self.precision)
         self.normal_range: NormalRange | None = known.normal_range if known else None
         self.threshold = self.calibration.threshold if self.calibration else threshold
-        self.source: str = pair.forward.direction[0]
-        self.normalisation: Normalisation = pair.forward.normalisation(self.source)
+        self.source: str = models.source
+        self.normalisation: Normalisation = models.normalisation(self.source)
+        self.method = find_method(self.preset.method)()
+        self.context = self._context()
         self.scorer: Scorer = self._scorer()
+        self.decision: Decision = as_scored
         self.settings = settings or Settings(
-            bundles=str(pair.root),
+            bundles=str(models.root),
             preset=preset,
             device=device,
             threshold=threshold,
@@ -129,23 +155,26 @@ class AnomalyPipeline:
         )
 
     @classmethod
-    def from_settings(cls, settings: Settings) -> AnomalyPipeline:
+    def from_settings(cls, settings: Settings, intake: Intake | None = None) -> AnomalyPipeline:
         """Load the models that settings ask for; raises as the class,
-        :func:`~mmccd.bundle.find_bundles` and :func:`~mmccd.bundle.load_pair`.
+        :func:`~mmccd.bundle.find_bundles` and :func:`~mmccd.bundle.load_models`.
+
+        Args:
+            settings: of the run.
+            intake: instead of the one that the settings describe.
         """
+        root = find_bundles(settings.bundles)
         return cls(
-            load_pair(find_bundles(settings.bundles), settings.target),
+            load_models(root, settings.target, preset=settings.preset),
             settings.preset,
             settings.device,
             settings.threshold,
             settings.seed,
-            intake=Intake(
-                Path(settings.bundles) if settings.bundles else None,
-                settings.extractor,
-                settings.bias_correction,
-                settings.unchecked,
+            intake=intake
+            or make_intake(
+                settings.bundles, settings.extractor, settings.bias_correction, settings.unchecked
             ),
-            settings=settings,
+            settings=None if intake else settings,
         )
 
     @classmethod
@@ -159,8 +188,8 @@ class AnomalyPipeline:
         seed: int = 0,
         intake: Intake | None = None,
     ) -> AnomalyPipeline:
-        """From the folder that holds both bundles (see :func:`~mmccd.bundle.bundle.find_bundles`);
-        raises as :class:`~mmccd.core.Settings`, the class and :func:`~mmccd.bundle.load_pair`.
+        """From the folder that holds the bundles (see :func:`~mmccd.bundle.find_bundles`); raises
+        as :class:`~mmccd.core.Settings`, the class and :func:`~mmccd.bundle.load_models`.
         """
         settings = Settings(
             bundles=str(bundles) if bundles else None,
@@ -170,11 +199,7 @@ class AnomalyPipeline:
             threshold=threshold,
             seed=seed,
         )
-        if intake is None:
-            return cls.from_settings(settings)
-        return cls(
-            load_pair(find_bundles(bundles), target), preset, device, threshold, seed, intake=intake
-        )
+        return cls.from_settings(settings, intake)
 
     def maps(
         self,
@@ -183,7 +208,7 @@ class AnomalyPipeline:
         wanted: NDArray[np.bool_] | None = None,
         progress: Progress | None = None,
         cancelled: Callable[[], bool] | None = None,
-    ) -> Maps:
+    ) -> VolumeMaps:
         """Run the scorer over a volume.
 
         Args:
@@ -202,8 +227,11 @@ class AnomalyPipeline:
         if wanted is not None:
             kept = slices.brain & torch.from_numpy(wanted)[:, None, None, None]
             slices = replace(slices, brain=kept)
+        slice_mm = slices.transform.spacing[2]
         try:
-            cycle = self.scorer.score(slices.image, slices.brain, progress, cancelled)
+            scores = self.scorer.score(
+                Slices(slices.image, slices.brain, slice_mm), progress, cancelled
+            )
         except (MemoryError, RuntimeError) as error:
             if not _is_out_of_memory(error):
                 raise
@@ -216,20 +244,20 @@ class AnomalyPipeline:
         covered = brain.mask & slices.transform.slices_to_native(
             np.asarray(inside.any(axis=(1, 2)))
         )
-        postprocessing = self.preset.postprocessing
-        absolute, signed = (
-            np.nan_to_num(layer[:, 0].numpy()) for layer in (cycle.anomaly, cycle.signed)
+        model = make_map(
+            scores,
+            inside,
+            slice_mm,
+            self.preset.postprocessing,
+            self.method.sides(self.context),
+            self.decision,
+            self.normal_range,
         )
-        cycle_settings = self.preset.cycle
-        anomaly = postprocessing.scale(
-            absolute, signed, inside, cycle_settings.sign, cycle_settings.other_side
-        )
-        model_smoothed = postprocessing.smooth(anomaly, inside, slices.transform.spacing[2])
         native, smoothed = (
             np.where(covered, slices.transform.to_native(layer, inside), 0.0).astype(np.float32)
-            for layer in (anomaly, model_smoothed)
+            for layer in (model.raw, model.smoothed)
         )
-        return Maps(native, smoothed, model_smoothed, covered, slices, cycle)
+        return VolumeMaps(native, smoothed, covered, slices, scores, model)
 
     def run(
         self,
@@ -246,7 +274,7 @@ class AnomalyPipeline:
             brain_mask: the brain's mask on the same grid, where it is known.
             progress: called with (passes done, in all).
             cancelled: asked between batches; True ends the run with a CancelledError.
-            stage: called with ``brain`` and ``cycle`` when they begin.
+            stage: called with ``brain``, ``check`` and ``score`` when they begin.
 
         Raises:
             UnsuitableInputError: see :meth:`~mmccd.quality.intake.Intake.prepare` and :meth:`maps`.
@@ -257,18 +285,24 @@ class AnomalyPipeline:
         tell = stage or _say_nothing
         clock = _Clock()
         tell("brain")
-        prepared = self.intake.prepare(volume, brain_mask)
+        prepared = self.intake.prepare(volume, brain_mask, tell)
         brain = prepared.brain
         clock.lap("brain")
-        tell("cycle")
+        tell("score")
         maps = self.maps(prepared.volume, brain, None, progress, cancelled)
         clock.lap("cycle")
-        segmentation = self.preset.postprocessing.segment(
-            maps.smoothed, maps.brain, self.threshold, volume.voxel_ml
+        segmentation = segment(
+            maps.smoothed,
+            maps.brain,
+            self.threshold,
+            volume.voxel_ml,
+            self.preset.postprocessing,
         )
         percentile = self._percentile(maps)
         clock.lap("segmentation")
-        report = self._report(volume, prepared, maps, segmentation, percentile, clock.seconds)
+        report = build_report(
+            self._parts(volume, prepared, maps, segmentation, percentile, clock.seconds)
+        )
         return Result(
             image=volume,
             anomaly_map=volume.with_data(maps.anomaly, "anomaly"),
@@ -278,123 +312,125 @@ class AnomalyPipeline:
                 volume.with_data(percentile, "anomaly") if percentile is not None else None
             ),
             brain_mask=volume.with_data(brain.mask.astype(np.uint8), "mask"),
-            cycle=maps.cycle,
+            maps=maps.scores,
             report=report,
         )
 
     def _scorer(self) -> Scorer:
-        scorers = [self._scorer_on(device) for device in self.devices]
-        return scorers[0] if len(scorers) == 1 else ParallelScorer(tuple(scorers))
-
-    def _scorer_on(self, device: torch.device) -> CycleScorer:
-        networks = [
-            to_device(weights.load_network(), device, self.precision)
-            for weights in (self.pair.forward, self.pair.backward)
+        scorers = [
+            self.method.build(replace(self.context, device=device)) for device in self.devices
         ]
-        scheduler = self.pair.forward.load_scheduler()
-        inferer = MaskedCycleInferer(
-            scheduler, self.preset.cycle, self.preset.batch_size, self.precision, self.seed
-        )
-        return CycleScorer(inferer, networks[0], networks[1], device)
+        if len(scorers) == 1:
+            return scorers[0]
+        cycles = tuple(scorer for scorer in scorers if isinstance(scorer, CycleScorer))
+        assert len(cycles) == len(scorers), "slices can be shared where they are scored one by one"
+        return ParallelScorer(cycles)
 
-    def _percentile(self, maps: Maps) -> NDArray[np.float32] | None:
+    def _context(self) -> Context:
+        return Context(
+            source=self.source,
+            target=self.models.target,
+            weights=self.models.weights,
+            device=self.device,
+            cycle=self.preset.cycle,
+            batch_size=self.preset.batch_size,
+            seed=self.seed,
+            precision=lambda cycle: self.precision,
+        )
+
+    def _percentile(self, maps: VolumeMaps) -> NDArray[np.float32] | None:
         """The map in percent of healthy voxels of the same kind, on the native grid, where the
         calibration knows their range.
         """
-        if self.normal_range is None:
+        if maps.model.percentile is None:
             return None
         inside = maps.slices.brain[:, 0].numpy()
-        returned = np.nan_to_num(maps.cycle.returned[:, 0].numpy())
-        percent = self.normal_range.percentile(maps.model_smoothed, returned, depth_mm(inside))
-        native = maps.slices.transform.to_native(percent, inside)
+        native = maps.slices.transform.to_native(maps.model.percentile, inside)
         return np.where(maps.brain, native, 0.0).astype(np.float32)
 
-    def _report(
+    def _parts(
         self,
         volume: Volume,
         prepared: Prepared,
-        maps: Maps,
+        maps: VolumeMaps,
         segmentation: NDArray[np.uint8],
         percentile: NDArray[np.float32] | None,
         seconds: dict[str, float],
-    ) -> dict[str, Any]:
+    ) -> ReportParts:
+        """What the report is made of."""
         brain = prepared.brain
-        values = maps.anomaly[maps.brain]
-        voxels = int(segmentation.sum())
-        lesions, lesion_count = find_lesions(volume.with_data(segmentation, "mask"), maps.smoothed)
-        reader = [str(volume.provenance["warning"])] if "warning" in volume.provenance else []
-        warnings = [*self.pair.warnings, *prepared.warnings, *reader]
-        return {
-            "report_version": REPORT_VERSION,
-            "notice": NOTICE,
-            "status": "done",
-            "anomaly_found": voxels > 0,
-            "volumes_ml": {
-                "brain": round(int(brain.mask.sum()) * volume.voxel_ml, 3),
-                "anomalous": round(voxels * volume.voxel_ml, 3),
-            },
-            "map": {
-                "mean": float(values.mean()),
-                "p99": float(np.quantile(values, 0.99)),
-                "max": float(values.max()),
-            },
-            "lesion_count": lesion_count,
-            "lesions": [lesion.as_dict() for lesion in lesions],
-            "unusual_ml": (
-                _unusual_ml(percentile, maps.brain, volume.voxel_ml)
-                if percentile is not None
-                else None
-            ),
-            "threshold": {
-                "value": self.threshold,
-                "source": "calibration" if self.calibration else "given",
-                "calibration": self.calibration.summary() if self.calibration else None,
-            },
-            "input": {
-                **volume.provenance,
-                "shape": list(volume.shape),
-                "spacing_mm": [round(value, 4) for value in volume.spacing],
+        components, count = measure_components(
+            volume.with_data(segmentation, "mask"), maps.smoothed
+        )
+        assert self.threshold is not None
+        return ReportParts(
+            notice=NOTICE,
+            image=volume,
+            brain=brain.mask,
+            covered=maps.brain,
+            anomaly=maps.anomaly,
+            segmentation=segmentation,
+            percentile=percentile,
+            components=components,
+            component_count=count,
+            threshold=self.threshold,
+            calibration=self.calibration.summary() if self.calibration else None,
+            brain_notes={
                 "brain_found_by": brain.method,
                 "extractor": self.intake.extractor if brain.method == EXTRACTED else None,
                 "bias_correction": self.intake.bias_correction,
                 "checks": prepared.figures,
                 "slices_with_brain": int(maps.slices.brain.flatten(1).any(1).sum()),
             },
-            "settings": {
+            settings={
                 "preset": self.preset.name,
                 **self.preset.settings(),
-                "target": self.pair.target,
+                "target": self.models.target,
                 "precision": self.precision,
                 "batch_size": self.preset.batch_size,
                 "device": describe_devices(self.devices),
                 "seed": self.seed,
             },
-            "weights": {
-                "forward": _weights_entry(self.pair.forward.card),
-                "backward": _weights_entry(self.pair.backward.card),
+            weights={
+                name: _weights_entry(weights.card) for name, weights in self.models.weights.items()
             },
-            "versions": versions(),
-            "timings_s": {name: round(value, 3) for name, value in seconds.items()},
-            "warnings": warnings,
-        }
+            versions=versions(),
+            seconds=seconds,
+            findings=(*self.models.warnings, *prepared.findings),
+        )
 
 
-def _unusual_ml(
-    percentile: NDArray[np.float32], brain: NDArray[np.bool_], voxel_ml: float
-) -> dict[str, float]:
-    """Volume whose error is larger than that of 95, 99 and 99.9 % of the healthy voxels of its
-    kind, and what would be expected by chance.
+def make_intake(
+    bundles: str | Path | None = None,
+    extractor: str = OWN,
+    bias_correction: bool = False,
+    unchecked: bool = False,
+    device: torch.device | None = None,
+) -> Intake:
+    """How volumes are received, with the brain network and the statistics of the bundles (both are
+    read when they are needed).
+
+    Args:
+        bundles: folder of the bundles; None for the installed ones (which also serve where that
+            folder has no brain extraction).
+        extractor: see :class:`~mmccd.quality.intake.Intake`, as the others.
+        bias_correction: likewise.
+        unchecked: likewise.
+        device: where the brain network runs; None for the CPU.
+
+    Raises:
+        UsageError: an unknown extractor, or one that is not installed.
     """
-    values = percentile[brain]
-    named = {
-        f"above_{level:g}_percent": round(int((values > level).sum()) * voxel_ml, 3)
-        for level in UNUSUAL
-    }
-    expected = {
-        f"expected_above_{level:g}_percent": round(values.size * voxel_ml * (1 - level / 100), 3)
-        for level in UNUSUAL
-    }
-    return {**named, **expected}
+
+    def network() -> BrainUNet:
+        return load_brain_weights(bundles).load(BrainUNet)
+
+    def statistics() -> InputStatistics:
+        return InputStatistics.read(find_part(f"{FORWARD}/{STATISTICS}", bundles).parents[1])
+
+    return Intake(
+        network, statistics, extractor, bias_correction, unchecked, device or torch.device("cpu")
+    )
 
 
 def _is_out_of_memory(error: BaseException) -> bool:

@@ -11,8 +11,9 @@ from tests.conftest import TINY
 
 import mmccd.benchmark.loop as loop
 from mmccd.benchmark.loop import PAPER_CONFIG, Networks, measure_loops, measure_networks, plain_loop
-from mmccd.bundle.bundle import BACKWARD, FORWARD, BundlePair, load_pair
-from mmccd.methods.mmccd.cycle import CycleSettings, MaskedCycleInferer
+from mmccd.bundle import BACKWARD, FORWARD, ModelSet, load_models
+from mmccd.methods.mmccd.cycle import MaskedCycleInferer
+from mmccd.methods.mmccd.settings import CycleSettings
 from mmccd.models.networks import TranslationUNet
 from mmccd.models.schedule import MaskedDiffusionScheduler
 
@@ -20,13 +21,13 @@ CPU = torch.device("cpu")
 
 
 @pytest.fixture
-def pair(tiny_bundles: Path) -> BundlePair:
+def models(tiny_bundles: Path) -> ModelSet:
     """Tiny networks, those of the paper's size included."""
     for name in (FORWARD, BACKWARD):
         (tiny_bundles / name / PAPER_CONFIG).write_text(
             json.dumps({f"network_def#{key}": value for key, value in TINY.items()})
         )
-    return load_pair(tiny_bundles)
+    return load_models(tiny_bundles)
 
 
 @pytest.mark.parametrize(("steps", "stride"), [(1, 16), (3, 8)])
@@ -47,11 +48,11 @@ def test_plain_loop_is_the_cycle(
 
 @pytest.mark.parametrize("precisions", [("fp32",), ("fp32", "bf16")])
 def test_loops(
-    pair: BundlePair, precisions: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
+    models: ModelSet, precisions: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(loop, "has_fast_bf16", lambda device: len(precisions) == 2)
     image = torch.randn(2, 1, 32, 32, generator=torch.Generator().manual_seed(0))
-    found = measure_loops(image, pair, CycleSettings(steps=2, stride=16), CPU, repeats=2)
+    found = measure_loops(image, models, CycleSettings(steps=2, stride=16), CPU, repeats=2)
     rows = {(row["network"], row["loop"], row["precision"]): row for row in found["rows"]}
     expected = {("shipped", "cycle", name) for name in precisions}
     assert set(rows) == expected | {
@@ -76,7 +77,7 @@ def test_loops(
 
 def test_the_papers_network(project: Path) -> None:
     """6.3 million parameters, as in the paper's public code; at 32 x 32 pixels a pass is quick."""
-    networks = Networks.of_the_paper(load_pair(project / "bundles"), CPU)
+    networks = Networks.of_the_paper(load_models(project / "bundles"), CPU)
     assert sum(parameter.numel() for parameter in networks.forward.parameters()) == pytest.approx(
         6.27e6, rel=0.01
     )
@@ -89,9 +90,9 @@ def test_the_papers_network(project: Path) -> None:
         )
 
 
-def test_networks(pair: BundlePair, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_networks(models: ModelSet, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(loop, "matmul_gflops", lambda device, precision, repeats: 10.0)
-    found = measure_networks(pair, CPU, repeats=2, size=32)
+    found = measure_networks(models, CPU, repeats=2, size=32)
     assert found["peak_gflops"] == dict.fromkeys([row["precision"] for row in found["rows"]], 10.0)
     assert [row["network"] for row in found["rows"][:2]] == ["f", "g"]
     for row in found["rows"]:
@@ -100,7 +101,7 @@ def test_networks(pair: BundlePair, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_flop_are_those_of_the_convolutions(
-    pair: BundlePair, monkeypatch: pytest.MonkeyPatch
+    models: ModelSet, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A convolution alone: 2 x 9 x channels in x channels out x pixels."""
 
@@ -113,5 +114,5 @@ def test_flop_are_those_of_the_convolutions(
         "shipped",
         lambda *_: Networks(One(1, 50, 3, padding=1), One(1, 50, 3, padding=1), None, CPU),
     )  # type: ignore[arg-type]
-    found = measure_networks(pair, CPU, repeats=1, size=64)
+    found = measure_networks(models, CPU, repeats=1, size=64)
     assert found["rows"][0]["gflop_per_pass"] == pytest.approx(2 * 9 * 50 * 64 * 64 / 1e9, abs=6e-4)

@@ -23,7 +23,7 @@ from mmccd.benchmark.report import as_markdown, as_text, compare, plot_sweep
 from mmccd.benchmark.run import KEYS, Scope, load_figures, run_benchmark, save_figures
 from mmccd.benchmark.sweep import measure_sweep
 from mmccd.benchmark.volume import brats_size_phantom, measure_volume
-from mmccd.bundle.bundle import BACKWARD, FORWARD, load_pair
+from mmccd.bundle import BACKWARD, FORWARD, load_models
 from mmccd.core.errors import InputError, OutputError, ResourceError
 from mmccd.phantom import Phantom
 
@@ -159,7 +159,7 @@ def test_refuses_other_files(
 
 def test_sweep_counts_passes(shared_bundles: Path) -> None:
     image = torch.randn(2, 1, 32, 32, generator=torch.Generator().manual_seed(0))
-    rows = measure_sweep(image, load_pair(shared_bundles), CPU, quick=True)
+    rows = measure_sweep(image, load_models(shared_bundles), CPU, quick=True)
     points = {(row["varied"], row["value"]): row["passes"] for row in rows}
     assert points == {
         ("strips", 4): 8,

@@ -11,7 +11,7 @@ import pytest
 from mmccd.brain.hd_bet import extract_with_hd_bet
 from mmccd.core.errors import ModelError, UsageError
 from mmccd.core.volume import Volume
-from mmccd.quality.intake import Intake
+from mmccd.pipeline import make_intake
 
 PLAYED = """#!{python}
 import sys
@@ -48,7 +48,7 @@ def test_its_mask_is_taken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, volu
     play(tmp_path, monkeypatch)
     np.testing.assert_array_equal(extract_with_hd_bet(volume).mask, volume.data > 0.5)
     np.testing.assert_array_equal(
-        Intake(extractor="hd-bet").extract(volume).mask, volume.data > 0.5
+        make_intake(extractor="hd-bet").extract(volume).mask, volume.data > 0.5
     )
 
 
@@ -67,9 +67,9 @@ def test_it_finds_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, volum
 def test_it_is_not_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(UsageError, match="--extractor hd-bet: there is no program hd-bet"):
-        Intake(extractor="hd-bet")
+        make_intake(extractor="hd-bet")
 
 
 def test_unknown_extractor() -> None:
     with pytest.raises(UsageError, match="--extractor bet: unknown; expected one of mmccd, hd-bet"):
-        Intake(extractor="bet")
+        make_intake(extractor="bet")

@@ -1,4 +1,4 @@
-"""mmccd.bundle.calibration: which calibration holds, and what a threshold promises."""
+"""mmccd.bundle.calibration: when a calibration holds, and what a threshold promises."""
 
 from __future__ import annotations
 
@@ -10,24 +10,24 @@ import pytest
 from hypothesis import given, settings, strategies as st
 
 from mmccd.bundle.calibration import (
+    ALGORITHM,
     QUANTILES,
     Calibration,
     CalibrationKey,
     describe,
-    find_calibration,
-    replace_calibration,
     threshold_for_rate,
 )
 from mmccd.core.errors import UnsuitableInputError
-from mmccd.methods.mmccd.cycle import CycleSettings
-from mmccd.postprocessing.postprocessing import Postprocessing
+from mmccd.methods.mmccd.settings import CycleSettings
+from mmccd.postprocessing.settings import Postprocessing
 
 KEY = CalibrationKey(
     "t2",
+    "mmccd",
     {"cycle": CycleSettings(steps=4).as_dict(), "postprocessing": Postprocessing(3).as_dict()},
     "fp32",
-    "aa",
-    "bb",
+    {"forward": "aa", "backward": "bb"},
+    ALGORITHM,
 )
 CALIBRATION = Calibration(KEY, 0.75, {"method": "rate", "patients": 3}, {"mean": 0.2})
 
@@ -42,8 +42,10 @@ rates = st.floats(0.005, 0.9)
     [
         {"target": "t1"},
         {"precision": "bf16"},
-        {"forward_sha256": "ab"},
-        {"backward_sha256": "ba"},
+        {"method": "other"},
+        {"algorithm": ALGORITHM + 1},
+        {"weights": {"forward": "ab", "backward": "bb"}},
+        {"weights": {"forward": "aa", "backward": "bb", "decision": "cc"}},
         {
             "settings": {
                 "cycle": CycleSettings(steps=5).as_dict(),
@@ -60,27 +62,16 @@ rates = st.floats(0.005, 0.9)
     ],
 )
 def test_a_calibration_holds_for_its_key_only(other: dict[str, object]) -> None:
-    different = replace(KEY, **other)  # type: ignore[arg-type]
-    assert find_calibration([CALIBRATION], KEY) is CALIBRATION
-    assert find_calibration([CALIBRATION], different) is None
-    assert find_calibration([], KEY) is None
-    both = replace_calibration([CALIBRATION], replace(CALIBRATION, key=different))
-    assert [entry.key for entry in both] == [KEY, different]
-
-
-def test_a_new_calibration_replaces_the_old_one_of_its_key() -> None:
-    other = replace(CALIBRATION, key=replace(KEY, target="t1"))
-    new = replace(CALIBRATION, threshold=0.5)
-    result = replace_calibration([CALIBRATION, other], new)
-    assert sorted(entry.threshold for entry in result) == [0.5, 0.75]
-    assert find_calibration(result, KEY) is new
-    assert find_calibration(result, other.key) is other
+    different = replace(CALIBRATION, key=replace(KEY, **other))  # type: ignore[arg-type]
+    read = Calibration.from_dict(json.loads(json.dumps(different.as_dict())))
+    assert read.key == different.key
+    assert read.key != KEY
 
 
 def test_json_keeps_everything() -> None:
     read = Calibration.from_dict(json.loads(json.dumps(CALIBRATION.as_dict())))
     assert read == CALIBRATION
-    assert find_calibration([read], KEY) is read
+    assert read.key == KEY
 
 
 def test_settings_that_came_later_have_their_defaults() -> None:
@@ -91,9 +82,9 @@ def test_settings_that_came_later_have_their_defaults() -> None:
     del stored["key"]["settings"]["cycle"]["other_side"]
     del stored["key"]["settings"]["postprocessing"]["across_mm"]
     read = Calibration.from_dict(stored)
-    assert find_calibration([read], KEY) is read
+    assert read.key == KEY
     cycle = CycleSettings(steps=4, sign="brighter", other_side=0.5).as_dict()
-    assert find_calibration([read], replace(KEY, settings={**KEY.settings, "cycle": cycle})) is None
+    assert read.key != replace(KEY, settings={**KEY.settings, "cycle": cycle})
 
 
 @pytest.mark.parametrize("missing", ["key", "threshold", "origin"])

@@ -10,13 +10,13 @@ from pathlib import Path
 import pytest
 import torch
 from tests.conftest import write_weights
-from tests.models.test_baselines import SMALL
+from tests.models.test_baselines import NETWORKS, SMALL
 
-from mmccd.bundle.bundle import BACKWARD, file_sha256
+from mmccd.bundle import BACKWARD
 from mmccd.bundle.runs import Run, find_run, find_translator
+from mmccd.bundle.weights import file_sha256
 from mmccd.core.errors import ModelError
 from mmccd.imaging.normalisation import Normalisation
-from mmccd.models.baselines import NETWORKS
 from mmccd.models.networks import TranslationUNet
 from mmccd.models.schedule import MaskedDiffusionScheduler
 
@@ -53,7 +53,7 @@ def write_run(runs: Path, method: str, source: str = "flair", target: str | None
 def test_found_and_loaded(tmp_path: Path, method: str) -> None:
     target = "t2" if method in ("translator", "masked_translation") else None
     folder = write_run(tmp_path, method, target=target)
-    run = find_run(tmp_path, method, "flair", target)
+    run = find_run(tmp_path, method, "flair", target, NETWORKS[method])
     assert run.sha256 == file_sha256(folder / "best.pt")
     assert run.normalisation("flair") == Normalisation.for_modality("flair")
     network = run.load_network()

@@ -75,7 +75,7 @@ def test_the_api_is_shown(site: Path) -> None:
     text = (site / "api.html").read_text()
     for name in (
         "mmccd.pipeline.AnomalyPipeline.run",
-        "mmccd.methods.mmccd.cycle.CycleSettings",
+        "mmccd.methods.CycleSettings",
         "mmccd.core.errors.UnsuitableInputError",
     ):
         assert f'id="{name}"' in text, name

@@ -13,11 +13,11 @@ from tests.bundle.test_runs import write_run
 from tests.conftest import mirrored
 
 from mmccd.data.cases import Case
-from mmccd.evaluation.methods import Setup
+from mmccd.evaluation.candidates import Setup
 from mmccd.evaluation.subjects import Subject
 from mmccd.evaluation.variants import Scored, Variant
 from mmccd.phantom import Phantom, write_phantom
-from mmccd.postprocessing.postprocessing import Postprocessing
+from mmccd.postprocessing.settings import Postprocessing
 
 MakeScored = Callable[..., Scored]
 

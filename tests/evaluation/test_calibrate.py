@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 
 from mmccd.apps.cli import cli
-from mmccd.bundle import bundle
-from mmccd.bundle.bundle import load_pair, read_cycle_config
+from mmccd.bundle import FORWARD, load_models, store_calibration
+from mmccd.bundle.calibrations import read_calibrations
 from mmccd.core.errors import InputError, UnsuitableInputError
 from mmccd.data.cases import Case, find_cases, split_cases
 from mmccd.data.slices import SliceRule, load_case
@@ -26,7 +26,7 @@ from mmccd.pipeline import AnomalyPipeline
 
 @pytest.fixture(scope="module")
 def pipeline(shared_bundles: Path) -> AnomalyPipeline:
-    return AnomalyPipeline(load_pair(shared_bundles), "fast", "cpu", require_threshold=False)
+    return AnomalyPipeline(load_models(shared_bundles), "fast", "cpu", require_threshold=False)
 
 
 @pytest.fixture(scope="module")
@@ -49,7 +49,7 @@ def test_wanted_rate_is_reached(pipeline: AnomalyPipeline, cases: list[Case], ra
         8,
         "phantoms",
     )
-    assert found.key == pipeline.pair.key(pipeline.preset, "fp32")
+    assert found.key == pipeline.models.key(pipeline.preset, "fp32")
     assert found.healthy_error["q50"] < found.healthy_error["q90"] < found.healthy_error["q99"]
     assert json.loads(json.dumps(found.as_dict(), allow_nan=False)) == found.as_dict()
 
@@ -80,9 +80,9 @@ def test_slices_in_reach_of_the_smoothing_are_run_and_not_counted(
     preset = replace(
         pipeline.preset, postprocessing=replace(pipeline.preset.postprocessing, across_mm=10.0)
     )
-    pair = load_pair(shared_bundles).with_preset(preset)
+    models = load_models(shared_bundles).with_preset(preset)
     found = calibrate_on_cases(
-        AnomalyPipeline(pair, "fast", "cpu", require_threshold=False),
+        AnomalyPipeline(models, "fast", "cpu", require_threshold=False),
         cases[1:],
         0.1,
         slices_per_case=2,
@@ -90,7 +90,7 @@ def test_slices_in_reach_of_the_smoothing_are_run_and_not_counted(
     assert found.origin["slices"] == 2
     assert cases[1].brain is not None
     flair, brain = read_nifti(cases[1].images["flair"], "flair"), read_nifti(cases[1].brain, "mask")
-    result = AnomalyPipeline(pair, "fast", "cpu", threshold=found.threshold).run(flair, brain)
+    result = AnomalyPipeline(models, "fast", "cpu", threshold=found.threshold).run(flair, brain)
     slices = load_case(cases[1], {"flair": pipeline.normalisation})
     holding = SliceRule().select(slices.brain.flatten(1).sum(1).tolist())
     chosen = result.brain_mask.data[:, :, [holding[0], holding[-1]]] > 0
@@ -108,7 +108,7 @@ def test_threshold_holds_on_the_smoothed_native_map(
     above.
     """
     found = calibrate_on_cases(pipeline, cases[1:], 0.1)
-    run = AnomalyPipeline(load_pair(shared_bundles), "fast", "cpu", threshold=found.threshold)
+    run = AnomalyPipeline(load_models(shared_bundles), "fast", "cpu", threshold=found.threshold)
     result = run.run(read_nifti(cases[1].images["flair"], "flair"))
     assert result.segmentation.data.sum() / result.brain_mask.data.sum() == pytest.approx(
         0.1, abs=0.005
@@ -116,7 +116,11 @@ def test_threshold_holds_on_the_smoothed_native_map(
 
 
 def test_normal_range_is_learned_from_healthy_slices(
-    pipeline: AnomalyPipeline, cases: list[Case], shared_bundles: Path, tmp_path: Path
+    pipeline: AnomalyPipeline,
+    cases: list[Case],
+    shared_bundles: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """On the healthy case itself its percentiles are uniform; without the calibration there are
     none.
@@ -126,12 +130,14 @@ def test_normal_range_is_learned_from_healthy_slices(
     assert sum(map(sum, found.normal_range.voxels)) > 1000
     flair = read_nifti(cases[1].images["flair"], "flair")
     without = AnomalyPipeline(
-        load_pair(shared_bundles), "fast", "cpu", threshold=found.threshold
+        load_models(shared_bundles), "fast", "cpu", threshold=found.threshold
     ).run(flair)
     assert without.percentile_map is None
-    assert without.report["unusual_ml"] is None
-    pair = replace(load_pair(shared_bundles), calibrations=[found])
-    result = AnomalyPipeline(pair, "fast", "cpu").run(flair)
+    assert without.report.unusual_ml is None
+    monkeypatch.setenv("MMCCD_CALIBRATIONS", str(tmp_path))
+    store_calibration("fast", found)
+    models = load_models(shared_bundles)
+    result = AnomalyPipeline(models, "fast", "cpu").run(flair)
     assert result.percentile_map is not None
     inside = result.brain_mask.data > 0
     percent = result.percentile_map.data
@@ -140,16 +146,17 @@ def test_normal_range_is_learned_from_healthy_slices(
     assert (percent[inside] <= 100).all()
     for level in (30, 60, 90):
         assert (percent[inside] > level).mean() == pytest.approx(1 - level / 100, abs=0.06)
-    unusual = result.report["unusual_ml"]
+    unusual = result.report.unusual_ml
+    assert unusual is not None
     assert unusual["above_95_percent"] == pytest.approx(
         (percent[inside] > 95).sum() * flair.voxel_ml, abs=1e-3
     )
     assert unusual["expected_above_99_percent"] == pytest.approx(
         inside.sum() * flair.voxel_ml / 100, abs=1e-3
     )
-    given = AnomalyPipeline(pair, "fast", "cpu", threshold=1.0).run(flair)
+    given = AnomalyPipeline(models, "fast", "cpu", threshold=1.0).run(flair)
     assert given.percentile_map is not None, "another threshold does not change what is normal"
-    assert "normal_range" not in result.report["threshold"]["calibration"]
+    assert "normal_range" not in result.report.model_dump()["threshold"]["calibration"]
 
 
 def test_best_dice(pipeline: AnomalyPipeline, cases: list[Case]) -> None:
@@ -160,7 +167,7 @@ def test_best_dice(pipeline: AnomalyPipeline, cases: list[Case]) -> None:
     found = calibrate_on_cases(pipeline, [case], None)
     assert found.origin["method"].startswith("best pooled Dice")
     assert case.label is not None and case.brain is not None
-    run = AnomalyPipeline(pipeline.pair, "fast", "cpu", threshold=found.threshold)
+    run = AnomalyPipeline(pipeline.models, "fast", "cpu", threshold=found.threshold)
     result = run.run(read_nifti(case.images["flair"], "flair"), read_nifti(case.brain, "mask"))
     lesion = read_nifti(case.label, "mask").data > 0
     assert dice(lesion, result.segmentation.data > 0) == pytest.approx(
@@ -175,17 +182,17 @@ def test_best_dice(pipeline: AnomalyPipeline, cases: list[Case]) -> None:
     assert found.healthy_error == pytest.approx(healthy.healthy_error, rel=0.01)
     assert found.normal_range is not None and healthy.normal_range is not None
     assert found.normal_range.voxels == healthy.normal_range.voxels
-    assert found.normal_range.returned_edges == healthy.normal_range.returned_edges
+    assert found.normal_range.reconstructed_edges == healthy.normal_range.reconstructed_edges
 
 
 def test_best_dice_learns_the_same_healthy_tissue(cases: list[Case], shared_bundles: Path) -> None:
     """Without smoothing across slices, the healthy slices do not feel the lesion, whatever else is
     run.
     """
-    pair = load_pair(shared_bundles)
-    preset = pair.preset("fast")
+    models = load_models(shared_bundles)
+    preset = models.preset("fast")
     preset = replace(preset, postprocessing=replace(preset.postprocessing, across_mm=0.0))
-    pipeline = AnomalyPipeline(pair.with_preset(preset), "fast", "cpu", require_threshold=False)
+    pipeline = AnomalyPipeline(models.with_preset(preset), "fast", "cpu", require_threshold=False)
     found, healthy = (calibrate_on_cases(pipeline, cases[:1], rate) for rate in (None, 0.1))
     assert found.healthy_error == pytest.approx(healthy.healthy_error, rel=1e-4)
     assert found.normal_range == healthy.normal_range
@@ -259,7 +266,8 @@ class TestCommand:
             str(tiny_bundles),
         ]
         assert cli.run([*calibrate, "--rate", "0.1", "--slices-per-case", "3"]) == 0
-        (stored,) = read_cycle_config(tiny_bundles)[1]
+        file = tiny_bundles / FORWARD / "calibrations" / "fast-fp32.json"
+        (stored,) = read_calibrations(file)
         assert (stored.origin["split"], stored.origin["slices"], stored.origin["data"]) == (
             "val",
             3,
@@ -271,7 +279,7 @@ class TestCommand:
         threshold = json.loads((tmp_path / "after" / "report.json").read_text())["threshold"]
         assert (threshold["source"], threshold["value"]) == ("calibration", stored.threshold)
         assert cli.run([*calibrate, "--rate", "0.3", "--slices-per-case", "3"]) == 0
-        (again,) = read_cycle_config(tiny_bundles)[1]
+        (again,) = read_calibrations(file)
         assert again.threshold < stored.threshold, "the old one of the same settings is replaced"
 
     def test_a_threshold_for_each_precision(
@@ -293,12 +301,15 @@ class TestCommand:
         ]
         for precision in ("fp32", "bf16"):
             assert cli.run([*words, "--bundles", str(tiny_bundles), "--precision", precision]) == 0
-        fp32, bf16 = read_cycle_config(tiny_bundles)[1]
+        folder = tiny_bundles / FORWARD / "calibrations"
+        (fp32,), (bf16,) = (
+            read_calibrations(folder / f"fast-{precision}.json") for precision in ("fp32", "bf16")
+        )
         assert (fp32.key.precision, bf16.key.precision) == ("fp32", "bf16")
         assert bf16.threshold == pytest.approx(fp32.threshold, rel=0.05)
         assert bf16.threshold != fp32.threshold
         for fast in (True, False):
-            monkeypatch.setattr(bundle, "has_fast_bf16", lambda device, fast=fast: fast)
+            monkeypatch.setattr("mmccd.bundle.models.has_fast_bf16", lambda device, fast=fast: fast)
             chosen = AnomalyPipeline.from_bundles(tiny_bundles, preset="fast", device="cpu")
             assert (chosen.precision, chosen.threshold) == (
                 ("bf16", bf16.threshold) if fast else ("fp32", fp32.threshold)

@@ -36,7 +36,7 @@ def test_shown_patients(count: int, shown: list[int]) -> None:
 
 
 def test_maps_have_a_column_for_each_method(tmp_path: Path, shot: Shot) -> None:
-    dark = Shot(shot.subject, np.zeros_like(shot.anomaly), shot.imagined, shot.returned)
+    dark = Shot(shot.subject, np.zeros_like(shot.anomaly), shot.translated, shot.reconstructed)
     write_maps(tmp_path / "one.png", {"DAE": [shot, shot]})
     write_maps(
         tmp_path / "two.png",
@@ -55,7 +55,7 @@ def test_maps_have_a_column_for_each_method(tmp_path: Path, shot: Shot) -> None:
 
 
 def test_cycle_without_a_real_target(tmp_path: Path, shot: Shot) -> None:
-    write_cycle(tmp_path / "with.png", [shot], "t2", [shot.imagined])
+    write_cycle(tmp_path / "with.png", [shot], "t2", [shot.translated])
     write_cycle(tmp_path / "without.png", [shot], "t2", [None])
     some, none = (
         matplotlib.image.imread(tmp_path / name)[..., :3] for name in ("with.png", "without.png")

@@ -4,25 +4,37 @@ from __future__ import annotations
 
 import csv
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from sklearn.metrics import average_precision_score
+from torch import Tensor
 
 from mmccd.apps.cli import cli
+from mmccd.bundle import load_models
+from mmccd.core.score_maps import ScoreMaps
 from mmccd.data.cases import split_cases
-from mmccd.data.slices import SliceRule
-from mmccd.evaluation.methods import TITLES, Setup
+from mmccd.data.slices import SliceRule, find_case_brain
+from mmccd.evaluation.candidates import Setup, make_candidates
 from mmccd.evaluation.metrics import dice
-from mmccd.evaluation.subjects import load_subject
-from mmccd.postprocessing.postprocessing import Postprocessing
+from mmccd.evaluation.scoring import MapStore
+from mmccd.evaluation.subjects import load_subject, load_with_neighbours
+from mmccd.evaluation.variants import apply_variant, read_variant
+from mmccd.io.nifti import read_nifti
+from mmccd.methods.registry import find_method, method_names
+from mmccd.pipeline import AnomalyPipeline
+from mmccd.postprocessing.score_map import as_scored
+from mmccd.postprocessing.settings import Postprocessing
+from mmccd.postprocessing.smoothing import smooth
 
 METHODS = ",".join(
     [
         "intensity",
-        *(name for name in TITLES if name not in ("intensity", "ddpm")),
+        *(name for name in method_names() if name not in ("intensity", "ddpm")),
         "ddpm:level=50:steps=2",
     ]
 )
@@ -96,14 +108,14 @@ class TestEndToEnd:
             "val",
             False,
         )
-        assert len(content["rows"]) == 9 * 2
+        assert len(content["rows"]) == 11 * 2
         assert content["versions"]["mmccd"]
         assert str(evaluated) not in (evaluated / protocol / "metrics.json").read_text(), (
             "no path of this machine"
         )
         table = (evaluated / protocol / "table.md").read_text()
-        for title in TITLES.values():
-            assert title in table
+        for name in method_names():
+            assert find_method(name).title in table
 
     def test_cases_and_slices(self, evaluated: Path) -> None:
         slice_, paper, strict = (
@@ -235,12 +247,13 @@ class TestEndToEnd:
         (case,) = split_cases(labelled_data)["test"]
         subject = load_subject(case, "test", "flair", SliceRule())
         assert subject is not None
-        values = Postprocessing(across_mm=12.0).smooth(
+        values = smooth(
             np.where(
                 subject.brain, self.intensity(case.images["flair"])[list(subject.slices)], 0
             ).astype(np.float32),
             subject.brain,
             12.0,
+            Postprocessing(across_mm=12.0),
         )
         (number,) = strict_json(tmp_path / "slice" / "metrics.json")["slices"]["ill_test"]
         at = subject.slices.index(number)
@@ -252,7 +265,7 @@ class TestEndToEnd:
 
     def test_cases_csv(self, evaluated: Path) -> None:
         lines = list(csv.DictReader((evaluated / "paper" / "cases.csv").open()))
-        assert len(lines) == 9 * 2
+        assert len(lines) == 11 * 2
         for line in lines:
             assert (line["case"], line["split"]) == ("ill_test", "test")
             assert 0 <= float(line["dice_at_best_of_100_threshold"]) <= 1
@@ -283,6 +296,65 @@ class TestEndToEnd:
         for old, new in zip(before["rows"], after["rows"], strict=True):
             assert new["figures"] == pytest.approx(old["figures"], abs=1e-6)
         assert gone.is_file()
+
+
+class TestWhatPredictWrites:
+    """By default the map is scored that ``predict`` brings to the native grid."""
+
+    @staticmethod
+    def decide(scores: ScoreMaps, brain: Tensor) -> ScoreMaps:
+        """A decision that looks at everything a method says."""
+        reliable = scores.coverage > 4
+        seen = scores.translated.abs() + scores.reconstructed.abs()
+        return replace(scores, anomaly=torch.where(reliable, scores.anomaly, 0.5 * seen))
+
+    @pytest.mark.parametrize("units", ["error", "slice_sd"])
+    @pytest.mark.parametrize("decided", [False, True])
+    def test_to_the_bit(
+        self, setup: Setup, labelled_data: Path, tmp_path: Path, units: str, decided: bool
+    ) -> None:
+        """And so is what lies above a threshold."""
+        (case,) = split_cases(labelled_data)["test"]
+        models = load_models(setup.bundles)
+        fast = models.preset("fast")
+        smoothing = replace(fast.postprocessing, units=units, across_mm=12.0)
+        changed = models.with_preset(replace(fast, postprocessing=smoothing))
+        pipeline = AnomalyPipeline(changed, "fast", "cpu", threshold=0.0)
+        pipeline.decision = self.decide if decided else as_scored
+        volume = read_nifti(case.images["flair"], "flair")
+        maps = pipeline.maps(volume, find_case_brain(case, volume))
+        (candidate,) = make_candidates(["mmccd"], setup)
+        candidate = replace(candidate, decision=pipeline.decision)
+        variant = read_variant("preset", smoothing)
+        found = load_with_neighbours(case, "test", "flair", SliceRule(), reach=smoothing.reach)
+        assert found is not None
+        own, context = found
+        stored = MapStore(tmp_path).score(candidate, context, candidate.build)
+        scored = apply_variant(stored, context, variant, candidate, 1).take(own)
+        expected = maps.model.smoothed[list(own.slices)]
+        assert expected[own.brain].std() > 0
+        assert np.array_equal(scored.values, expected[own.brain])
+        threshold = float(np.sort(scored.values)[len(scored.values) // 2])
+        assert np.array_equal(scored.segment(threshold), (expected > threshold) & own.brain)
+
+    def test_defaults(self, setup: Setup, labelled_data: Path, tmp_path: Path) -> None:
+        assert cli.run(command(setup, labelled_data, tmp_path, "--protocol", "strict")) == 0
+        rows = strict_json(tmp_path / "strict" / "metrics.json")["rows"]
+        assert [row["method"] for row in rows] == ["intensity", "rule", "constant", "mmccd"]
+        assert {row["postprocessing"]["name"] for row in rows} == {"preset"}
+        preset = load_models(setup.bundles).preset("fast").postprocessing
+        assert [row["postprocessing"]["median_size"] for row in rows] == [
+            preset.median_size,
+            1,
+            preset.median_size,
+            preset.median_size,
+        ]
+        assert [row["thresholds"].get("own") for row in rows] == [None, 1.2, None, None]
+        figures = rows[1]["figures"]
+        assert figures["dice_at_own_threshold"] > 0.2
+        assert 0 <= figures["false_positive_rate_at_own_threshold"] < 0.1
+        table = (tmp_path / "strict" / "table.md").read_text()
+        assert "Dice at own threshold (pooled)" in table
 
 
 def test_grid(

@@ -61,10 +61,13 @@ def test_neighbours_of_the_largest_lesion(labelled_data: Path) -> None:
     for name in ("image", "brain", "lesion", "healthy"):
         np.testing.assert_array_equal(getattr(near, name)[near.picture], getattr(one, name)[0])
     assert one.slices == alone[0].slices
-    assert load(100)[1].slices == whole.slices, "only slices with brain"
+    every = load(100)[1]
+    assert every.slices == tuple(range(every.slices[0], every.slices[-1] + 1))
+    assert set(whole.slices) < set(every.slices), "small slices have their part, too"
+    assert every.brain[[0, -1]].any(axis=(1, 2)).all(), "from the first brain to the last"
     both = load(3, largest_only=False)
-    assert both[1].slices == whole.slices
-    assert both[1] is both[0]
+    assert both[0].slices == whole.slices
+    assert both[1].slices == every.slices
 
 
 def test_case_without_lesion(labelled_data: Path) -> None:

@@ -14,8 +14,8 @@ import numpy as np
 import pytest
 
 from mmccd.evaluation.bootstrap import Samples, rank_counts
-from mmccd.evaluation.methods import Method
-from mmccd.evaluation.protocols import Row
+from mmccd.evaluation.candidates import Candidate
+from mmccd.evaluation.protocols import Judgement
 from mmccd.evaluation.tables import (
     TableRow,
     difference_markdown,
@@ -26,13 +26,20 @@ from mmccd.evaluation.tables import (
 )
 from mmccd.evaluation.variants import Variant
 from mmccd.imaging.normalisation import Normalisation
-from mmccd.postprocessing.postprocessing import Postprocessing
+from mmccd.methods.base import Context
+from mmccd.methods.registry import find_method
+from mmccd.postprocessing.settings import Postprocessing
 
+THRESHOLDS = {"validation": 0.7, "best_of_100": 0.6}
 SAMPLES = Samples(rank_counts([np.array([True, False])], [np.array([1.0, 0.0])]))
 
 
 def make_row(
-    name: str = "dae", variant: str = "none", polarity: int = 1, **changes: Any
+    name: str = "dae",
+    variant: str = "none",
+    polarity: int = 1,
+    thresholds: dict[str, float] | None = None,
+    **changes: Any,
 ) -> TableRow:
     figures = {
         "auprc": 0.5,
@@ -50,12 +57,14 @@ def make_row(
                 0.05 if threshold == "validation" else 0.0
             )
     cases = [{"case": "a", "auprc": 0.5}, {"case": "b", "auprc": math.nan}]
-    sides = (1, -1) if name == "intensity" else (1,)
-    method = Method(name, name.upper(), Normalisation(), {"method": name}, lambda: None, sides)  # type: ignore[arg-type, return-value]
-    row = Row({**figures, **changes}, {"validation": 0.7}, cases, SAMPLES)
-    return TableRow(
-        method, Variant(variant, Postprocessing()), polarity, row, {"auprc": [0.4, 0.6]}, {}, 0.25
+    method = find_method(name.partition(":")[0])()
+    source = "t1" if name == "intensity" else "flair"
+    candidate = Candidate(
+        name, name.upper(), method, Context(source), Normalisation(), {"method": name}
     )
+    row = Judgement({**figures, **changes}, thresholds or THRESHOLDS, cases, SAMPLES)
+    chosen, interval = Variant(variant, Postprocessing()), {"auprc": [0.4, 0.6]}
+    return TableRow(candidate, chosen, polarity, row, interval, {}, 0.25)
 
 
 def test_slice_table() -> None:
@@ -86,6 +95,27 @@ def test_papers_table_names_both_thresholds() -> None:
     )
     assert "| DAE | none | .000 | .900 | .100 | .200 | .300 | .400 |" in first
     assert "| DAE | none | .050 ± .125 | .900 | .150 | .250 | .350 | .450 |" in second
+
+
+def test_own_threshold_stands_where_a_method_has_one() -> None:
+    """Rows without it have none; a table without such a row has no column for it."""
+    own = {"dice_at_own_threshold": 0.375}
+    lines = markdown("slice", [make_row(), make_row("rule", **own)]).splitlines()
+    column = [cell.strip() for cell in lines[0].split("|")].index("Dice at own threshold (pooled)")
+    assert [line.split("|")[column].strip() for line in lines[2:]] == ["-", ".375"]
+    assert "own threshold" not in markdown("slice", [make_row()])
+
+
+def test_papers_table_at_own_thresholds() -> None:
+    figures = {
+        f"{key}_at_own_threshold_mean": 0.5
+        for key in ("dice", "jaccard", "precision", "recall", "assd_mm")
+    }
+    rule = make_row("rule", thresholds={**THRESHOLDS, "own": 1.2}, **figures)
+    third = markdown("paper", [make_row(), rule]).split("Threshold: ")[3]
+    assert third.startswith("the method's own")
+    assert "RULE" in third
+    assert "DAE" not in third
 
 
 @pytest.mark.parametrize(("polarity", "side"), [(1, "bright"), (-1, "dark")])
@@ -135,10 +165,17 @@ def test_cases_as_csv() -> None:
     ]
 
 
+def test_cases_with_more_figures_than_others() -> None:
+    plain, own = make_row(), make_row("rule")
+    own.judgement.cases[0]["dice_at_own_threshold"] = 0.5
+    lines = list(csv.DictReader(io.StringIO(per_case_csv([plain, own]))))
+    assert [line["dice_at_own_threshold"] for line in lines] == ["", "", "0.5", ""]
+
+
 def test_json_has_null_for_what_does_not_exist(tmp_path: Path) -> None:
     content = json.loads(json.dumps(row_json(make_row()), allow_nan=False))
     assert content["figures"]["best_possible_dice"] is None
-    assert (content["figures"]["auprc"], content["thresholds"]) == (0.5, {"validation": 0.7})
+    assert (content["figures"]["auprc"], content["thresholds"]) == (0.5, THRESHOLDS)
     assert content["postprocessing"] == {
         "name": "none",
         "median_size": 1,

@@ -24,12 +24,11 @@ from highdicom.seg import segread
 from numpy.typing import NDArray
 from tests.io.dicom_files import save_all, single_frames
 
-from mmccd.bundle.bundle import find_bundles, load_pair
+from mmccd.bundle import find_bundles, load_models
 from mmccd.core.result import Result
-from mmccd.jobs.case import predict_file
+from mmccd.jobs import predict_file
 from mmccd.phantom import DEMO_LESIONS, DEMO_SEED, Acquisition, make_phantom, write_phantom
-from mmccd.pipeline import AnomalyPipeline
-from mmccd.quality.intake import Intake
+from mmccd.pipeline import AnomalyPipeline, make_intake
 
 FILE = Path(__file__).with_name("golden.json")
 PRESETS = ("fast", "balanced")
@@ -92,9 +91,9 @@ def _hash(array: NDArray[Any]) -> str:
 
 
 def _pipeline(preset: str) -> AnomalyPipeline:
-    pair = load_pair(find_bundles())
-    chosen = pair.with_preset(replace(pair.preset(preset), precision="fp32"))
-    return AnomalyPipeline(chosen, preset, "cpu", intake=Intake(pair.root, unchecked=True))
+    models = load_models(find_bundles())
+    chosen = models.with_preset(replace(models.preset(preset), precision="fp32"))
+    return AnomalyPipeline(chosen, preset, "cpu", intake=make_intake(models.root, unchecked=True))
 
 
 def _demo(folder: Path) -> Path:

@@ -13,11 +13,12 @@ from typing import Any
 import monai
 import pytest
 import torch
-from tests.models.test_baselines import SMALL
+from tests.models.test_baselines import NETWORKS, SMALL
 
-from mmccd.bundle.bundle import FORWARD
+from mmccd.bundle import FORWARD
 from mmccd.bundle.runs import find_run
-from mmccd.evaluation.methods import Setup, make_methods
+from mmccd.evaluation.candidates import Setup, make_candidates
+from mmccd.methods.base import Slices
 
 TINY = {**SMALL, "vae": {**SMALL["vae"], "size": 128}}
 Train = Callable[..., Path]
@@ -90,14 +91,15 @@ def test_trains_and_is_found_again(
         "epoch",
         "iteration",
     }
-    run = find_run(bundle / "runs", method, "flair", None if folder == "flair" else "t2")
+    other = None if folder == "flair" else "t2"
+    run = find_run(bundle / "runs", method, "flair", other, NETWORKS[method])
     network = run.load_network()
     best = torch.load(found / "best.pt", weights_only=True)["network"]
     assert all(torch.equal(value, best[key]) for key, value in network.state_dict().items())
     if method in ("ae", "vae", "dae", "ddpm"):
-        (made,) = make_methods([method], Setup(bundle.parent, bundle / "runs", device="cpu"))
+        (made,) = make_candidates([method], Setup(bundle.parent, bundle / "runs", device="cpu"))
         image = torch.randn(2, 1, 128, 128)
-        result = made.build().score(image, torch.ones_like(image, dtype=torch.bool))
+        result = made.build().score(Slices(image, torch.ones_like(image, dtype=torch.bool), 5.0))
         assert result.anomaly.isfinite().all()
         assert result.anomaly.std() > 0
 

@@ -22,7 +22,7 @@ from scipy import ndimage
 from scipy.spatial.transform import Rotation
 
 from mmccd.apps.cli import cli
-from mmccd.bundle.bundle import BACKWARD, FORWARD
+from mmccd.bundle import BACKWARD, FORWARD
 from mmccd.core.volume import Volume
 from mmccd.phantom import Phantom
 
@@ -93,6 +93,18 @@ def reference(
     setup = Setup(tmp_path_factory.mktemp("reference"), shared_bundles, flair)
     assert cli.run(setup.words(setup.good(), "--threshold", "0.7")) == 0
     return setup.output
+
+
+def test_a_new_preset_is_one_file(setup: Setup) -> None:
+    folder = setup.bundles / FORWARD / "configs" / "presets"
+    content = json.loads((folder / "fast.json").read_text())
+    content["settings"] |= {"stride": 32, "width": 32}
+    (folder / "mine.json").write_text(json.dumps(content))
+    words = setup.words(setup.good(), "--threshold", "0.7")
+    words[words.index("--preset") + 1] = "mine"
+    assert cli.run(words) == 0
+    settings = json.loads((setup.output / "report.json").read_text())["settings"]
+    assert (settings["preset"], settings["cycle"]["stride"]) == ("mine", 32)
 
 
 def test_files(reference: Path, flair: Volume) -> None:
@@ -625,7 +637,8 @@ def damaged_card(setup: Setup) -> None:
 
 
 def damaged_settings(setup: Setup) -> None:
-    (setup.bundles / FORWARD / "configs" / "cycle.json").write_text("{}")
+    for path in (setup.bundles / FORWARD / "configs" / "presets").iterdir():
+        path.write_text("{}")
 
 
 @pytest.mark.parametrize(
@@ -635,7 +648,7 @@ def damaged_settings(setup: Setup) -> None:
         (no_weights, BACKWARD),
         (damaged_weights, "model.pt"),
         (damaged_card, "model.json"),
-        (damaged_settings, "cycle.json"),
+        (damaged_settings, "presets"),
     ],
 )
 def test_bad_bundles(

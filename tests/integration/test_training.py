@@ -21,7 +21,7 @@ import torch
 from tests.conftest import TINY
 
 from mmccd.apps.cli import cli
-from mmccd.bundle.bundle import BACKWARD, FORWARD, list_weights, load_pair
+from mmccd.bundle import BACKWARD, FORWARD, list_weights, load_models
 from mmccd.bundle.trained import load_trained
 from mmccd.core.errors import InputError
 from mmccd.phantom import Phantom
@@ -264,20 +264,20 @@ class TestAfterTraining:
         return bundles.root
 
     def test_export(self, exported: Path, trained_f: Path) -> None:
-        pair = load_pair(exported)
-        assert pair.target == "t2"
-        assert pair.forward.card["licence"] == "CC0"
+        models = load_models(exported)
+        assert models.target == "t2"
+        assert models.weights["forward"].card["licence"] == "CC0"
         assert (
-            pair.forward.card["validation"]["val_masked_error"]
+            models.weights["forward"].card["validation"]["val_masked_error"]
             == checkpoint(trained_f / "best.pt")["value"]
         )
-        network = pair.forward.load_network()
+        network = models.weights["forward"].load_network()
         trained = checkpoint(trained_f / "best.pt")["network"]
         assert all(
             torch.allclose(value, trained[key], atol=1e-3)
             for key, value in network.state_dict().items()
         )
-        pair.backward.load_network()
+        models.weights["backward"].load_network()
 
     def test_exported_weights_serve_the_validation_too(
         self, exported: Path, trained_g: Path

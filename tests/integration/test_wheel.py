@@ -14,7 +14,8 @@ from pathlib import Path
 import pytest
 from tests.conftest import write_weights
 
-from mmccd.bundle.bundle import BACKWARD, BRAIN, FORWARD
+from mmccd.bundle import BACKWARD, FORWARD
+from mmccd.bundle.find import BRAIN
 from mmccd.models.networks import TranslationUNet
 
 PARTS = ("app", "bundles", "setup.cfg", "setup.py", "pyproject.toml", "README.md", "LICENSE")
@@ -120,8 +121,9 @@ def program(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_content(wheel: Path, project: Path) -> None:
     names = set(zipfile.ZipFile(wheel).namelist())
     for name in (FORWARD, BACKWARD, BRAIN):
-        for path in (project / "bundles" / name / "configs").rglob("*.json"):
-            assert f"mmccd/bundles/{path.relative_to(project / 'bundles')}" in names
+        for part in ("configs", "calibrations"):
+            for path in (project / "bundles" / name / part).rglob("*.json"):
+                assert f"mmccd/bundles/{path.relative_to(project / 'bundles')}" in names
         assert not [entry for entry in names if f"{name}/models/research" in entry]
         assert not [entry for entry in names if f"{name}/runs" in entry]
     for name in (FORWARD, BRAIN):
@@ -129,8 +131,9 @@ def test_content(wheel: Path, project: Path) -> None:
             f"mmccd/bundles/{name}/models/model.pt",
             f"mmccd/bundles/{name}/models/model.json",
         } <= names
-    for path in (project / "app" / "mmccd").rglob("*.py"):
-        assert str(path.relative_to(project / "app")) in names
+    for path in (project / "app" / "mmccd").rglob("*"):
+        if path.suffix in (".py", ".pyi") or path.name == "py.typed":
+            assert str(path.relative_to(project / "app")) in names
     assert any(entry.endswith("LICENSE") for entry in names)
     assert not [entry for entry in names if entry.startswith("tests") or "__pycache__" in entry]
 

@@ -641,7 +641,7 @@ def assert_read(given: Given, says: str) -> str:
     assert given.array is not None
     assert given.affine is not None
     assert_same_in_patient_space(volume, given.array, given.affine, places=0.02)
-    assert_nothing_of_the_patient(json.dumps(volume.provenance))
-    warning = str(volume.provenance.get("warning", ""))
+    warning = "; ".join(finding.text for finding in volume.findings)
+    assert_nothing_of_the_patient(json.dumps(volume.provenance) + warning)
     assert says in warning
     return warning

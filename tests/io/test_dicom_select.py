@@ -119,7 +119,9 @@ class TestRank:
         uid = add(tmp_path, 2, **{"description": "flair", **better})
         choice = choose(scan(tmp_path), tmp_path)
         assert choice.series.uid == uid
-        assert 'series 1 "flair"' in choice.warnings[0]
+        (finding,) = choice.findings
+        assert finding.code == "dicom.several_series"
+        assert 'series 1 "flair"' in finding.text
 
     def test_the_earlier_one_of_equals(self, tmp_path: Path) -> None:
         add(tmp_path, 12, "flair")
@@ -131,14 +133,14 @@ class TestRank:
         uid = add(tmp_path, 2, "flair")
         choice = choose(scan(tmp_path), tmp_path)
         assert choice.series.uid == uid
-        assert choice.warnings == ()
+        assert choice.findings == ()
 
     def test_flair_before_the_unknown(self, tmp_path: Path) -> None:
         add(tmp_path, 1, "brain", (6, 5, 20), **NO_TIMES)
         uid = add(tmp_path, 2, "flair", **NO_TIMES)
         choice = choose(scan(tmp_path), tmp_path)
         assert choice.series.uid == uid
-        assert choice.warnings == ()
+        assert choice.findings == ()
 
 
 class TestErrors:

@@ -125,8 +125,9 @@ def test_nan_is_read_as_it_is(tmp_path: Path) -> None:
 
 def test_a_header_without_orientation_is_noted(tmp_path: Path) -> None:
     path = patched(tmp_path / "image.nii", 252, struct.pack("<hh", 0, 0))
-    assert "orientation" in read_nifti(path).provenance["warning"]
-    assert "warning" not in read_nifti(save(tmp_path / "other.nii")).provenance
+    (finding,) = read_nifti(path).findings
+    assert finding.code == "nifti.no_orientation"
+    assert read_nifti(save(tmp_path / "other.nii")).findings == ()
 
 
 def test_names() -> None:

@@ -1,165 +1,60 @@
-"""mmccd.jobs.inputs: which images a command line means, and their names."""
+"""mmccd.jobs.inputs: names of what is judged."""
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
-import numpy as np
 import pytest
-from tests.io.dicom_files import save_all, single_frames
 
-from mmccd.core.errors import InputError
-from mmccd.jobs.inputs import Source, find_sources, safe_name, unique
-
-UIDS = ("1.2.3.100", "1.2.3.200")
+from mmccd.jobs.inputs import DICOM, Input, each_once, flair_only, safe_name, stem
 
 
-def touch(*files: Path) -> None:
-    for file in files:
-        file.parent.mkdir(parents=True, exist_ok=True)
-        file.touch()
+def test_each_once_with_a_name_of_its_own(tmp_path: Path) -> None:
+    parts = ("x/head.nii", "y/head.nii.gz", "z/HEAD.nii", "x/../x/head.nii")
+    paths = [tmp_path / part for part in parts]
+    for path in paths:
+        path.parent.mkdir(exist_ok=True)
+        path.touch()
+    found = each_once(Input(path, stem(path)) for path in paths)
+    assert [one.name for one in found] == ["head", "head-2", "HEAD-3"]
 
 
-def study(folder: Path, study_uid: str = UIDS[0], series: str = "1.2.3.5") -> None:
-    """A tiny DICOM series."""
-    datasets = single_frames(np.ones((4, 4, 2), dtype=np.uint16), np.eye(4), uid=series)
-    for dataset in datasets:
-        dataset.StudyInstanceUID = study_uid
-    save_all(datasets, folder)
+def test_studies_of_one_folder_are_not_one() -> None:
+    files = [(Path("a"),), (Path("b"),)]
+    assert len(each_once(Input(Path("/in"), "s", DICOM, files=part) for part in files)) == 2
 
 
-def found(*words: object) -> tuple[list[tuple[str, str]], bool]:
-    """Names with the last part of the paths, and whether it is a cohort."""
-    sources, is_cohort = find_sources([str(word) for word in words], "flair")
-    return [(source.name, source.path.name) for source in sources], is_cohort
+def test_reserved_names() -> None:
+    (one,) = each_once([Input(Path("cohort.nii"), "Cohort")], ("cohort",))
+    assert one.name == "Cohort-2"
 
 
-class TestOneInput:
-    def test_a_file(self, tmp_path: Path) -> None:
-        touch(tmp_path / "head.nii.gz")
-        assert found(tmp_path / "head.nii.gz") == ([("head", "head.nii.gz")], False)
-
-    def test_what_is_not_there_is_left_to_the_reader(self, tmp_path: Path) -> None:
-        assert found(tmp_path / "head.nii") == ([("head", "head.nii")], False)
-
-    def test_a_study_with_a_folder_for_each_series(self, tmp_path: Path) -> None:
-        study(tmp_path / "patient" / "t1", series="1.2.3.6")
-        study(tmp_path / "patient" / "flair")
-        touch(tmp_path / "patient" / "converted.nii.gz")
-        assert found(tmp_path / "patient") == ([("patient", "patient")], False)
-        assert find_sources([str(tmp_path / "patient")], "flair")[0][0].is_study
-
-    def test_a_study_without_folders(self, tmp_path: Path) -> None:
-        study(tmp_path / "patient")
-        assert found(tmp_path / "patient") == ([("patient", "patient")], False)
-
-    def test_a_case_of_brats_layout_brings_its_mask(self, tmp_path: Path) -> None:
-        touch(*(tmp_path / "A" / f"A_{name}.nii.gz" for name in ("flair", "t1", "brain")))
-        (source,), is_cohort = find_sources([str(tmp_path / "A")], "flair")
-        assert not is_cohort
-        assert (source.path.name, source.brain) == (
-            "A_flair.nii.gz",
-            tmp_path / "A" / "A_brain.nii.gz",
-        )
-
-    def test_a_pattern_with_one_match(self, tmp_path: Path) -> None:
-        touch(tmp_path / "a.nii")
-        assert found(tmp_path / "*.nii") == ([("a", "a.nii")], False)
-
-    def test_a_name_with_brackets_is_no_pattern(self, tmp_path: Path) -> None:
-        touch(tmp_path / "scan[1].nii")
-        assert found(tmp_path / "scan[1].nii") == ([("scan_1", "scan[1].nii")], False)
+@pytest.mark.parametrize(
+    ("name", "safe"),
+    [
+        ("..", "case"),
+        ("-rf", "rf"),
+        ("a b/c", "a_b_c"),
+        ("Gehirn-Ü", "Gehirn-Ü"),
+        (".hidden", "hidden"),
+        ("=1+1", "1_1"),
+        ("x" * 80, "x" * 64),
+    ],
+)
+def test_safe_name(name: str, safe: str) -> None:
+    assert safe_name(name) == safe
 
 
-class TestCohort:
-    def test_several_files(self, tmp_path: Path) -> None:
-        touch(tmp_path / "b.nii", tmp_path / "a.nii")
-        assert found(tmp_path / "b.nii", tmp_path / "a.nii") == (
-            [("b", "b.nii"), ("a", "a.nii")],
-            True,
-        )
-
-    def test_a_pattern(self, tmp_path: Path) -> None:
-        touch(tmp_path / "x" / "b.nii", tmp_path / "y" / "a.nii.gz", tmp_path / "y" / "notes.txt")
-        assert found(tmp_path / "**" / "*.nii*") == ([("b", "b.nii"), ("a", "a.nii.gz")], True)
-
-    def test_a_pattern_that_nothing_fits(self, tmp_path: Path) -> None:
-        with pytest.raises(InputError, match="nothing fits"):
-            find_sources([str(tmp_path / "*.nii")], "flair")
-
-    def test_brats_layout_and_studies(self, tmp_path: Path) -> None:
-        touch(
-            tmp_path / "A" / "A_flair.nii.gz",
-            tmp_path / "B" / "B-t2f.nii.gz",
-            tmp_path / "C" / "C_t1.nii.gz",
-        )
-        study(tmp_path / "Mustermann" / "deep")
-        expected = [("A", "A_flair.nii.gz"), ("B", "B-t2f.nii.gz"), ("Mustermann", "Mustermann")]
-        assert found(tmp_path) == (expected, True)
-
-    def test_studies(self, tmp_path: Path) -> None:
-        for name, uid in zip("ab", UIDS, strict=True):
-            study(tmp_path / name / "series", uid)
-        assert found(tmp_path) == ([("a", "a"), ("b", "b")], True)
-
-    def test_files_in_a_folder(self, tmp_path: Path) -> None:
-        touch(
-            tmp_path / "a.nii.gz", tmp_path / "b.nii", tmp_path / "._b.nii", tmp_path / "notes.txt"
-        )
-        assert found(tmp_path) == ([("a", "a.nii.gz"), ("b", "b.nii")], True)
-
-    def test_only_flair_where_some_say_so(self, tmp_path: Path) -> None:
-        touch(
-            *(
-                tmp_path / f"{name}.nii.gz"
-                for name in ("a_flair", "a_t1", "b-t2f", "a_flair_brainmask")
-            )
-        )
-        assert found(tmp_path) == ([("a_flair", "a_flair.nii.gz"), ("b-t2f", "b-t2f.nii.gz")], True)
-
-    def test_a_datalist(self, tmp_path: Path) -> None:
-        touch(tmp_path / "x.nii.gz", tmp_path / "m.nii.gz")
-        entry = {"name": "one", "patient": "one", "flair": "x.nii.gz", "brain": "m.nii.gz"}
-        (tmp_path / "list.json").write_text(json.dumps({"test": [entry]}))
-        sources, is_cohort = find_sources([str(tmp_path / "list.json")], "flair")
-        assert is_cohort
-        assert [
-            (source.name, source.path.name, source.brain and source.brain.name)
-            for source in sources
-        ] == [("one", "x.nii.gz", "m.nii.gz")]
-
-    def test_cases_without_flair(self, tmp_path: Path) -> None:
-        touch(tmp_path / "A" / "A_t1.nii.gz")
-        with pytest.raises(InputError, match="no case has flair"):
-            find_sources([str(tmp_path)], "flair")
+def test_stem() -> None:
+    assert [stem(Path(name)) for name in ("a.nii", "b.NII.GZ", "c.dcm")] == ["a", "b", "c.dcm"]
 
 
-class TestNames:
-    def test_each_once_with_a_name_of_its_own(self, tmp_path: Path) -> None:
-        paths = [
-            tmp_path / part
-            for part in ("x/head.nii", "y/head.nii.gz", "z/HEAD.nii", "x/../x/head.nii")
-        ]
-        touch(*paths)
-        names = [name for name, _ in found(*paths)[0]]
-        assert names == ["head", "head-2", "HEAD-3"]
+def test_flair_only() -> None:
+    flair, other = Path("a_flair.nii.gz"), Path("a_t1.nii.gz")
+    assert flair_only([other, flair]) == [flair]
+    assert flair_only([other]) == [other]
 
-    def test_no_name_is_a_file_of_the_cohort(self) -> None:
-        assert [source.name for source in unique([Source(Path("cohort.nii"), "cohort")])] == [
-            "cohort-2"
-        ]
 
-    @pytest.mark.parametrize(
-        ("name", "safe"),
-        [
-            ("..", "case"),
-            ("-rf", "rf"),
-            ("a b/c", "a_b_c"),
-            ("Gehirn-Ü", "Gehirn-Ü"),
-            (".hidden", "hidden"),
-            ("=1+1", "1_1"),
-        ],
-    )
-    def test_safe(self, name: str, safe: str) -> None:
-        assert safe_name(name) == safe
+def test_there_and_back() -> None:
+    one = Input(Path("/in"), "s", DICOM, Path("/m.nii"), (Path("/in/a"), Path("/in/b")))
+    assert Input.from_dict(one.as_dict()) == one

@@ -12,12 +12,22 @@ from tests.conftest import TINY
 from torch.distributions import Normal, kl_divergence
 
 from mmccd.models.baselines import (
-    NETWORKS,
     AutoEncoderNetwork,
     DenoisingUNet,
     MaskedTranslator,
     VariationalNetwork,
 )
+from mmccd.models.networks import TranslationUNet
+
+NETWORKS: dict[str, type[torch.nn.Module]] = {
+    "ae": AutoEncoderNetwork,
+    "vae": VariationalNetwork,
+    "dae": DenoisingUNet,
+    "ddpm": TranslationUNet,
+    "translator": TranslationUNet,
+    "masked_translation": MaskedTranslator,
+}
+"""Of each overlay."""
 
 SMALL: dict[str, dict[str, Any]] = {
     "ae": {"factor": 8, "channels": [8, 4], "strides": [1, 2]},

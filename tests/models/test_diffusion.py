@@ -24,11 +24,9 @@ ABAR = np.cumprod(1 - BETAS)
 MEAN, SPREAD = 2.0, 0.3
 
 
-def scheduler(
-    steps: int | None = None, spacing: str = "trailing", **settings: object
-) -> MaskedDiffusionScheduler:
+def scheduler(steps: int | None = None, **settings: object) -> MaskedDiffusionScheduler:
     """The published schedule, with its timesteps set where ``steps`` is given."""
-    made = MaskedDiffusionScheduler(timestep_spacing=spacing, **LINEAR, **settings)  # type: ignore[arg-type]
+    made = MaskedDiffusionScheduler(**LINEAR, **settings)  # type: ignore[arg-type]
     if steps is not None:
         made.set_timesteps(steps)
     return made
@@ -85,18 +83,17 @@ def test_betas_are_linear() -> None:
 
 
 @pytest.mark.parametrize(
-    ("steps", "spacing", "expected"),
+    ("steps", "expected"),
     [
-        (1, "trailing", [999]),
-        (3, "trailing", [999, 666, 332]),
-        (10, "trailing", list(range(999, 0, -100))),
-        (100, "trailing", list(range(999, 0, -10))),
-        (1000, "trailing", list(range(999, -1, -1))),
-        (100, "code", list(range(990, -1, -10))),
+        (1, [999]),
+        (3, [999, 666, 332]),
+        (10, list(range(999, 0, -100))),
+        (100, list(range(999, 0, -10))),
+        (1000, list(range(999, -1, -1))),
     ],
 )
-def test_timesteps(steps: int, spacing: str, expected: list[int]) -> None:
-    made = scheduler(steps, spacing)
+def test_timesteps(steps: int, expected: list[int]) -> None:
+    made = scheduler(steps)
     assert made.timesteps.tolist() == expected
     assert made.timesteps.dtype == torch.int64
     assert made.num_inference_steps == steps
@@ -110,20 +107,16 @@ def test_trailing_timesteps_are_distinct_and_start_at_the_last(steps: int) -> No
     assert chosen[0] == 999
 
 
-@pytest.mark.parametrize(
-    ("steps", "spacing"),
-    [
-        (0, "trailing"),
-        (1001, "trailing"),
-        (-1, "trailing"),
-        (1, "code"),
-        (99, "code"),
-        (1000, "code"),
-    ],
-)
-def test_refuses_other_numbers_of_steps(steps: int, spacing: str) -> None:
+@pytest.mark.parametrize("steps", [0, 1001, -1])
+def test_refuses_other_numbers_of_steps(steps: int) -> None:
     with pytest.raises(ValueError, match="steps"):
-        scheduler(steps, spacing)
+        scheduler(steps)
+
+
+@pytest.mark.parametrize("timesteps", [[], [1000, 5], [5, 5], [3, 4], [3, -1]])
+def test_refuses_timesteps_that_do_not_fall(timesteps: list[int]) -> None:
+    with pytest.raises(ValueError, match="timesteps must fall"):
+        scheduler().follow(timesteps)
 
 
 @pytest.mark.parametrize(
@@ -147,19 +140,15 @@ def test_starts_below_some_levels(steps: int, levels: int, expected: list[int]) 
     assert torch.allclose(image, truth)
 
 
-@pytest.mark.parametrize(
-    ("levels", "spacing"), [(0, "trailing"), (1001, "trailing"), (500, "code")]
-)
-def test_refuses_other_numbers_of_levels(levels: int, spacing: str) -> None:
-    chosen = MaskedDiffusionScheduler(timestep_spacing=spacing)
+@pytest.mark.parametrize("levels", [0, 1001])
+def test_refuses_other_numbers_of_levels(levels: int) -> None:
     with pytest.raises(ValueError, match="levels"):
-        chosen.set_timesteps(100 if spacing == "code" else 1, levels=levels)
+        scheduler().set_timesteps(1, levels=levels)
 
 
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"timestep_spacing": "leading"}, "timestep_spacing"),
         ({"eta": 1.1}, "eta"),
         ({"eta": -0.1}, "eta"),
         ({"prediction_type": "x"}, "prediction_type"),
@@ -187,10 +176,12 @@ def test_sampler_follows_the_closed_form_of_a_gaussian(steps: int) -> None:
     assert float(result.std()) == pytest.approx(float(expected.std()), abs=1e-5)
 
 
-def test_code_spacing_follows_the_closed_form_too() -> None:
+def test_chosen_timesteps_follow_the_closed_form_too() -> None:
     start = torch.randn(4096, generator=torch.Generator().manual_seed(0))
     slope, offset = gaussian_ddim(list(range(990, -1, -10)))
-    result = run_sampler(scheduler(100, "code"), start).double()
+    chosen = scheduler()
+    chosen.follow(range(990, -1, -10))
+    result = run_sampler(chosen, start).double()
     torch.testing.assert_close(result, slope * start.double() + offset, rtol=0, atol=1e-4)
 
 
@@ -306,10 +297,10 @@ def test_prediction_types_agree(timestep: int) -> None:
 
 def test_with_sampling_leaves_the_first_alone() -> None:
     first = scheduler(10)
-    second = first.with_sampling("code", eta=1.0)
+    second = first.with_sampling(eta=1.0)
     second.set_timesteps(100)
-    assert (first.timestep_spacing, first.eta, len(first.timesteps)) == ("trailing", 0.0, 10)
-    assert (second.timestep_spacing, second.eta, len(second.timesteps)) == ("code", 1.0, 100)
+    assert (first.eta, len(first.timesteps)) == (0.0, 10)
+    assert (second.eta, len(second.timesteps)) == (1.0, 100)
     assert torch.equal(first.alphas_cumprod, second.alphas_cumprod)
 
 

@@ -9,7 +9,7 @@ import torch
 from hypothesis import given, settings, strategies as st
 from torch import nn
 
-from mmccd.bundle.bundle import load_pair
+from mmccd.bundle import Weights, load_models
 from mmccd.models.device import autocast
 from mmccd.models.inference import SLOW_BELOW_PIXELS, SmallMapGroupNorm, to_device
 
@@ -26,14 +26,19 @@ def filled_norm(groups: int, channels: int, seed: int = 0) -> nn.GroupNorm:
     return norm.eval()
 
 
+def forward(bundles: Path) -> Weights:
+    """The weights of f."""
+    return load_models(bundles).weights["forward"]
+
+
 class TestToDevice:
     def test_fp32_stays_as_it_is(self, tiny_bundles: Path) -> None:
-        network = to_device(load_pair(tiny_bundles).forward.load_network(), CPU, "fp32")
+        network = to_device(forward(tiny_bundles).load_network(), CPU, "fp32")
         assert {parameter.dtype for parameter in network.parameters()} == {torch.float32}
         assert not any(isinstance(layer, SmallMapGroupNorm) for layer in network.modules())
 
     def test_bf16_weights_are_rounded_once(self, tiny_bundles: Path) -> None:
-        network = to_device(load_pair(tiny_bundles).forward.load_network(), CPU, "bf16")
+        network = to_device(forward(tiny_bundles).load_network(), CPU, "bf16")
         assert network.unet.conv_in.conv.weight.dtype == torch.bfloat16
         norms = [layer for layer in network.modules() if isinstance(layer, nn.GroupNorm)]
         assert norms and all(
@@ -44,7 +49,7 @@ class TestToDevice:
         """To the bit with PyTorch's normalisation; with the quick one as near as bf16 is to
         float32.
         """
-        weights = load_pair(tiny_bundles).forward
+        weights = forward(tiny_bundles)
         plain = weights.load_network().to(memory_format=torch.channels_last)
         folded = to_device(weights.load_network(), CPU, "bf16")
         image, times = (

@@ -19,16 +19,20 @@ COUNT = 120_000
 def healthy() -> dict[str, np.ndarray]:
     """In fifths of x' the error rises with it, and twice as large in the rim."""
     random = np.random.default_rng(0)
-    returned = random.uniform(0, 1, COUNT)
+    reconstructed = random.uniform(0, 1, COUNT)
     depth = random.uniform(1, 40, COUNT)
     error = (
         random.exponential(1, COUNT)
-        * (0.1 + np.floor(5 * returned) / 5)
+        * (0.1 + np.floor(5 * reconstructed) / 5)
         * np.where(depth < 6, 2, 1)
     )
     return {
         name: values.astype(np.float32)
-        for name, values in (("smoothed", error), ("returned", returned), ("depth", depth))
+        for name, values in (
+            ("smoothed", error),
+            ("reconstructed", reconstructed),
+            ("depth", depth),
+        )
     }
 
 
@@ -45,8 +49,8 @@ def test_healthy_percentiles_are_uniform_in_every_kind(
     groups = [
         healthy["depth"] < 6,
         healthy["depth"] > 20,
-        healthy["returned"] > 0.9,
-        (healthy["depth"] < 6) & (healthy["returned"] < 0.15),
+        healthy["reconstructed"] > 0.9,
+        (healthy["depth"] < 6) & (healthy["reconstructed"] < 0.15),
     ]
     for group in groups:
         for level in (10, 50, 90, 99):
@@ -67,8 +71,12 @@ def test_against_counting(normal: NormalRange, healthy: dict[str, np.ndarray]) -
     """Independent count among the healthy voxels of the same kind, at stored levels and between
     them.
     """
-    low, high = normal.returned_edges[1:3]
-    same = (healthy["depth"] >= 20) & (healthy["returned"] >= low) & (healthy["returned"] < high)
+    low, high = normal.reconstructed_edges[1:3]
+    same = (
+        (healthy["depth"] >= 20)
+        & (healthy["reconstructed"] >= low)
+        & (healthy["reconstructed"] < high)
+    )
     for error in (0.1, 0.5, 1.0, 2.0):
         expected = 100 * (healthy["smoothed"][same] < error).mean()
         (found,) = normal.percentile(
@@ -110,8 +118,8 @@ def test_rare_kinds_borrow_from_their_place() -> None:
     random = np.random.default_rng(2)
     count = 3 * MIN_VOXELS
     error = random.random(count).astype(np.float32)
-    returned = np.concatenate([np.zeros(count - 5), np.ones(5)]).astype(np.float32)
-    normal = NormalRange.fit(error, returned, np.full(count, 10, np.float32))
+    reconstructed = np.concatenate([np.zeros(count - 5), np.ones(5)]).astype(np.float32)
+    normal = NormalRange.fit(error, reconstructed, np.full(count, 10, np.float32))
     assert sum(map(sum, normal.voxels)) == count
     (found,) = normal.percentile(np.float32([0.5]), np.float32([1.0]), np.float32([50.0]))
     assert found == pytest.approx(50, abs=3), "no deep voxel was seen: the range of all"

@@ -14,7 +14,12 @@ from mmccd.brain import EXTRACTED, GIVEN, STRIPPED, Extraction
 from mmccd.core.errors import ModelError, UnsuitableInputError
 from mmccd.core.volume import Volume
 from mmccd.phantom import Phantom
-from mmccd.quality.intake import Intake
+from mmccd.pipeline import make_intake
+from mmccd.quality import Prepared
+
+
+def codes(prepared: Prepared) -> list[str]:
+    return [finding.code for finding in prepared.findings]
 
 
 @pytest.fixture
@@ -33,12 +38,12 @@ def test_a_head_is_extracted_with_a_warning(
     head: tuple[Volume, Extraction], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     volume, extraction = head
-    monkeypatch.setattr("mmccd.quality.intake.extract_brain", lambda *_: extraction)
-    found = Intake().prepare(volume)
+    monkeypatch.setattr("mmccd.brain.own.extract_brain", lambda *_: extraction)
+    found = make_intake().prepare(volume)
     assert found.brain.method == EXTRACTED
     np.testing.assert_array_equal(found.brain.mask, extraction.mask)
     assert (
-        found.warnings[0]
+        found.findings[0].text
         == "the brain was found by mmccd's own network; look at brain_mask: fat of neck or orbits"
         " in it looks anomalous"
     )
@@ -49,16 +54,16 @@ def test_a_given_mask_comes_first(
     head: tuple[Volume, Extraction], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     volume, extraction = head
-    monkeypatch.setattr("mmccd.quality.intake.extract_brain", lambda *_: extraction)
-    found = Intake().prepare(volume, volume.with_data(extraction.mask.astype(np.float32)))
+    monkeypatch.setattr("mmccd.brain.own.extract_brain", lambda *_: extraction)
+    found = make_intake().prepare(volume, volume.with_data(extraction.mask.astype(np.float32)))
     assert found.brain.method == GIVEN
-    assert not any("own network" in text for text in found.warnings)
+    assert "brain.extracted" not in codes(found)
 
 
 def test_a_stripped_brain_is_kept(healthy_phantom: Phantom) -> None:
-    found = Intake().prepare(healthy_phantom.images["flair"])
+    found = make_intake().prepare(healthy_phantom.images["flair"])
     assert found.brain.method == STRIPPED
-    assert not any("own network" in text for text in found.warnings)
+    assert "brain.extracted" not in codes(found)
 
 
 def test_extraction_that_takes_nearly_everything_means_stripped(
@@ -68,10 +73,10 @@ def test_extraction_that_takes_nearly_everything_means_stripped(
     flair, mask = healthy_phantom.images["flair"], healthy_phantom.brain.data > 0
     monkeypatch.setattr("mmccd.brain.find._is_stripped", lambda *_: False)
     monkeypatch.setattr(
-        "mmccd.quality.intake.extract_brain",
+        "mmccd.brain.own.extract_brain",
         lambda *_: Extraction(mask & (np.arange(mask.shape[0]) > 20)[:, None, None], ~mask, 0.0),
     )
-    found = Intake().prepare(flair)
+    found = make_intake().prepare(flair)
     assert found.brain.method == STRIPPED
     assert (found.brain.mask & mask).sum() > 0.99 * mask.sum()
 
@@ -81,8 +86,8 @@ def test_another_contrast_and_the_way_round(healthy_phantom: Phantom) -> None:
     with pytest.raises(
         UnsuitableInputError, match=r"^a\.nii: the contrast looks like T1.*--unchecked$"
     ):
-        Intake().prepare(t1)
-    assert any("looks like T1" in text for text in Intake(unchecked=True).prepare(t1).warnings)
+        make_intake().prepare(t1)
+    assert "contrast.not_flair" in codes(make_intake(unchecked=True).prepare(t1))
 
 
 def test_half_a_head_and_the_way_round(healthy_phantom: Phantom) -> None:
@@ -93,27 +98,28 @@ def test_half_a_head_and_the_way_round(healthy_phantom: Phantom) -> None:
         ).astype(np.float32)
     )
     with pytest.raises(UnsuitableInputError, match="cut off at its right"):
-        Intake().prepare(half)
-    assert Intake(unchecked=True).prepare(half).warnings
+        make_intake().prepare(half)
+    assert "brain.incomplete" in codes(make_intake(unchecked=True).prepare(half))
 
 
 def test_bias_correction_changes_the_image_only(healthy_phantom: Phantom) -> None:
     flair = healthy_phantom.images["flair"]
-    found = Intake(bias_correction=True).prepare(flair)
+    found = make_intake(bias_correction=True).prepare(flair)
     assert found.volume.same_grid(flair)
     assert not np.array_equal(found.volume.data, flair.data)
-    np.testing.assert_array_equal(found.brain.mask, Intake().prepare(flair).brain.mask)
+    np.testing.assert_array_equal(found.brain.mask, make_intake().prepare(flair).brain.mask)
 
 
 def test_bundles_without_brain_extraction_use_the_installed_one(
     tiny_bundles: Path, healthy_phantom: Phantom
 ) -> None:
     assert not (tiny_bundles / "brain_extraction").exists()
-    assert Intake(tiny_bundles).prepare(healthy_phantom.images["flair"]).brain.method == STRIPPED
+    found = make_intake(tiny_bundles).prepare(healthy_phantom.images["flair"])
+    assert found.brain.method == STRIPPED
 
 
 def test_damaged_weights(tmp_path: Path, head: tuple[Volume, Extraction]) -> None:
     (tmp_path / "brain_extraction" / "models").mkdir(parents=True)
     (tmp_path / "brain_extraction" / "models" / "model.json").write_text("{}")
     with pytest.raises(ModelError, match="the card has no task, network, sha256"):
-        Intake(tmp_path).prepare(head[0])
+        make_intake(tmp_path).prepare(head[0])

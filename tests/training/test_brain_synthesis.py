@@ -15,7 +15,8 @@ import pytest
 import torch
 
 from mmccd.brain.network import BrainUNet
-from mmccd.bundle.bundle import BRAIN, export_weights, load_brain_weights
+from mmccd.bundle import export_weights, load_brain_weights
+from mmccd.bundle.find import BRAIN
 from mmccd.core.errors import InputError, ModelError
 from mmccd.training.brain_objective import BrainLoss, brain_disagreement, lower_disagreement
 from mmccd.training.brain_synthesis import SyntheticSlices, load_head

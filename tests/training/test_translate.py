@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from mmccd.bundle.bundle import BACKWARD, FORWARD
+from mmccd.bundle import BACKWARD, FORWARD
 from mmccd.core.errors import InputError, ModelError, OutputError
 from mmccd.io.nifti import read_nifti
 from mmccd.models.networks import TranslationUNet

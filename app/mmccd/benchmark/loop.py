@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from mmccd.benchmark.machine import matmul_gflops, timed
-from mmccd.bundle import BACKWARD, FORWARD, BundlePair
+from mmccd.bundle import BACKWARD, FORWARD, ModelSet
 from mmccd.methods import CycleSettings, MaskedCycleInferer, strip_masks
 from mmccd.models import (
     CONDITION,
@@ -50,25 +50,25 @@ class Networks:
     device: torch.device
 
     @classmethod
-    def shipped(cls, pair: BundlePair, device: torch.device, precision: str) -> Networks:
+    def shipped(cls, models: ModelSet, device: torch.device, precision: str) -> Networks:
         """Those of the bundles, as the pipeline places them."""
         f, g = (
             to_device(weights.load_network(), device, precision)
-            for weights in (pair.forward, pair.backward)
+            for weights in (models.weights["forward"], models.weights["backward"])
         )
-        return cls(f, g, pair.forward.load_scheduler(), device)
+        return cls(f, g, models.weights["forward"].load_scheduler(), device)
 
     @classmethod
-    def of_the_paper(cls, pair: BundlePair, device: torch.device) -> Networks:
+    def of_the_paper(cls, models: ModelSet, device: torch.device) -> Networks:
         """Networks of the paper's size with random weights: the time does not depend on them."""
         torch.manual_seed(0)
         f, g = (
-            TranslationUNet(channels, **_settings(pair.root / name / PAPER_CONFIG))
+            TranslationUNet(channels, **_settings(models.root / name / PAPER_CONFIG))
             .eval()
             .to(device)
             for name, channels in ((FORWARD, 2), (BACKWARD, 1))
         )
-        return cls(f, g, pair.forward.load_scheduler(), device)
+        return cls(f, g, models.weights["forward"].load_scheduler(), device)
 
 
 def _settings(path: Path) -> dict[str, Any]:
@@ -126,7 +126,7 @@ def passes(image: Tensor, settings: CycleSettings) -> int:
 
 
 def measure_loops(
-    image: Tensor, pair: BundlePair, settings: CycleSettings, device: torch.device, repeats: int
+    image: Tensor, models: ModelSet, settings: CycleSettings, device: torch.device, repeats: int
 ) -> dict[str, Any]:
     """Seconds of the same passes: the cycle in each precision, the plain loop, and the plain loop
     with the paper's network.
@@ -136,7 +136,7 @@ def measure_loops(
 
     Args:
         image: x, ``(slices, 1, height, width)`` on the device.
-        pair: the bundles.
+        models: weights and presets.
         settings: of the cycle, in the paper's reading with both orientations.
         device: where to measure.
         repeats: how often.
@@ -146,10 +146,10 @@ def measure_loops(
         ``largest_difference`` between the maps of the plain loop and of the cycle in fp32, relative
         to the maximum.
     """
-    shipped, paper = Networks.shipped(pair, device, "fp32"), Networks.of_the_paper(pair, device)
+    shipped, paper = Networks.shipped(models, device, "fp32"), Networks.of_the_paper(models, device)
     precisions = ("fp32", "bf16") if has_fast_bf16(device) else ("fp32",)
     cycles = {
-        name: _Cycle(Networks.shipped(pair, device, name), settings, name) for name in precisions
+        name: _Cycle(Networks.shipped(models, device, name), settings, name) for name in precisions
     }
     plain = cycles["fp32"].inferer.scheduler
     works = {
@@ -218,13 +218,13 @@ def _ratios(rows: list[dict[str, Any]]) -> dict[str, float]:
 
 @torch.inference_mode()
 def measure_networks(
-    pair: BundlePair, device: torch.device, repeats: int, size: int = 128
+    models: ModelSet, device: torch.device, repeats: int, size: int = 128
 ) -> dict[str, Any]:
     """GFLOP of a pass of f and g, and the share of the machine's matrix product that they reach in
     batches of 16.
 
     Args:
-        pair: the bundles.
+        models: weights and presets.
         device: where to measure.
         repeats: the quickest of as many counts.
         size: edge of the slices in pixels.
@@ -235,7 +235,7 @@ def measure_networks(
     rows, peaks = [], {}
     for precision in ("fp32", "bf16") if has_fast_bf16(device) else ("fp32",):
         peaks[precision] = round(matmul_gflops(device, precision, repeats=repeats), 1)
-        networks = Networks.shipped(pair, device, precision)
+        networks = Networks.shipped(models, device, precision)
         image = torch.randn(BATCH_SIZE, 2, size, size, device=device)
         times = torch.full((BATCH_SIZE,), 999, device=device)
         for name, network, arguments in (

@@ -18,7 +18,7 @@ from mmccd.benchmark.machine import describe_machine, peak_memory_gib
 from mmccd.benchmark.sweep import SLICES, measure_sweep
 from mmccd.benchmark.volume import BRATS_SHAPE, brats_size_phantom, measure_volume
 from mmccd.brain import find_brain
-from mmccd.bundle import BundlePair, find_bundles, load_pair
+from mmccd.bundle import ModelSet, find_bundles, load_models
 from mmccd.core import InputError, OutputError, first_line, make_folder
 from mmccd.imaging import to_model_slices
 from mmccd.methods import CycleSettings
@@ -81,19 +81,19 @@ def run_benchmark(
         UsageError: an unknown device.
     """
     scope, device = scope or Scope(), choose_device(device_name)
-    pair = load_pair(find_bundles(bundles))
+    models = load_models(find_bundles(bundles))
     machine = describe_machine(device)
-    image = phantom_slices(pair, max(scope.slices, SLICES[1] if scope.quick else SLICES[-1])).to(
+    image = phantom_slices(models, max(scope.slices, SLICES[1] if scope.quick else SLICES[-1])).to(
         device
     )
     settings = CycleSettings(steps=1, stride=16)
     logger.info("networks and loops")
-    networks = measure_networks(pair, device, 2 * scope.repeats, image.shape[-1])
-    loops = measure_loops(image[: scope.slices], pair, settings, device, scope.repeats)
+    networks = measure_networks(models, device, 2 * scope.repeats, image.shape[-1])
+    loops = measure_loops(image[: scope.slices], models, settings, device, scope.repeats)
     logger.info("strips, steps, slices, batches")
-    sweep = measure_sweep(image, pair, device, scope.quick)
+    sweep = measure_sweep(image, models, device, scope.quick)
     peak = round(peak_memory_gib(device), 2)
-    volumes = list(_volumes(pair, scope, device))
+    volumes = list(_volumes(models, scope, device))
     return {
         "benchmark_version": VERSION,
         "machine": machine,
@@ -102,7 +102,7 @@ def run_benchmark(
             "slices": scope.slices,
             "repeats": scope.repeats,
             "cycle": settings.as_dict(),
-            "network": pair.forward.card["network"],
+            "network": models.weights["forward"].card["network"],
             "volume": _HEALTHY_VOLUME,
             "voxel_mm": scope.voxel_mm,
         },
@@ -110,22 +110,20 @@ def run_benchmark(
         "loops": loops,
         "sweep": sweep,
         "volumes": volumes,
-        "full": extrapolated(pair, networks, volumes),
+        "full": extrapolated(models, networks, volumes),
         "peak_memory_gib": peak,
     }
 
 
-def phantom_slices(pair: BundlePair, count: int) -> Tensor:
+def phantom_slices(models: ModelSet, count: int) -> Tensor:
     """Slices from the middle of a healthy phantom, ``(count, 1, size, size)``."""
     phantom = make_phantom(seed=0).images["flair"]
-    slices = to_model_slices(
-        phantom, find_brain(phantom).mask, pair.forward.normalisation(pair.forward.direction[0])
-    )
+    slices = to_model_slices(phantom, find_brain(phantom).mask, models.normalisation(models.source))
     middle = slices.image.shape[0] // 2 - count // 2
     return slices.image[middle : middle + count]
 
 
-def _volumes(pair: BundlePair, scope: Scope, device: torch.device) -> Iterator[dict[str, Any]]:
+def _volumes(models: ModelSet, scope: Scope, device: torch.device) -> Iterator[dict[str, Any]]:
     devices = [str(device)] + (
         [ALL_CUDA] if device.type == "cuda" and torch.cuda.device_count() > 1 else []
     )
@@ -140,16 +138,16 @@ def _volumes(pair: BundlePair, scope: Scope, device: torch.device) -> Iterator[d
                 preset,
                 where,
             )
-            yield measure_volume(path, Path(name) / str(number), preset, where, pair.root)
+            yield measure_volume(path, Path(name) / str(number), preset, where, models.root)
 
 
 def extrapolated(
-    pair: BundlePair, networks: dict[str, Any], volumes: list[dict[str, Any]]
+    models: ModelSet, networks: dict[str, Any], volumes: list[dict[str, Any]]
 ) -> dict[str, Any]:
     """Hours of ``full`` for the measured volume: all strips of the slices with brain, from the time
     of a pass in batches; nothing was run.
     """
-    settings = pair.preset("full").cycle
+    settings = models.preset("full").cycle
     slices = volumes[0]["slices_with_brain"]
     strips = slices * len(settings.masks((128, 128)))
     ms = {

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from mmccd.benchmark.loop import BATCH_SIZE, Networks, passes
 from mmccd.benchmark.machine import peak_memory_gib, reset_peak_memory, timed
-from mmccd.bundle import BundlePair
+from mmccd.bundle import ModelSet
 from mmccd.methods import CycleSettings, MaskedCycleInferer
 
 STRIDES, STEPS, SLICES, BATCHES = (16, 8, 4), (1, 2, 4, 8), (1, 2, 4, 8), (1, 4, 8, 16, 32)
@@ -19,14 +19,14 @@ _BASE = CycleSettings(steps=1, stride=16)
 
 
 def measure_sweep(
-    image: Tensor, pair: BundlePair, device: torch.device, quick: bool = False
+    image: Tensor, models: ModelSet, device: torch.device, quick: bool = False
 ) -> list[dict[str, Any]]:
     """Vary one thing at a time in fp32, with the shipped networks.
 
     Args:
         image: x on the device, ``(slices, 1, height, width)``; as many of its slices are taken as
             there are.
-        pair: the bundles.
+        models: weights and presets.
         device: where to measure.
         quick: only the two smallest values of each.
 
@@ -35,7 +35,7 @@ def measure_sweep(
         ``batch_size``), its ``value``, ``passes``, ``seconds`` and ``peak_memory_gib`` (the whole
         process on a CPU, the tensors on a GPU).
     """
-    networks = Networks.shipped(pair, device, "fp32")
+    networks = Networks.shipped(models, device, "fp32")
     end = 2 if quick else None
     size = (image.shape[-2], image.shape[-1])
     counts = [count for count in SLICES[:end] if count <= image.shape[0]]

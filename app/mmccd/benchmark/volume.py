@@ -108,8 +108,7 @@ def predict_here(
     """Read, run and write a volume in this process; seconds of each stage and the peak memory."""
     from mmccd.io import read_volume
     from mmccd.outputs import write_outputs
-    from mmccd.pipeline import AnomalyPipeline
-    from mmccd.quality import Intake
+    from mmccd.pipeline import AnomalyPipeline, make_intake
 
     times = [time.perf_counter()]
 
@@ -122,27 +121,25 @@ def predict_here(
     # The checks take some phantoms for another contrast, and weights that nobody calibrated take as
     # long.
     pipeline = AnomalyPipeline.from_bundles(
-        bundles, None, preset, device, threshold=1.0, intake=Intake(bundles, unchecked=True)
+        bundles, None, preset, device, threshold=1.0, intake=make_intake(bundles, unchecked=True)
     )
     seconds["load"] = lap()
     result = pipeline.run(volume)
     lap()
-    seconds |= {
-        name: float(result.report["timings_s"][name]) for name in ("brain", "cycle", "segmentation")
-    }
+    seconds |= {name: result.report.timings_s[name] for name in ("brain", "cycle", "segmentation")}
     folder.mkdir(parents=True, exist_ok=True)
     write_outputs(result, folder)
     seconds["write"] = lap()
     on_gpu = pipeline.device.type == "cuda"
     return {
         "preset": preset,
-        "device": result.report["settings"]["device"],
+        "device": result.report.settings.device,
         "precision": pipeline.precision,
         "shape": list(volume.shape),
-        "slices_with_brain": result.report["input"]["slices_with_brain"],
+        "slices_with_brain": result.report.input.slices_with_brain,
         "strips": (
             pipeline.preset.cycle.rounds
-            * _strips(result.cycle.coverage, pipeline.preset.cycle.width)
+            * _strips(result.maps.coverage, pipeline.preset.cycle.width)
         ),
         "seconds": seconds,
         "peak_memory_gib": round(peak_memory_gib(torch.device("cpu")), 2),

@@ -7,30 +7,37 @@ from __future__ import annotations
 import shutil
 import subprocess
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import torch
+from torch import nn
 
 from mmccd.brain.extract import Extraction
+from mmccd.brain.find import Extractor
 from mmccd.core import ModelError, UsageError, Volume
 from mmccd.io import read_nifti, write_nifti
 
 PROGRAM = "hd-bet"
 
 
-def check_installed() -> str:
-    """Path of the program.
+def check_installed() -> None:
+    """Look for the program.
 
     Raises:
         UsageError: it is not there.
     """
-    program = shutil.which(PROGRAM)
-    if program is None:
-        raise UsageError(
-            f"--extractor hd-bet: there is no program {PROGRAM} on the PATH; install HD-BET 2 (pip"
-            " install hd-bet), or leave the flag out"
-        )
-    return program
+    _program()
+
+
+def make(network: Callable[[], nn.Module], device: torch.device) -> Extractor:
+    """The extractor; see :class:`~mmccd.brain.extractors.ExtractorModule`."""
+
+    def extract(volume: Volume) -> Extraction:
+        return extract_with_hd_bet(volume, device.type)
+
+    return extract
 
 
 def extract_with_hd_bet(volume: Volume, device: str = "cpu") -> Extraction:
@@ -44,7 +51,7 @@ def extract_with_hd_bet(volume: Volume, device: str = "cpu") -> Extraction:
         UsageError: the program is not installed.
         ModelError: it fails, or writes no mask.
     """
-    program = check_installed()
+    program = _program()
     with tempfile.TemporaryDirectory(prefix="mmccd-") as folder:
         source, result = Path(folder) / "head.nii.gz", Path(folder) / "brain.nii.gz"
         write_nifti(volume, source, "float32")
@@ -73,3 +80,14 @@ def extract_with_hd_bet(volume: Volume, device: str = "cpu") -> Extraction:
             f" volume of shape {volume.shape}; expected the brain"
         )
     return Extraction(found, np.zeros_like(found), 0.0)
+
+
+def _program() -> str:
+    program = shutil.which(PROGRAM)
+    if program is None:
+        raise UsageError(
+            f"--extractor hd-bet: there is no program {PROGRAM} on the PATH; install HD-BET 2 (pip"
+            " install hd-bet), or leave the flag out",
+            code="usage.extractor_not_installed",
+        )
+    return program

@@ -1,26 +1,43 @@
-from .bundle import (
-    BACKWARD as BACKWARD,
-    FALLBACK_TARGETS as FALLBACK_TARGETS,
-    FORWARD as FORWARD,
-    SOURCE as SOURCE,
-    BundlePair as BundlePair,
-    Preset as Preset,
-    Weights as Weights,
-    export_weights as export_weights,
-    find_bundles as find_bundles,
-    find_part as find_part,
-    list_weights as list_weights,
-    load_brain_weights as load_brain_weights,
-    load_pair as load_pair,
-    read_cycle_config as read_cycle_config,
-    write_calibrations as write_calibrations,
-)
 from .calibration import (
+    ALGORITHM as ALGORITHM,
     Calibration as Calibration,
     describe as describe,
-    replace_calibration as replace_calibration,
     threshold_for_rate as threshold_for_rate,
 )
-from .presets import preset_names as preset_names
-from .runs import Loadable as Loadable, find_run as find_run, find_translator as find_translator
-from .trained import load_trained as load_trained
+from .calibrations import (
+    store_calibration as store_calibration,
+    user_folder as user_folder,
+)
+from .export import (
+    export_weights as export_weights,
+)
+from .find import (
+    BACKWARD as BACKWARD,
+    FORWARD as FORWARD,
+    find_bundles as find_bundles,
+    find_part as find_part,
+)
+from .models import (
+    FALLBACK_TARGETS as FALLBACK_TARGETS,
+    SOURCE as SOURCE,
+    ModelSet as ModelSet,
+    load_models as load_models,
+)
+from .presets import (
+    Preset as Preset,
+    preset_names as preset_names,
+    read_preset as read_preset,
+    read_presets as read_presets,
+)
+from .runs import (
+    find_run as find_run,
+    find_translator as find_translator,
+)
+from .trained import (
+    load_trained as load_trained,
+)
+from .weights import (
+    Weights as Weights,
+    list_weights as list_weights,
+    load_brain_weights as load_brain_weights,
+)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -13,6 +12,10 @@ from mmccd.core import UnsuitableInputError
 from mmccd.methods import CycleSettings
 from mmccd.postprocessing import NormalRange, Postprocessing
 
+ALGORITHM = 1
+"""Version of the algorithm. Whoever changes the map that the same weights and settings give raises
+it, and with that no calibration of before holds any longer.
+"""
 QUANTILES = (0.5, 0.9, 0.95, 0.98, 0.99, 0.999)
 
 
@@ -22,17 +25,19 @@ class CalibrationKey:
 
     Attributes:
         target: modality that f imagines.
-        settings: the preset's cycle settings and post-processing.
+        method: what scores the slices.
+        settings: the preset's method settings and post-processing.
         precision: ``fp32`` or ``bf16``.
-        forward_sha256: hash of f's weight file.
-        backward_sha256: hash of g's weight file.
+        weights: SHA-256 of all weight files, by name.
+        algorithm: version of what happens between weights and map.
     """
 
     target: str
+    method: str
     settings: dict[str, Any]
     precision: str
-    forward_sha256: str
-    backward_sha256: str
+    weights: dict[str, str]
+    algorithm: int
 
 
 @dataclass(frozen=True)
@@ -62,8 +67,12 @@ class Calibration:
         }
 
     def summary(self) -> dict[str, Any]:
-        """The same without the table of the normal range, for reports."""
-        return {name: value for name, value in self.as_dict().items() if name != "normal_range"}
+        """The same without the table of the normal range, for reports; their readers find each hash
+        by the name of the weights, too.
+        """
+        content = {name: value for name, value in self.as_dict().items() if name != "normal_range"}
+        hashes = {f"{name}_sha256": value for name, value in self.key.weights.items()}
+        return {**content, "key": {**content["key"], **hashes}}
 
     @classmethod
     def from_dict(cls, content: dict[str, Any]) -> Calibration:
@@ -96,18 +105,6 @@ def _completed(settings: dict[str, Any]) -> dict[str, Any]:
         name: kinds[name](**value).as_dict() if name in kinds else value
         for name, value in settings.items()
     }
-
-
-def find_calibration(
-    calibrations: Sequence[Calibration], key: CalibrationKey
-) -> Calibration | None:
-    """The calibration whose key is equal, or None."""
-    return next((entry for entry in calibrations if entry.key == key), None)
-
-
-def replace_calibration(calibrations: Sequence[Calibration], new: Calibration) -> list[Calibration]:
-    """The list with ``new`` in the place of one with the same key, or at its end."""
-    return [*[entry for entry in calibrations if entry.key != new.key], new]
 
 
 def threshold_for_rate(healthy: NDArray[Any], rate: float) -> float:

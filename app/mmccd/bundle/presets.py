@@ -1,30 +1,141 @@
-"""The presets' names, for whoever only has to list them: nothing heavy is imported here."""
+"""Presets: named ways to make the map, one JSON file each.
+
+Names are read without PyTorch, for command lines and completion.
+"""
 
 from __future__ import annotations
 
-import importlib.resources
-import json
-import os
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-FILE = "forward_masked_diffusion/configs/cycle.json"
+from mmccd.bundle.find import FORWARD, find_bundles
+from mmccd.bundle.json_files import read_json
+from mmccd.core import ModelError, UsageError, first_line
+
+if TYPE_CHECKING:
+    from mmccd.methods import CycleSettings
+    from mmccd.postprocessing import Postprocessing
+
+FOLDER = Path("configs") / "presets"
+METHOD = "mmccd"
+_FIELDS = ("method", "settings", "postprocessing", "batch_size", "precision", "weights")
+
+
+@dataclass(frozen=True)
+class Preset:
+    """One named way to make the map.
+
+    Attributes:
+        name: that of its file.
+        method: what scores the slices; ``mmccd`` is the masked cycle.
+        cycle: the method's settings: masks, steps, reading.
+        postprocessing: what the threshold is applied to.
+        batch_size: images per network pass.
+        precision: ``auto``, ``fp32`` or ``bf16``.
+        weights: names of the weights that the method needs, in the order in which keys and reports
+            list them.
+
+    Raises:
+        ValueError: a value that does not exist.
+    """
+
+    name: str
+    method: str
+    cycle: CycleSettings
+    postprocessing: Postprocessing
+    batch_size: int
+    precision: str
+    weights: tuple[str, ...]
+
+    def __post_init__(self) -> None:
+        from mmccd.models import PRECISIONS
+
+        if self.method != METHOD:
+            raise ValueError(f"method must be {METHOD!r}, got {self.method!r}")
+        if self.precision not in PRECISIONS:
+            raise ValueError(f"precision must be one of {PRECISIONS}, got {self.precision!r}")
+        if self.batch_size < 1:
+            raise ValueError(f"batch_size must be 1 or more, got {self.batch_size}")
+        if not self.weights or len(set(self.weights)) < len(self.weights):
+            raise ValueError(f"weights must be different names, got {list(self.weights)}")
+
+    def settings(self) -> dict[str, Any]:
+        """Method settings and post-processing, as reports and calibrations hold them."""
+        return {"cycle": self.cycle.as_dict(), "postprocessing": self.postprocessing.as_dict()}
+
+    @classmethod
+    def from_dict(cls, name: str, content: Mapping[str, Any]) -> Preset:
+        """From the content of its file.
+
+        Raises:
+            KeyError, TypeError, ValueError: a field is missing, unknown or has no such value.
+        """
+        from mmccd.methods import CycleSettings
+        from mmccd.postprocessing import Postprocessing
+
+        unknown = sorted(set(content) - set(_FIELDS))
+        if unknown:
+            raise ValueError(f"unknown: {', '.join(unknown)}; expected {', '.join(_FIELDS)}")
+        if not isinstance(content["weights"], list):
+            raise TypeError(f"weights must be a list of names, got {content['weights']!r}")
+        return cls(
+            name,
+            str(content["method"]),
+            CycleSettings(**content["settings"]),
+            Postprocessing(**content["postprocessing"]),
+            int(content["batch_size"]),
+            str(content["precision"]),
+            tuple(str(entry) for entry in content["weights"]),
+        )
 
 
 def preset_names(bundles: str | Path | None = None) -> tuple[str, ...]:
-    """The presets' names, from the most exact to the quickest.
+    """Names of all presets, sorted.
 
     Args:
-        bundles: folder of the bundles; None for that of HOLOSCAN_MODEL_PATH or the installed one,
-            which also serves where a folder's presets cannot be read (whoever loads it says why).
+        bundles: as for :func:`~mmccd.bundle.find.find_bundles`.
+
+    Raises:
+        ModelError: no bundles, or no preset in them.
     """
-    for root in (bundles, os.environ.get("HOLOSCAN_MODEL_PATH")):
-        try:
-            if root:
-                return _names((Path(root) / FILE).read_text())
-        except (OSError, ValueError, KeyError, TypeError):
-            continue
-    return _names((importlib.resources.files("mmccd.bundles") / FILE).read_text())
+    folder = find_bundles(bundles) / FORWARD / FOLDER
+    names = tuple(sorted(path.stem for path in folder.glob("*.json")))
+    if not names:
+        raise ModelError(
+            f"{folder}: holds no preset; expected one JSON file each; restore the folder from the"
+            " distribution"
+        )
+    return names
 
 
-def _names(text: str) -> tuple[str, ...]:
-    return tuple(map(str, json.loads(text)["presets"]))
+def read_preset(root: Path, name: str) -> Preset:
+    """A preset by its name.
+
+    Args:
+        root: folder of the bundles.
+        name: of its file, without ``.json``.
+
+    Raises:
+        UsageError: there is no such preset.
+        ModelError: its file is damaged.
+    """
+    names = preset_names(root)
+    if name not in names:
+        raise UsageError(f"--preset {name}: unknown; expected one of {', '.join(names)}")
+    path = root / FORWARD / FOLDER / f"{name}.json"
+    content = read_json(path)
+    try:
+        return Preset.from_dict(name, content)
+    except KeyError as error:
+        raise ModelError(f"{path}: has no {error.args[0]}; add it or restore the file") from error
+    except (TypeError, ValueError, AttributeError) as error:
+        raise ModelError(
+            f"{path}: is no usable preset ({first_line(error)}); correct or restore it"
+        ) from error
+
+
+def read_presets(root: Path) -> dict[str, Preset]:
+    """All presets by name; raises as :func:`read_preset`."""
+    return {name: read_preset(root, name) for name in preset_names(root)}

@@ -5,42 +5,21 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import torch
 from torch import nn
 
-from mmccd.bundle.bundle import BACKWARD, file_sha256, list_weights
+from mmccd.bundle.find import BACKWARD
 from mmccd.bundle.trained import load_trained
+from mmccd.bundle.weights import file_sha256, list_weights
 from mmccd.core import InputError, ModelError, first_line
 from mmccd.imaging import Normalisation
-from mmccd.models import NETWORKS, MaskedDiffusionScheduler
-
-
-class Loadable(Protocol):
-    """Trained weights, exported (:class:`mmccd.bundle.bundle.Weights`) or as a run left them
-    (:class:`Run`).
-    """
-
-    @property
-    def path(self) -> Path:
-        """The file."""
-        ...
-
-    @property
-    def sha256(self) -> str:
-        """Hash of the file."""
-        ...
-
-    def normalisation(self, modality: str) -> Normalisation:
-        """How images of a modality were normalised in training."""
-        ...
-
-    def load_network(self) -> nn.Module:
-        """The network in evaluation mode, float32, on the CPU."""
-        ...
+from mmccd.methods import TrainedWeights
+from mmccd.models import MaskedDiffusionScheduler, TranslationUNet
 
 
 @dataclass(frozen=True)
@@ -50,10 +29,12 @@ class Run:
     Attributes:
         path: ``best.pt``.
         record: ``training.json`` beside it.
+        network: class of the network.
     """
 
     path: Path
     record: dict[str, Any]
+    network: Callable[..., nn.Module] = TranslationUNet
 
     @property
     def sha256(self) -> str:
@@ -78,7 +59,7 @@ class Run:
             ModelError: checkpoint and record do not fit to each other.
         """
         try:
-            network = NETWORKS[self.record["method"]](**self.record["network"])
+            network = self.network(**self.record["network"])
             load_trained(network, self.path, torch.device("cpu"))
         except (InputError, LookupError, TypeError, ValueError, RuntimeError) as error:
             raise self._damaged("does not fit to its checkpoint", error) from error
@@ -102,15 +83,22 @@ class Run:
         )
 
 
-def find_run(runs: Path, method: str, source: str, target: str | None = None) -> Run:
+def find_run(
+    runs: Path,
+    method: str,
+    source: str,
+    target: str | None = None,
+    network: Callable[..., nn.Module] = TranslationUNet,
+) -> Run:
     """The run of a method for one source (and target).
 
     Args:
         runs: folder of all runs, ``bundles/forward_masked_diffusion/runs`` where the overlays were
             left as they are.
-        method: a key of :data:`~mmccd.models.baselines.NETWORKS`.
+        method: name of the overlay that trained it.
         source: modality of the input.
         target: modality of the output, where it is another one.
+        network: class of its network.
 
     Raises:
         ModelError: no such run, or its record is damaged or another method's.
@@ -138,10 +126,10 @@ def find_run(runs: Path, method: str, source: str, target: str | None = None) ->
             f"{record_path}: is of {' '.join(found)}, expected {' '.join(expected)}; put the runs"
             " back in their places"
         )
-    return Run(path, record)
+    return Run(path, record, network)
 
 
-def find_translator(bundles: Path, runs: Path, source: str, target: str) -> Loadable:
+def find_translator(bundles: Path, runs: Path, source: str, target: str) -> TrainedWeights:
     """The deterministic translator of one direction: exported weights of the backward bundle, else
     a run of the overlay ``translator``.
 

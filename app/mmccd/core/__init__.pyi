@@ -1,6 +1,4 @@
 from .console import (
-    LOG_FORMATS as LOG_FORMATS,
-    TEXT as TEXT,
     Console as Console,
     LineConsole as LineConsole,
     complain as complain,
@@ -28,8 +26,26 @@ from .errors import (
     first_line as first_line,
     worst_exit_code as worst_exit_code,
 )
-from .files import make_folder as make_folder, replacing as replacing, write_json as write_json
-from .result import CycleResult as CycleResult, Result as Result
+from .files import (
+    make_folder as make_folder,
+    replacing as replacing,
+    write_json as write_json,
+    write_text as write_text,
+)
+from .findings import Finding as Finding
+from .logs import LOG_FORMATS as LOG_FORMATS, TEXT as TEXT, LogFormatter as LogFormatter
+from .report import (
+    REPORT_VERSION as REPORT_VERSION,
+    Component as Component,
+    DicomObject as DicomObject,
+    Report as Report,
+    ReportInput as ReportInput,
+    WeightsEntry as WeightsEntry,
+    report_schema as report_schema,
+)
+from .report_parts import ReportParts as ReportParts, build_report as build_report
+from .result import Result as Result
+from .score_maps import ScoreMaps as ScoreMaps
 from .settings import (
     Declared as Declared,
     Settings as Settings,

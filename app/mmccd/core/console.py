@@ -4,7 +4,6 @@ else log lines alone.
 
 from __future__ import annotations
 
-import json
 import logging
 import sys
 import time
@@ -14,9 +13,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-TEXT, JSON = "text", "json"
-LOG_FORMATS = (TEXT, JSON)
-_EVENT = "event"
+from mmccd.core.logs import JSON, TEXT, LogFormatter
+
 _EVERY_S = 1.0
 
 logger = logging.getLogger(__name__)
@@ -119,7 +117,7 @@ class JsonConsole(Console):
 
 
 def _event(kind: str, message: str = "", **values: Any) -> None:
-    logger.info(message or kind, extra={_EVENT: {"event": kind, **values}})
+    logger.info(message or kind, extra={"event": kind, **values})
 
 
 @dataclass
@@ -156,26 +154,6 @@ def _choose() -> Console:
     return BarConsole() if sys.stderr.isatty() else LineConsole()
 
 
-class JsonFormatter(logging.Formatter):
-    """A log record as one line of JSON: time, level, logger, message, and what an event carries."""
-
-    def format(self, record: logging.LogRecord) -> str:
-        """See the class."""
-        stamp = (
-            time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(record.created))
-            + f".{int(record.msecs):03d}Z"
-        )
-        content = {
-            "time": stamp,
-            "level": record.levelname.lower(),
-            "logger": record.name,
-            **getattr(record, _EVENT, {}),
-        }
-        if record.exc_info and record.exc_info[0] is not None:
-            content["traceback"] = "".join(traceback.format_exception(*record.exc_info))
-        return json.dumps({**content, "message": record.getMessage()})
-
-
 @contextmanager
 def logging_as(level: int, quiet: bool, log_format: str) -> Iterator[None]:
     """Log to stderr, ours from a level on and those of libraries from warnings on."""
@@ -190,7 +168,7 @@ def logging_as(level: int, quiet: bool, log_format: str) -> Iterator[None]:
     root = logging.getLogger()
     before, before_level = root.handlers, root.level
     handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(JsonFormatter())
+    handler.setFormatter(LogFormatter())
     root.handlers, root.level = [handler], logging.WARNING
     logging.captureWarnings(True)
     try:
@@ -205,19 +183,10 @@ def complain(text: str, exit_code: int, error: BaseException | None = None) -> N
     it, or in it.
     """
     if _MODE.log_format == JSON:
-        record = logger.makeRecord(
-            logger.name,
-            logging.ERROR,
-            "",
-            0,
-            text,
-            (),
-            None,
-            extra={_EVENT: {"exit_code": exit_code}},
-        )
-        if error is not None:
-            record.exc_info = (type(error), error, error.__traceback__)
-        sys.stderr.write(JsonFormatter().format(record) + "\n")
+        info = (type(error), error, error.__traceback__) if error is not None else None
+        extra = {"exit_code": exit_code}
+        record = logger.makeRecord(logger.name, logging.ERROR, "", 0, text, (), info, extra=extra)
+        sys.stderr.write(LogFormatter().format(record) + "\n")
         return
     if error is not None:
         traceback.print_exception(error)

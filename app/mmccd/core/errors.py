@@ -7,33 +7,49 @@ from __future__ import annotations
 
 
 class MmccdError(Exception):
-    """Base of all errors that are reported as one line and an exit code, without a traceback."""
+    """Base of all errors that are reported as one line and an exit code, without a traceback.
+
+    Args:
+        text: the line.
+        code: stable name of what went wrong (docs/checks.md lists them all); that of the class
+            where there is none of its own. Programs read it, and never the text.
+    """
 
     exit_code = 1
+    code = "failed"
+
+    def __init__(self, text: str = "", code: str | None = None) -> None:
+        super().__init__(text)
+        if code is not None:
+            self.code = code
 
 
 class UsageError(MmccdError):
     """The command line or an argument is wrong (exit code 2)."""
 
     exit_code = 2
+    code = "usage"
 
 
 class InputError(MmccdError):
     """An input is missing or cannot be read (exit code 3)."""
 
     exit_code = 3
+    code = "input"
 
 
 class UnsuitableInputError(MmccdError):
     """An input can be read but cannot be used for this purpose (exit code 4)."""
 
     exit_code = 4
+    code = "unsuitable"
 
 
 class OutputError(MmccdError):
     """An output cannot be written or is already there (exit code 5)."""
 
     exit_code = 5
+    code = "output"
 
 
 class ModelError(MmccdError):
@@ -42,12 +58,14 @@ class ModelError(MmccdError):
     """
 
     exit_code = 6
+    code = "model"
 
 
 class ResourceError(MmccdError):
     """Memory or time ran out (exit code 7)."""
 
     exit_code = 7
+    code = "resource"
 
 
 class CancelledError(MmccdError):
@@ -56,6 +74,7 @@ class CancelledError(MmccdError):
     """
 
     exit_code = 143
+    code = "cancelled"
 
 
 SEVERITY: tuple[int, ...] = (1, 6, 7, 5, 3, 4, 0)

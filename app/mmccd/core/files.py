@@ -14,8 +14,12 @@ from mmccd.core.errors import OutputError
 WAY_OUT = "choose another --output or free some space"
 
 
-def make_folder(folder: Path) -> None:
+def make_folder(folder: Path, way_out: str = "choose another --output") -> None:
     """Make a folder and those above it, unless they are there.
+
+    Args:
+        folder: the folder.
+        way_out: what a user can do where it cannot be made.
 
     Raises:
         OutputError: it cannot be made.
@@ -24,7 +28,7 @@ def make_folder(folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise OutputError(
-            f"{folder}: cannot be made ({error.strerror or error}); choose another --output"
+            f"{folder}: cannot be made ({error.strerror or error}); {way_out}"
         ) from error
 
 

@@ -328,10 +328,10 @@ class Settings(SettingsModel):
     ] = 3600.0
     max_voxels: Annotated[
         int,
-        Field(ge=1),
+        Field(ge=0),
         Setting(
-            "the largest volume (512 x 512 x 512); checked in the header, before voxels are"
-            " decoded",
+            "the largest volume (512 x 512 x 512; 0: any); checked in the header, before voxels"
+            " are decoded",
             unit="voxels",
             doors=(VARIABLE,),
         ),

@@ -9,6 +9,8 @@ import nibabel.orientations as orientations
 import numpy as np
 from numpy.typing import NDArray
 
+from mmccd.core.findings import Finding
+
 GRID_TOLERANCE = 0.01
 
 
@@ -27,6 +29,7 @@ class Volume:
         headers: of an image from DICOM, the headers of its files without pixels (pydicom datasets).
             They hold patient data and serve one purpose, the DICOM objects that go back into the
             same study (:mod:`mmccd.outputs.dicom`); empty for other images.
+        findings: what the reader found out of the ordinary.
     """
 
     data: NDArray[Any]
@@ -34,6 +37,7 @@ class Volume:
     modality: str = ""
     provenance: dict[str, Any] = field(default_factory=dict)
     headers: tuple[Any, ...] = field(default=(), repr=False, compare=False)
+    findings: tuple[Finding, ...] = ()
 
     def __post_init__(self) -> None:
         if self.data.ndim != 3:

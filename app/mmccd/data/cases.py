@@ -223,17 +223,20 @@ def add_to_datalist(
     by_name = {case.name: case for case in cases}
     groups = {name: [by_name[case] for case in names] for name, names in chosen.items()}
     if append and output.is_file():
-        earlier = split_cases(output)
-        groups = {
-            name: [case for case in earlier[name] if case.name not in by_name] + groups[name]
-            for name in SPLITS
-        }
+        groups = _added(split_cases(output), groups)
     check_patients(groups)
     everything = [case for group in groups.values() for case in group]
     write_datalist(
         everything, {name: [case.name for case in group] for name, group in groups.items()}, output
     )
     return {name: len(group) for name, group in groups.items()}
+
+
+def _added(earlier: dict[str, list[Case]], new: dict[str, list[Case]]) -> dict[str, list[Case]]:
+    """Both lists of cases by split; a new case takes the place of an earlier one of its name."""
+    names = {case.name for group in new.values() for case in group}
+    kept = {name: [case for case in earlier[name] if case.name not in names] for name in SPLITS}
+    return {name: kept[name] + new[name] for name in SPLITS}
 
 
 def write_datalist(cases: Sequence[Case], split: dict[str, list[str]], path: str | Path) -> None:

@@ -154,7 +154,7 @@ def differences(samples: Samples, reference: Samples, weights: Floats) -> dict[s
     """
     own, other = samples.statistics(weights), reference.statistics(weights)
     found = {}
-    for name in own:
+    for name in (name for name in own if name in other):
         gain = own[name] - other[name]
         gain = gain[np.isfinite(gain)]
         if len(gain):
@@ -185,9 +185,9 @@ def _average_precision(hits: Floats, alarms: Floats) -> Floats:
     gain = np.diff(hits, axis=0, prepend=0.0)
     total = hits[-1] if len(hits) else np.zeros(hits.shape[1])
     precision = hits / np.maximum(hits + alarms, 1e-30)
-    return np.divide(
-        (gain * precision).sum(axis=0), total, out=np.full_like(total, np.nan), where=total > 0
-    )
+    area = (gain * precision).sum(axis=0)
+    shares = np.divide(area, total, out=np.full_like(total, np.nan), where=total > 0)
+    return np.asarray(shares, dtype=np.float64)
 
 
 def _largest_dice(hits: Floats, alarms: Floats) -> Floats:

@@ -26,7 +26,7 @@ from mmccd.data import (
 from mmccd.evaluation.metrics import best_dice
 from mmccd.io import read_nifti
 from mmccd.methods import Progress
-from mmccd.pipeline import AnomalyPipeline, Maps
+from mmccd.pipeline import AnomalyPipeline, VolumeMaps
 from mmccd.postprocessing import NormalRange, depth_mm
 
 Values = NDArray[np.float32]
@@ -95,17 +95,7 @@ def calibrate_on_cases(
             split; no healthy slice; no lesion for the best Dice.
     """
     refuse_test_patients(cases, test)
-    parts: list[_CaseVoxels] = []
-    for number, case in enumerate(cases):
-        choice = _choose_slices(pipeline, case, slices_per_case, rate is not None)
-        if choice.counted.any():
-            parts.append(_voxels(pipeline, case, choice))
-        if progress is not None:
-            progress(number + 1, len(cases))
-    if not any(part.slices[1] for part in parts):
-        raise UnsuitableInputError(
-            f"no slice without a lesion in {len(cases)} cases; give cases with healthy slices"
-        )
+    parts = _collect(pipeline, cases, slices_per_case, rate is not None, progress)
     values, truth, is_healthy = (
         np.concatenate([getattr(part, name) for part in parts])
         for name in ("values", "truth", "healthy")
@@ -123,9 +113,31 @@ def calibrate_on_cases(
         "seed": pipeline.seed,
         "mmccd": mmccd.__version__,
     }
-    key = pipeline.pair.key(pipeline.preset, pipeline.precision)
+    key = pipeline.models.key(pipeline.preset, pipeline.precision)
     normal_range = NormalRange.fit(*np.concatenate([part.model for part in parts], axis=1))
     return Calibration(key, threshold, origin, describe(normal), normal_range)
+
+
+def _collect(
+    pipeline: AnomalyPipeline,
+    cases: Sequence[Case],
+    slices_per_case: int | None,
+    healthy_only: bool,
+    progress: Progress | None,
+) -> list[_CaseVoxels]:
+    """What each case with counted slices contributes."""
+    parts: list[_CaseVoxels] = []
+    for number, case in enumerate(cases):
+        choice = _choose_slices(pipeline, case, slices_per_case, healthy_only)
+        if choice.counted.any():
+            parts.append(_voxels(pipeline, case, choice))
+        if progress is not None:
+            progress(number + 1, len(cases))
+    if not any(part.slices[1] for part in parts):
+        raise UnsuitableInputError(
+            f"no slice without a lesion in {len(cases)} cases; give cases with healthy slices"
+        )
+    return parts
 
 
 def _at_rate(healthy: Values, rate: float) -> tuple[float, dict[str, Any]]:
@@ -172,12 +184,12 @@ def _voxels(pipeline: AnomalyPipeline, case: Case, choice: _Choice) -> _CaseVoxe
     )
 
 
-def _model_pixels(maps: Maps, healthy: NDArray[np.bool_]) -> Values:
+def _model_pixels(maps: VolumeMaps, healthy: NDArray[np.bool_]) -> Values:
     brain = maps.slices.brain[:, 0].numpy()
     chosen = brain & healthy[:, None, None]
     layers = (
-        maps.model_smoothed,
-        np.nan_to_num(maps.cycle.returned[:, 0].numpy()),
+        maps.model.smoothed,
+        np.nan_to_num(maps.scores.reconstructed[:, 0].numpy()),
         depth_mm(brain),
     )
     return np.stack([layer[chosen] for layer in layers])

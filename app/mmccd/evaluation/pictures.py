@@ -16,10 +16,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
+from mmccd import NOTICE
 from mmccd.core import OutputError
 from mmccd.evaluation.bootstrap import RankCounts
 from mmccd.evaluation.subjects import Subject
-from mmccd.pipeline import NOTICE
 
 Floats = NDArray[np.floating]
 MAX_PATIENTS = 6
@@ -32,14 +32,14 @@ class Shot:
     Attributes:
         subject: whose slice it is (the one that ``subject.picture`` names).
         anomaly: the map after post-processing, not eroded.
-        imagined: mean imagined target, NaN where there is none.
-        returned: mean x', likewise.
+        translated: mean translated image, NaN where there is none.
+        reconstructed: mean x', likewise.
     """
 
     subject: Subject
     anomaly: Floats
-    imagined: Floats
-    returned: Floats
+    translated: Floats
+    reconstructed: Floats
 
 
 def choose_shown(count: int) -> list[int]:
@@ -74,21 +74,28 @@ def write_maps(path: Path, columns: Mapping[str, Sequence[Shot]]) -> None:
 def write_cycle(
     path: Path, shots: Sequence[Shot], target: str, real: Sequence[Floats | None]
 ) -> None:
-    """Input x, imagined y, real y where it is there, returned x', map, truth; a row for each
-    patient.
+    """Input x, translated y, real y where it is there, reconstructed x', map, truth; a row for
+    each patient.
 
     Args:
         path: PNG to write.
-        shots: of a method that imagines.
+        shots: of a method that translates.
         target: what y is.
         real: the real y of each patient, or None.
     """
-    titles = ("input x", f"imagined {target}", f"real {target}", "returned x'", "map", "truth")
+    titles = (
+        "input x",
+        f"translated {target}",
+        f"real {target}",
+        "reconstructed x'",
+        "map",
+        "truth",
+    )
     figure, axes = _canvas(len(shots), len(titles))
     limits = _limits(shots)
     for row, (shot, image) in enumerate(zip(shots, real, strict=True)):
         _grey(axes[row][0], shot.subject)
-        for column, layer in ((1, shot.imagined), (2, image), (3, shot.returned)):
+        for column, layer in ((1, shot.translated), (2, image), (3, shot.reconstructed)):
             _layer(axes[row][column], layer, shot.subject)
         _heat(axes[row][4], shot, limits)
         _grey(axes[row][5], shot.subject)

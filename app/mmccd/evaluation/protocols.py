@@ -36,7 +36,7 @@ CENTRAL = SliceRule("central")
 
 
 @dataclass(frozen=True)
-class Row:
+class Judgement:
     """What a protocol says about one method with one post-processing.
 
     Attributes:
@@ -61,14 +61,15 @@ class Protocol:
         rule: which slices of a volume may be used.
         largest_only: of those, only the one with the largest lesion.
         lesion_needed: whether a case without a lesion in them is left out.
-        judge: (validation cases, reported cases, wanted false-positive rate) to a row.
+        judge: (validation cases, reported cases, wanted false-positive rate, the method's own
+            threshold) to a judgement.
     """
 
     name: str
     rule: SliceRule
     largest_only: bool
     lesion_needed: bool
-    judge: Callable[[Sequence[Scored], Sequence[Scored], float], Row]
+    judge: Callable[[Sequence[Scored], Sequence[Scored], float, float | None], Judgement]
 
 
 def make_protocol(name: str, slices: str = "central") -> Protocol:
@@ -102,20 +103,32 @@ def _read_slices(text: str) -> SliceRule:
     return SliceRule("range", int(first), int(last))
 
 
-def judge_slice(validation: Sequence[Scored], reported: Sequence[Scored], rate: float) -> Row:
+def judge_slice(
+    validation: Sequence[Scored],
+    reported: Sequence[Scored],
+    rate: float,
+    own: float | None = None,
+) -> Judgement:
     """Areas and Dice within the brain of one slice per patient; the threshold has the best pooled
-    Dice on validation.
+    Dice on validation; and at the method's own where it has one.
     """
-    return _within_brain(reported, {"validation": best_dice_threshold(validation)})
+    thresholds = {"validation": best_dice_threshold(validation), **_own(own)}
+    return _within_brain(reported, thresholds)
 
 
-def judge_strict(validation: Sequence[Scored], reported: Sequence[Scored], rate: float) -> Row:
+def judge_strict(
+    validation: Sequence[Scored],
+    reported: Sequence[Scored],
+    rate: float,
+    own: float | None = None,
+) -> Judgement:
     """The same over whole volumes, also at a threshold from lesion-free validation slices alone,
     with false positives and lesion counts.
     """
     thresholds = {
         "validation": best_dice_threshold(validation),
         "healthy": healthy_threshold(validation, rate),
+        **_own(own),
     }
     row = _within_brain(reported, thresholds)
     for name, threshold in thresholds.items():
@@ -126,7 +139,12 @@ def judge_strict(validation: Sequence[Scored], reported: Sequence[Scored], rate:
     return row
 
 
-def judge_paper(validation: Sequence[Scored], reported: Sequence[Scored], rate: float) -> Row:
+def judge_paper(
+    validation: Sequence[Scored],
+    reported: Sequence[Scored],
+    rate: float,
+    own: float | None = None,
+) -> Judgement:
     """Means over patients of Dice, Jaccard, precision, recall and ASSD, and the AUROC that counts
     the background.
 
@@ -137,6 +155,7 @@ def judge_paper(validation: Sequence[Scored], reported: Sequence[Scored], rate: 
     thresholds = {
         "best_of_100": _best_of_levels(reported),
         "validation": best_dice_threshold(validation),
+        **_own(own),
     }
     row = _within_brain(reported, thresholds)
     row.figures["auroc_with_background"] = auroc(
@@ -153,7 +172,12 @@ def judge_paper(validation: Sequence[Scored], reported: Sequence[Scored], rate: 
     return row
 
 
-def _within_brain(reported: Sequence[Scored], thresholds: dict[str, float]) -> Row:
+def _own(threshold: float | None) -> dict[str, float]:
+    """A threshold that comes with the method, where it has one."""
+    return {} if threshold is None else {"own": threshold}
+
+
+def _within_brain(reported: Sequence[Scored], thresholds: dict[str, float]) -> Judgement:
     truth, values = pool(reported)
     cases = [_case_figures(one, thresholds) for one in reported]
     figures = {
@@ -179,7 +203,7 @@ def _within_brain(reported: Sequence[Scored], thresholds: dict[str, float]) -> R
         figures.update(_mean_and_sd(f"{key}_mean", [case[key] for case in cases]))
         per_case[f"{key}_mean"] = _column(cases, key)
     ranks = rank_counts([one.truth for one in reported], [one.values for one in reported])
-    return Row(figures, thresholds, cases, Samples(ranks, overlaps, per_case))
+    return Judgement(figures, thresholds, cases, Samples(ranks, overlaps, per_case))
 
 
 def _case_figures(one: Scored, thresholds: dict[str, float]) -> dict[str, Any]:

@@ -14,13 +14,13 @@ from typing import Any
 
 import numpy as np
 
-from mmccd.core import InputError, OutputError, UnsuitableInputError, make_folder
+from mmccd.core import InputError, UnsuitableInputError, make_folder, write_text
 from mmccd.data import Case, split_cases
 from mmccd.evaluation.bootstrap import differences, intervals, patient_draws
-from mmccd.evaluation.methods import Method, Setup
+from mmccd.evaluation.candidates import Candidate, Setup
 from mmccd.evaluation.pictures import Shot, choose_shown, write_curves, write_cycle, write_maps
-from mmccd.evaluation.protocols import Protocol, Row
-from mmccd.evaluation.scoring import Maps, MapStore
+from mmccd.evaluation.protocols import Judgement, Protocol
+from mmccd.evaluation.scoring import MapStore, StoredMaps
 from mmccd.evaluation.selection import choose_polarity
 from mmccd.evaluation.subjects import Subject, load_with_neighbours, with_image
 from mmccd.evaluation.tables import (
@@ -31,7 +31,7 @@ from mmccd.evaluation.tables import (
     per_case_csv,
     row_json,
 )
-from mmccd.evaluation.variants import Scored, Variant, apply_variant
+from mmccd.evaluation.variants import LOWEST, Scored, Variant, apply_variant
 from mmccd.methods import Progress, Scorer
 from mmccd.pipeline import versions
 
@@ -39,7 +39,7 @@ logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class Plan:
+class EvaluationPlan:
     """What is to be evaluated.
 
     Attributes:
@@ -48,7 +48,7 @@ class Plan:
         subset: the split that is reported, ``"test"`` or ``"val"``; thresholds are always chosen on
             ``"val"``.
         setup: what all methods share.
-        methods: the rows.
+        candidates: the methods that are compared; differences are to the first.
         variants: post-processing of each row.
         protocols: slices and figures.
         rate: false-positive rate of the healthy-only threshold.
@@ -61,7 +61,7 @@ class Plan:
     split_file: str | None
     subset: str
     setup: Setup
-    methods: Sequence[Method]
+    candidates: Sequence[Candidate]
     variants: Sequence[Variant]
     protocols: Sequence[Protocol]
     rate: float = 0.02
@@ -88,7 +88,9 @@ class Group:
     left_out: list[str] = field(default_factory=list)
 
 
-def evaluate(plan: Plan, output: Path, progress: Progress | None = None) -> dict[str, str]:
+def evaluate(
+    plan: EvaluationPlan, output: Path, progress: Progress | None = None
+) -> dict[str, str]:
     """Run a plan and write ``OUTPUT/PROTOCOL/`` for each of its protocols.
 
     Maps are kept under ``OUTPUT/maps``: a run that was ended goes on where it stopped, and another
@@ -125,7 +127,7 @@ def evaluate(plan: Plan, output: Path, progress: Progress | None = None) -> dict
     return tables
 
 
-def _group(plan: Plan, protocol: Protocol, cases: dict[str, list[Case]]) -> Group:
+def _group(plan: EvaluationPlan, protocol: Protocol, cases: dict[str, list[Case]]) -> Group:
     found: dict[str, list[Subject]] = {}
     contexts: dict[str, Subject] = {}
     left_out = []
@@ -165,114 +167,99 @@ def _group(plan: Plan, protocol: Protocol, cases: dict[str, list[Case]]) -> Grou
 
 
 def _run_protocol(
-    plan: Plan, protocol: Protocol, group: Group, output: Path, report: Progress
+    plan: EvaluationPlan, protocol: Protocol, group: Group, output: Path, report: Progress
 ) -> str:
     store = MapStore(output / "maps")
     weights = patient_draws([subject.case.patient for subject in group.reported], plan.draws)
     rows: list[TableRow] = []
     shots: dict[str, list[Shot]] = {}
-    reference: dict[str, Row] = {}
+    reference: dict[str, Judgement] = {}
     subjects = list(group.contexts.values())
-    total = len(plan.methods) * len(subjects)
-    for number, method in enumerate(plan.methods):
-        maps = _score_all(store, method, subjects, number * len(subjects), total, report)
-        for variant in plan.variants:
-            polarity, row, shown = _judge(plan, protocol, group, method, maps, variant)
-            reference.setdefault(variant.name, row)
-            gain = (
-                differences(row.samples, reference[variant.name].samples, weights) if number else {}
-            )
-            seconds = float(
-                np.mean([maps[subject.name].seconds.mean() for subject in group.reported])
-            )
-            rows.append(
-                TableRow(
-                    method, variant, polarity, row, intervals(row.samples, weights), gain, seconds
-                )
-            )
-            if variant is plan.variants[0]:
-                shots[rows[-1].title] = shown
-        logger.info("protocol %s: %s done", protocol.name, method.name)
+    total = len(plan.candidates) * len(subjects)
+    for number, candidate in enumerate(plan.candidates):
+        maps = _score_all(store, candidate, subjects, number * len(subjects), total, report)
+        for variant in (chosen.of(candidate.method) for chosen in plan.variants):
+            polarity, found, shown = _judge(plan, protocol, group, candidate, maps, variant)
+            first = reference.setdefault(variant.name, found)
+            gain = differences(found.samples, first.samples, weights) if number else {}
+            within = intervals(found.samples, weights)
+            seconds = _seconds_per_slice(group, maps)
+            rows.append(TableRow(candidate, variant, polarity, found, within, gain, seconds))
+            shots.setdefault(rows[-1].title, shown)
+        logger.info("protocol %s: %s done", protocol.name, candidate.name)
     return _write(plan, protocol, group, rows, shots, output / protocol.name)
+
+
+def _seconds_per_slice(group: Group, maps: dict[str, StoredMaps]) -> float:
+    return float(
+        np.mean([maps[one.name].take(one.slices).seconds.mean() for one in group.reported])
+    )
 
 
 def _score_all(
     store: MapStore,
-    method: Method,
+    candidate: Candidate,
     subjects: Sequence[Subject],
     before: int,
     total: int,
     report: Progress,
-) -> dict[str, Maps]:
+) -> dict[str, StoredMaps]:
     """Maps of all subjects by their names; the scorer is made once, and only where something is
     missing on disk.
     """
 
     @cache
     def scorer() -> Scorer:
-        return method.build()
+        return candidate.build()
 
     maps = {}
     for number, subject in enumerate(subjects):
-        maps[subject.name] = store.score(method, subject, scorer)
+        maps[subject.name] = store.score(candidate, subject, scorer)
         report(before + number + 1, total)
     return maps
 
 
 def _judge(
-    plan: Plan,
+    plan: EvaluationPlan,
     protocol: Protocol,
     group: Group,
-    method: Method,
-    maps: dict[str, Maps],
+    candidate: Candidate,
+    maps: dict[str, StoredMaps],
     variant: Variant,
-) -> tuple[int, Row, list[Shot]]:
+) -> tuple[int, Judgement, list[Shot]]:
     """Choose on validation, then judge what is reported; with the shots for the figures."""
 
     def scored(subjects: Sequence[Subject], polarity: int) -> list[Scored]:
-        contexts = [group.contexts[subject.name] for subject in subjects]
-        whole = apply_variant(
-            [maps[subject.name] for subject in subjects], contexts, variant, polarity
-        )
-        return [one.take(subject) for one, subject in zip(whole, subjects, strict=True)]
+        return [
+            apply_variant(
+                maps[one.name], group.contexts[one.name], variant, candidate, polarity
+            ).take(one)
+            for one in subjects
+        ]
 
-    polarity = choose_polarity(
-        method.choices(variant.postprocessing.units), lambda sign: scored(group.validation, sign)
-    )
-    row = protocol.judge(
-        scored(group.validation, polarity), scored(group.reported, polarity), plan.rate
-    )
-    shown = [group.reported[index] for index in choose_shown(len(group.reported))]
-    return (
-        polarity,
-        row,
-        [
-            _shot(subject, group.contexts[subject.name], maps[subject.name], variant, polarity)
-            for subject in shown
-        ],
-    )
+    choices = candidate.polarities(variant.postprocessing.units)
+    polarity = choose_polarity(choices, lambda sign: scored(group.validation, sign))
+    reported = scored(group.reported, polarity)
+    own = candidate.threshold if variant.is_preset else None
+    found = protocol.judge(scored(group.validation, polarity), reported, plan.rate, own)
+    shown = [reported[index] for index in choose_shown(len(reported))]
+    return polarity, found, [_shot(one, maps[one.subject.name]) for one in shown]
 
 
-def _shot(subject: Subject, context: Subject, maps: Maps, variant: Variant, polarity: int) -> Shot:
-    """The slice that figures show; ``maps`` are those of the context."""
-    at, slice_mm = context.picture, context.spacing[0]
-    score = maps.signed if variant.postprocessing.units == "slice_sd" else maps.anomaly
-    first = max(at - variant.postprocessing.reach(slice_mm), 0)
-    near = slice(first, at + variant.postprocessing.reach(slice_mm) + 1)
-    smoothed = (
-        polarity
-        * variant.postprocessing.smooth(score[near], context.brain[near], slice_mm)[at - first]
+def _shot(scored: Scored, maps: StoredMaps) -> Shot:
+    """The slice that figures show."""
+    subject = scored.subject
+    scores = maps.take([subject.slices[subject.picture]]).scores
+    translated, reconstructed = (
+        layer[0, 0].numpy() for layer in (scores.translated, scores.reconstructed)
     )
-    return Shot(
-        subject,
-        smoothed,
-        maps.imagined[at].astype(np.float32),
-        maps.returned[at].astype(np.float32),
-    )
+    score = scored.score[subject.picture]
+    lowest = score.min(initial=0.0, where=score > LOWEST)
+    return Shot(subject, score.clip(lowest), translated, reconstructed)
 
 
 def _write(
-    plan: Plan,
+    plan: EvaluationPlan,
     protocol: Protocol,
     group: Group,
     rows: Sequence[TableRow],
@@ -286,32 +273,35 @@ def _write(
         else "\n".join([markdown(protocol.name, rows), difference_markdown(rows)])
     )
     content = {**_about(plan, protocol, group), "rows": [row_json(row) for row in rows]}
-    _write_text(folder / "table.md", text)
-    _write_text(folder / "cases.csv", per_case_csv(rows))
+    write_text(folder / "table.md", text)
+    write_text(folder / "cases.csv", per_case_csv(rows))
     if not plan.is_grid:
         write_maps(folder / "maps.png", shots)
         _write_cycle(plan, rows, shots, folder)
     for variant in plan.variants:
-        chosen = [row for row in rows if row.variant == variant]
-        curves = {row.title: (row.row.samples.ranks, row.row.figures["auprc"]) for row in chosen}
+        chosen = [row for row in rows if row.variant.name == variant.name]
+        curves = {
+            row.title: (row.judgement.samples.ranks, row.judgement.figures["auprc"])
+            for row in chosen
+        }
         write_curves(
             folder / f"precision_recall_{variant.name}.png",
             curves,
-            chosen[0].row.figures["prevalence"],
+            chosen[0].judgement.figures["prevalence"],
         )
-    _write_text(folder / "metrics.json", json.dumps(content, indent=2, allow_nan=False) + "\n")
+    write_text(folder / "metrics.json", json.dumps(content, indent=2, allow_nan=False) + "\n")
     return text
 
 
 def _write_cycle(
-    plan: Plan, rows: Sequence[TableRow], shots: dict[str, list[Shot]], folder: Path
+    plan: EvaluationPlan, rows: Sequence[TableRow], shots: dict[str, list[Shot]], folder: Path
 ) -> None:
     """The way through the cycle for the first method that goes through another contrast: MMCCD
     where it is there.
     """
-    candidates = {row.title: row.method for row in rows if row.method.key.get("target")}
+    candidates = {row.title: row.candidate for row in rows if row.candidate.key.get("target")}
     title = next(
-        (title for title, method in candidates.items() if method.key["method"] == "mmccd"),
+        (title for title, candidate in candidates.items() if candidate.method.name == "mmccd"),
         next(iter(candidates), None),
     )
     if title is None:
@@ -321,7 +311,7 @@ def _write_cycle(
     write_cycle(folder / "cycle.png", shots[title], target, real)
 
 
-def _about(plan: Plan, protocol: Protocol, group: Group) -> dict[str, Any]:
+def _about(plan: EvaluationPlan, protocol: Protocol, group: Group) -> dict[str, Any]:
     """What the figures are about, without paths of this machine."""
     return {
         "protocol": protocol.name,
@@ -344,17 +334,7 @@ def _about(plan: Plan, protocol: Protocol, group: Group) -> dict[str, Any]:
         "seed": plan.setup.seed,
         "healthy_rate": plan.rate,
         "bootstrap_draws": plan.draws,
-        "reference": plan.methods[0].name,
+        "reference": plan.candidates[0].name,
         "command": plan.command,
         "versions": versions(),
     }
-
-
-def _write_text(path: Path, text: str) -> None:
-    try:
-        path.write_text(text)
-    except OSError as error:
-        raise OutputError(
-            f"{path}: cannot be written ({error.strerror or error}); choose another --output or"
-            " free some space"
-        ) from error

@@ -6,11 +6,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from mmccd.data import Case, SliceRule, load_case
 from mmccd.imaging import Normalisation
+from mmccd.methods import Slices
 
 Bools = NDArray[np.bool_]
 DISPLAY = Normalisation("range", 2.0, 98.0)
@@ -93,7 +93,7 @@ def load_with_neighbours(
     lesion_needed: bool = False,
     reach: Callable[[float], int] = lambda slice_mm: 0,
 ) -> tuple[Subject, Subject] | None:
-    """Read a case once and choose its slices, and those around them that hold brain, for smoothing
+    """Read a case once and choose its slices, and those around them within the brain, for smoothing
     across slices.
 
     Args:
@@ -124,9 +124,10 @@ def load_with_neighbours(
         wanted = [largest]
     slice_mm, grid = slices.transform.spacing[2], slices.transform.grid
     away = reach(slice_mm)
+    brain = np.flatnonzero(pixels)
     near = [
         index
-        for index in SliceRule().select(pixels)
+        for index in range(int(brain[0]), int(brain[-1]) + 1)
         if min(abs(index - own) for own in wanted) <= away
     ]
     context = Subject(
@@ -155,11 +156,7 @@ def with_image(subject: Subject, modality: str) -> NDArray[np.float32] | None:
     return np.asarray(images[subject.slices[subject.picture], 0])
 
 
-def normalised_volume(
-    case: Case, source: str, normalisation: Normalisation
-) -> tuple[torch.Tensor, torch.Tensor]:
-    """What a scorer sees of a case: all slices ``(slices, 1, size, size)`` as float32, and the
-    brain as bool.
-    """
-    slices = load_case(replace(case, label=None), {source: normalisation})
-    return slices.images[source], slices.brain
+def normalised_slices(case: Case, source: str, normalisation: Normalisation) -> Slices:
+    """What a scorer sees of a case: all its slices."""
+    found = load_case(replace(case, label=None), {source: normalisation})
+    return Slices(found.images[source], found.brain, found.transform.spacing[2])

@@ -11,8 +11,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from mmccd.evaluation.methods import Method, read_name
-from mmccd.evaluation.protocols import Row
+from mmccd.evaluation.candidates import Candidate, read_name
+from mmccd.evaluation.protocols import Judgement
 from mmccd.evaluation.variants import Variant
 
 
@@ -21,20 +21,20 @@ class TableRow:
     """A row with all that is told about it.
 
     Attributes:
-        method: which method.
+        candidate: which method.
         variant: which post-processing.
         polarity: 1 where bright is anomalous, -1 where dark is (chosen on validation data).
-        row: figures, thresholds, cases.
+        judgement: figures, thresholds, cases.
         intervals: 95 % interval of each figure that is resampled.
         differences: gain over the reference row with the same post-processing, empty for the
             reference itself.
         seconds_per_slice: time of the scorer.
     """
 
-    method: Method
+    candidate: Candidate
     variant: Variant
     polarity: int
-    row: Row
+    judgement: Judgement
     intervals: dict[str, list[float]]
     differences: dict[str, dict[str, Any]]
     seconds_per_slice: float
@@ -44,10 +44,10 @@ class TableRow:
         """The method's title, with the side that was chosen where there was a choice."""
         side = (
             f", {'bright' if self.polarity > 0 else 'dark'}"
-            if len(self.method.choices(self.variant.postprocessing.units)) > 1
+            if len(self.candidate.polarities(self.variant.postprocessing.units)) > 1
             else ""
         )
-        return self.method.title + side
+        return self.candidate.title + side
 
 
 COLUMNS: dict[str, tuple[tuple[str, str], ...]] = {
@@ -56,6 +56,7 @@ COLUMNS: dict[str, tuple[tuple[str, str], ...]] = {
         ("AUROC (pooled)", "auroc"),
         ("Dice at validation threshold (pooled)", "dice_at_validation_threshold"),
         ("Dice at validation threshold (mean)", "dice_at_validation_threshold_mean"),
+        ("Dice at own threshold (pooled)", "dice_at_own_threshold"),
         ("best possible Dice (pooled)", "best_possible_dice"),
         ("best possible Dice (mean)", "best_possible_dice_mean"),
     ),
@@ -65,12 +66,14 @@ COLUMNS: dict[str, tuple[tuple[str, str], ...]] = {
         ("AUROC (pooled)", "auroc"),
         ("Dice at validation threshold (pooled)", "dice_at_validation_threshold"),
         ("Dice at healthy-only threshold (pooled)", "dice_at_healthy_threshold"),
+        ("Dice at own threshold (pooled)", "dice_at_own_threshold"),
         ("best possible Dice (pooled)", "best_possible_dice"),
         (
             "healthy voxels above validation threshold",
             "false_positive_rate_at_validation_threshold",
         ),
         ("healthy voxels above healthy-only threshold", "false_positive_rate_at_healthy_threshold"),
+        ("healthy voxels above own threshold", "false_positive_rate_at_own_threshold"),
         ("lesions found", "lesions_found_at_validation_threshold"),
         ("components right", "components_right_at_validation_threshold"),
     ),
@@ -89,27 +92,26 @@ PAPER_COLUMNS = (
     ("ASSD (mm)", "assd_mm_at_{}_threshold_mean"),
 )
 """The paper's table; {} is the name of the threshold."""
+PAPER_THRESHOLDS = {
+    "best_of_100": (
+        "best of 100 levels on the reported cases themselves, after min-max scaling (as the paper's"
+        " public code)"
+    ),
+    "validation": "best pooled Dice on the validation cases",
+    "own": "the method's own, for the methods that have one",
+}
 
 
 def markdown(protocol: str, rows: Sequence[TableRow]) -> str:
-    """The table of a protocol (two for ``paper``: one for each threshold)."""
+    """The table of a protocol (one for each threshold for ``paper``)."""
     if protocol != "paper":
         return _table(COLUMNS[protocol], rows)
     parts = []
-    for name, text in (
-        (
-            "best_of_100",
-            (
-                "Threshold: best of 100 levels on the reported cases themselves, after min-max"
-                " scaling (as the paper's public code)"
-            ),
-        ),
-        ("validation", "Threshold: best pooled Dice on the validation cases"),
-    ):
-        parts += [
-            f"{text}.\n",
-            _table([(title, key.format(name)) for title, key in PAPER_COLUMNS], rows),
-        ]
+    for name, text in PAPER_THRESHOLDS.items():
+        there = [row for row in rows if name in row.judgement.thresholds]
+        columns = [(title, key.format(name)) for title, key in PAPER_COLUMNS]
+        if there:
+            parts += [f"Threshold: {text}.\n", _table(columns, there)]
     return "\n".join(parts)
 
 
@@ -146,7 +148,7 @@ def grid_markdown(rows: Sequence[TableRow], figure: str = "auprc") -> str:
     """Rows of a grid over two settings as a table of one figure, with the seconds of a slice; a
     plain list where there are more or fewer settings.
     """
-    settings = [read_name(row.method.name)[1] for row in rows]
+    settings = [read_name(row.candidate.name)[1] for row in rows]
     keys = list(settings[0])
     if len(keys) != 2:
         return _table(((figure, figure),), rows)
@@ -174,12 +176,13 @@ def grid_markdown(rows: Sequence[TableRow], figure: str = "auprc") -> str:
 def per_case_csv(rows: Sequence[TableRow]) -> str:
     """One line per method, post-processing and case."""
     lines = [
-        {"method": one.method.name, "postprocessing": one.variant.name, **case}
+        {"method": one.candidate.name, "postprocessing": one.variant.name, **case}
         for one in rows
-        for case in one.row.cases
+        for case in one.judgement.cases
     ]
     text = io.StringIO()
-    writer = csv.DictWriter(text, fieldnames=list(lines[0]), lineterminator="\n")
+    names = list(dict.fromkeys(name for line in lines for name in line))
+    writer = csv.DictWriter(text, fieldnames=names, restval="", lineterminator="\n")
     writer.writeheader()
     writer.writerows(
         {key: "" if _is_nan(value) else value for key, value in line.items()} for line in lines
@@ -190,20 +193,24 @@ def per_case_csv(rows: Sequence[TableRow]) -> str:
 def row_json(one: TableRow) -> dict[str, Any]:
     """Everything about a row, with null for figures that do not exist."""
     return {
-        "method": one.method.name,
+        "method": one.candidate.name,
         "title": one.title,
         "postprocessing": one.variant.as_dict(),
         "anomalous": "bright" if one.polarity > 0 else "dark",
-        "figures": _plain(one.row.figures),
+        "figures": _plain(one.judgement.figures),
         "intervals_95": one.intervals,
         "difference_to_reference": one.differences,
-        "thresholds": one.row.thresholds,
+        "thresholds": one.judgement.thresholds,
         "seconds_per_slice": round(one.seconds_per_slice, 4),
-        "key": one.method.key,
+        "key": one.candidate.key,
     }
 
 
 def _table(columns: Sequence[tuple[str, str]], rows: Sequence[TableRow]) -> str:
+    """A column stands where some row has its figure."""
+    columns = [
+        (title, key) for title, key in columns if any(key in row.judgement.figures for row in rows)
+    ]
     lines = [
         "| Method | post-processing | " + " | ".join(title for title, _ in columns) + " |",
         "|---" * (len(columns) + 2) + "|",
@@ -218,9 +225,9 @@ def _table(columns: Sequence[tuple[str, str]], rows: Sequence[TableRow]) -> str:
 
 
 def _cell(row: TableRow, key: str) -> str:
-    text = _number(row.row.figures[key])
+    text = _number(row.judgement.figures.get(key, math.nan))
     sd = (
-        row.row.figures.get(f"{key.removesuffix('_mean')}_sd", math.nan)
+        row.judgement.figures.get(f"{key.removesuffix('_mean')}_sd", math.nan)
         if key.endswith("_mean")
         else math.nan
     )
@@ -231,7 +238,7 @@ def _cell(row: TableRow, key: str) -> str:
 
 
 def _grid_cell(row: TableRow, figure: str) -> str:
-    return f"{_number(row.row.figures[figure])} ({row.seconds_per_slice:.2g})"
+    return f"{_number(row.judgement.figures[figure])} ({row.seconds_per_slice:.2g})"
 
 
 def _number(value: float) -> str:

@@ -1,21 +1,26 @@
-"""Post-processing of a row: units, smoothing, erosion, small components, each on or off; and the
-map that comes out of it.
+"""Post-processing of a row: the preset's, or units, smoothing, erosion and small components, each
+on or off; and the map that comes out of it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import ndimage
 
-from mmccd.core import UsageError
-from mmccd.evaluation.scoring import Maps
+from mmccd.core import ScoreMaps, UsageError
+from mmccd.evaluation.candidates import Candidate
+from mmccd.evaluation.scoring import StoredMaps
 from mmccd.evaluation.subjects import Bools, Subject
-from mmccd.imaging import in_slice_sd
-from mmccd.postprocessing import Postprocessing, erode_slices
+from mmccd.methods import Method
+from mmccd.postprocessing import ERROR, ROBUST_Z, Postprocessing, make_map, segment
+
+PRESET = "preset"
+"""The word for the preset's own post-processing."""
 
 LOWEST = float(np.finfo(np.float32).min)
 """Score of brain that an eroded mask leaves out: never anomalous, whatever the threshold."""
@@ -30,14 +35,24 @@ class Variant:
 
     Attributes:
         name: as it was asked for.
-        postprocessing: smoothing of the map, small components of the segmentation.
+        postprocessing: units and smoothing of the map, small components of the segmentation.
         erosion_pixels: rim of the brain in which nothing counts as anomalous; the truth there
             stays, as in the paper's public code.
+        is_preset: the preset's own, so that the map is the one that ``mmccd predict`` writes.
     """
 
     name: str
     postprocessing: Postprocessing
     erosion_pixels: int = 0
+    is_preset: bool = False
+
+    def of(self, method: Method) -> Variant:
+        """What is done to a method's score: a preset's post-processing adds nothing to a score that
+        is final.
+        """
+        if self.is_preset and method.is_final:
+            return replace(self, postprocessing=Postprocessing())
+        return self
 
     def as_dict(self) -> dict[str, Any]:
         """Plain values for JSON."""
@@ -48,43 +63,25 @@ class Variant:
         }
 
 
-def read_variant(text: str, median_size: int) -> Variant:
-    """``none``, or words joined by ``+``, with sizes where wanted (``median=5+erosion``):
-    ``slice_sd``, ``median``, ``across``, ``erosion``, ``components``.
+def read_variant(text: str, preset: Postprocessing) -> Variant:
+    """``preset``, ``none``, or words joined by ``+``, with sizes where wanted
+    (``median=5+erosion``): ``slice_sd``, ``median``, ``across``, ``erosion``, ``components``.
 
     Args:
         text: the words.
-        median_size: edge of the median filter in pixels where none is named.
+        preset: post-processing of the preset; edge of the median filter (3 pixels at the least)
+            where none is named.
 
     Raises:
         UsageError: an unknown word or a size that does not exist.
     """
-    sizes: dict[str, float] = {}
+    if text == PRESET:
+        return Variant(text, preset, is_preset=True)
     words = [] if text == "none" else text.split("+")
-    units = "slice_sd" if words.count("slice_sd") == 1 else "error"
-    if units == "slice_sd":
-        words.remove("slice_sd")
-    defaults = {
-        "median": float(median_size),
-        "across": ACROSS_MM,
-        "erosion": float(EROSION_PIXELS),
-        "components": MIN_COMPONENT_ML,
-    }
-    for word in words:
-        key, equals, value = word.partition("=")
-        if key not in defaults or key in sizes:
-            raise UsageError(
-                f"--postprocessing {text}: cannot read {word!r}; expected none, or some of"
-                f" slice_sd, {', '.join(defaults)} joined by +"
-            )
-        try:
-            sizes[key] = float(value) if equals else defaults[key]
-            if sizes[key] < 0 or (key in ("median", "erosion") and sizes[key] != int(sizes[key])):
-                raise ValueError("expected whole pixels, mm for across, mL for components")
-        except ValueError as error:
-            raise UsageError(
-                f"--postprocessing {text}: {word!r} has no usable size ({error})"
-            ) from error
+    units = ROBUST_Z if words.count(ROBUST_Z) == 1 else ERROR
+    if units == ROBUST_Z:
+        words.remove(ROBUST_Z)
+    sizes = _read_sizes(text, words, max(preset.median_size, 3))
     try:
         postprocessing = Postprocessing(
             int(sizes.get("median", 1)),
@@ -95,6 +92,33 @@ def read_variant(text: str, median_size: int) -> Variant:
     except ValueError as error:
         raise UsageError(f"--postprocessing {text}: {error}") from error
     return Variant(text, postprocessing, int(sizes.get("erosion", 0)))
+
+
+def _read_sizes(text: str, words: Sequence[str], median_size: int) -> dict[str, float]:
+    """Size of each word that has one."""
+    sizes: dict[str, float] = {}
+    defaults = {
+        "median": float(median_size),
+        "across": ACROSS_MM,
+        "erosion": float(EROSION_PIXELS),
+        "components": MIN_COMPONENT_ML,
+    }
+    for word in words:
+        key, equals, value = word.partition("=")
+        if key not in defaults or key in sizes:
+            raise UsageError(
+                f"--postprocessing {text}: cannot read {word!r}; expected {PRESET}, none, or some"
+                f" of {ROBUST_Z}, {', '.join(defaults)} joined by +"
+            )
+        try:
+            sizes[key] = float(value) if equals else defaults[key]
+            if sizes[key] < 0 or (key in ("median", "erosion") and sizes[key] != int(sizes[key])):
+                raise ValueError("expected whole pixels, mm for across, mL for components")
+        except ValueError as error:
+            raise UsageError(
+                f"--postprocessing {text}: {word!r} has no usable size ({error})"
+            ) from error
+    return sizes
 
 
 @dataclass(frozen=True)
@@ -127,32 +151,43 @@ class Scored:
 
     def segment(self, threshold: float) -> Bools:
         """Segmentation at a threshold, without small components."""
-        inside = self.score > LOWEST
-        return (
-            self.variant.postprocessing.segment(
-                self.score, inside, threshold, self.subject.voxel_ml
-            )
-            > 0
-        )
+        inside, settings = self.score > LOWEST, self.variant.postprocessing
+        return segment(self.score, inside, threshold, self.subject.voxel_ml, settings) > 0
 
 
 def apply_variant(
-    maps: Sequence[Maps], subjects: Sequence[Subject], variant: Variant, polarity: int
-) -> list[Scored]:
-    """Bring each map to its units, turn it round where dark counts (``polarity`` -1), smooth it,
-    and take the brain's rim out.
-
-    In ``slice_sd`` the signed error (or score) of every method is taken, not its absolute value:
-    what is brighter than the rest of the slice.
+    maps: StoredMaps, subject: Subject, variant: Variant, candidate: Candidate, polarity: int
+) -> Scored:
+    """The final scores of a subject: the map that ``predict`` would bring to the native grid,
+    turned round where dark counts (``polarity`` -1), without the brain's rim where it is eroded.
     """
-    scored = []
-    for one, subject in zip(maps, subjects, strict=True):
-        kept = erode_slices(subject.brain, variant.erosion_pixels)
-        in_sd = variant.postprocessing.units == "slice_sd"
-        turned = (
-            in_slice_sd(polarity * one.signed, subject.brain) if in_sd else polarity * one.anomaly
-        )
-        smoothed = variant.postprocessing.smooth(turned, subject.brain, subject.spacing[0])
-        score = np.where(kept, smoothed, LOWEST).astype(np.float32)
-        scored.append(Scored(subject, score, variant))
-    return scored
+    made = make_map(
+        maps.scores if polarity > 0 else _turned(maps.scores),
+        subject.brain,
+        subject.spacing[0],
+        variant.postprocessing,
+        candidate.sides,
+        candidate.decision,
+    )
+    kept = erode_slices(subject.brain, variant.erosion_pixels)
+    score = np.where(kept, made.smoothed, LOWEST).astype(np.float32)
+    return Scored(subject, score, variant)
+
+
+def _turned(scores: ScoreMaps) -> ScoreMaps:
+    return replace(scores, anomaly=-scores.anomaly, signed=-scores.signed)
+
+
+def erode_slices(brain: Bools, pixels: int) -> Bools:
+    """The brain of each slice without its rim, by a disk.
+
+    Args:
+        brain: ``(slices, size, size)``.
+        pixels: radius of the disk; 0 leaves the brain as it is (the paper's public code: 4 pixels
+            of 1.875 mm).
+    """
+    if pixels == 0:
+        return brain
+    rows, columns = np.ogrid[-pixels : pixels + 1, -pixels : pixels + 1]
+    disk = rows**2 + columns**2 <= pixels**2
+    return np.asarray(ndimage.binary_erosion(brain, structure=disk[None]))

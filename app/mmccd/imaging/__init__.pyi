@@ -8,10 +8,11 @@ from .grid import (
 from .normalisation import Normalisation as Normalisation, brain_values as brain_values
 from .robust import (
     MIN_SLICE_PIXELS as MIN_SLICE_PIXELS,
+    ONE_SIDED as ONE_SIDED,
     Floats as Floats,
-    error_in_slice_sd as error_in_slice_sd,
-    in_slice_sd as in_slice_sd,
-    side_weights as side_weights,
+    Sides as Sides,
+    error_robust_z as error_robust_z,
+    robust_z as robust_z,
 )
 from .slices import ModelSlices as ModelSlices, to_model_slices as to_model_slices
 from .templates import mni_tissues as mni_tissues

@@ -194,7 +194,8 @@ def resampling_weights(
     if new_spacing >= spacing:
         upper = np.minimum(old[None, :] + spacing / 2, new[:, None] + new_spacing / 2)
         lower = np.maximum(old[None, :] - spacing / 2, new[:, None] - new_spacing / 2)
-        return (np.clip(upper - lower, 0.0, None) / new_spacing).astype(np.float32)
+        shares = np.clip(upper - lower, 0.0, None) / new_spacing
+        return np.asarray(shares, dtype=np.float32)
     weights = np.clip(1.0 - np.abs(new[:, None] - old[None, :]) / spacing, 0.0, None)
     # Between the outermost centres and the outer edges the outermost pixel's value holds.
     weights[:, 0] = np.where((new <= old[0]) & (new >= old[0] - spacing / 2), 1.0, weights[:, 0])

@@ -1,6 +1,8 @@
-"""Values in standard deviations of their own slice."""
+"""The robust z-score: values in standard deviations of their own slice's healthy tissue."""
 
 from __future__ import annotations
+
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,7 +12,30 @@ MIN_SLICE_PIXELS = 75
 """A slice with fewer brain pixels has no spread of its own: that of the whole volume is taken."""
 
 
-def in_slice_sd(values: Floats, brain: NDArray[np.bool_]) -> Floats:
+class Sides(NamedTuple):
+    """Which differences x - x' count.
+
+    Attributes:
+        sign: ``"both"``, or only where the input is ``"brighter"`` or ``"darker"`` than the
+            reconstructed image.
+        other_side: weight, 0 to 1, of the side that ``sign`` does not name; without meaning for
+            ``"both"``.
+    """
+
+    sign: str = "brighter"
+    other_side: float = 0.0
+
+    @property
+    def weights(self) -> tuple[float, float]:
+        """How much the bright side and the dark side count."""
+        other = self.other_side
+        return {"brighter": (1.0, other), "darker": (other, 1.0), "both": (1.0, 1.0)}[self.sign]
+
+
+ONE_SIDED = Sides()
+
+
+def robust_z(values: Floats, brain: NDArray[np.bool_]) -> Floats:
     """(v - median) / (median - 16 % quantile) within the brain of each slice, 0 outside.
 
     For a normal distribution the denominator is its standard deviation. Both come from the lower
@@ -35,32 +60,22 @@ def in_slice_sd(values: Floats, brain: NDArray[np.bool_]) -> Floats:
     return scaled
 
 
-def side_weights(sign: str, other_side: float) -> tuple[float, float]:
-    """How much the bright side and the dark side of an error count; see
-    :class:`~mmccd.methods.mmccd.cycle.CycleSettings` for both arguments.
-    """
-    return {"brighter": (1.0, other_side), "darker": (other_side, 1.0), "both": (1.0, 1.0)}[sign]
-
-
-def error_in_slice_sd(
-    signed: Floats, brain: NDArray[np.bool_], sign: str, other_side: float = 0.0
-) -> Floats:
-    """How far a signed error lies on the side that counts, in standard deviations of its slice; 0
-    on the other side and outside the brain.
+def error_robust_z(signed: Floats, brain: NDArray[np.bool_], sides: Sides = ONE_SIDED) -> Floats:
+    """Robust z-score of a signed error on the side that counts; 0 on the other side and outside
+    the brain.
 
     Args:
         signed: x - x', ``(slices, size, size)``.
         brain: likewise.
-        sign: which differences count, as in :class:`~mmccd.methods.mmccd.cycle.CycleSettings`.
-        other_side: weight of the side that ``sign`` does not name, likewise.
+        sides: which differences count.
     """
-    bright, dark = side_weights(sign, other_side)
-    sides = [
-        weight * in_slice_sd(side, brain)
+    bright, dark = sides.weights
+    scores = [
+        weight * robust_z(side, brain)
         for weight, side in ((bright, signed), (dark, -signed))
         if weight
     ]
-    return np.maximum.reduce([np.zeros_like(signed, dtype=np.float32), *sides])
+    return np.asarray(np.maximum.reduce([np.zeros_like(signed, dtype=np.float32), *scores]))
 
 
 def _centre_and_spread(values: Floats) -> tuple[float, float]:

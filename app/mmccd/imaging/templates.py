@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-import gzip
 from dataclasses import dataclass
 from functools import lru_cache
-from importlib import resources
+from importlib.util import find_spec
+from pathlib import Path
 
 import nibabel as nib
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
+
+from mmccd.core import ModelError
 
 
 @dataclass(frozen=True)
@@ -47,8 +49,20 @@ def mni_tissues() -> MniTissues:
 
 def _tissue_map(tissue: str) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
     name = f"mni_icbm152_{tissue}_tal_nlin_sym_09a_converted.nii.gz"
-    file = resources.files("nilearn.datasets") / "data" / name
-    image = nib.as_closest_canonical(nib.Nifti1Image.from_bytes(gzip.decompress(file.read_bytes())))
+    image = nib.as_closest_canonical(nib.load(_nilearn_folder() / "datasets" / "data" / name))
     data = np.asarray(image.get_fdata(dtype=np.float32))
     share = np.asarray(data / max(float(data.max()), 1.0), dtype=np.float32)
     return share, np.asarray(image.affine, dtype=np.float64)
+
+
+def _nilearn_folder() -> Path:
+    """Where nilearn is installed, found without importing it: that loads scikit-learn and pandas,
+    which takes seconds.
+    """
+    spec = find_spec("nilearn")
+    if spec is None or not spec.submodule_search_locations:
+        raise ModelError(
+            "the tissue maps of MNI152 are not here: nilearn, which installs them, is missing;"
+            " expected it beside mmccd; install it with 'pip install nilearn'"
+        )
+    return Path(spec.submodule_search_locations[0])

@@ -14,13 +14,24 @@ from nibabel.spatialimages import HeaderDataError
 from nibabel.wrapstruct import WrapStructError
 from numpy.typing import DTypeLike, NDArray
 
-from mmccd.core import InputError, OutputError, UnsuitableInputError, Volume, first_line
+from mmccd.core import (
+    Finding,
+    InputError,
+    OutputError,
+    UnsuitableInputError,
+    Volume,
+    first_line,
+)
 
+_NO_ORIENTATION = (
+    "the header has no orientation (qform and sform codes are 0); the default of the format was"
+    " taken"
+)
 MIN_SLICES = 3
 _CHUNK = 1 << 24
 # nibabel reports what it repairs in a header on stderr; what cannot be repaired is our error.
 logging.getLogger("nibabel.global").setLevel(logging.CRITICAL)
-_READ_ERRORS = (
+READ_ERRORS = (
     ImageFileError,
     HeaderDataError,
     WrapStructError,
@@ -30,6 +41,7 @@ _READ_ERRORS = (
     zlib.error,
     OverflowError,
 )
+"""What nibabel raises on damaged files."""
 
 
 def is_nifti_name(path: Path) -> bool:
@@ -61,16 +73,13 @@ def read_nifti(path: str | Path, modality: str = "") -> Volume:
         raise InputError(f"{path}: is a folder; expected a NIfTI file (.nii or .nii.gz)")
     image = _open(path)
     _check_data_type(path, image)
-    shape = _three_dimensional_shape(path, image.shape)
-    affine = _checked_affine(path, image)
+    shape = three_dimensional_shape(path, image.shape)
+    affine = checked_affine(path, image.affine)
     data = _voxels(path, image).reshape(shape)
     notes = {"file": path.name, "format": "NIfTI", "data_type": str(image.get_data_dtype())}
-    if int(image.header["sform_code"]) == 0 and int(image.header["qform_code"]) == 0:
-        notes["warning"] = (
-            "the header has no orientation (qform and sform codes are 0); the default of the format"
-            " was taken"
-        )
-    return Volume(data=data, affine=affine, modality=modality, provenance=notes)
+    without = int(image.header["sform_code"]) == 0 and int(image.header["qform_code"]) == 0
+    findings = (Finding("nifti.no_orientation", _NO_ORIENTATION),) if without else ()
+    return Volume(data, affine, modality, notes, findings=findings)
 
 
 def write_nifti(volume: Volume, path: str | Path, dtype: DTypeLike) -> None:
@@ -98,13 +107,13 @@ def write_nifti(volume: Volume, path: str | Path, dtype: DTypeLike) -> None:
 
 def _open(path: Path) -> nib.Nifti1Image:
     try:
-        _check_whole(path)
+        check_whole(path)
         image = nib.load(path)
     except PermissionError as error:
         raise InputError(
             f"{path}: not readable (permission denied); expected a readable NIfTI file"
         ) from error
-    except _READ_ERRORS as error:
+    except READ_ERRORS as error:
         raise InputError(
             f"{path}: is not a NIfTI file or is damaged ({first_line(error)}); expected .nii or"
             " .nii.gz"
@@ -117,11 +126,16 @@ def _open(path: Path) -> nib.Nifti1Image:
     return image
 
 
-def _check_whole(path: Path) -> None:
+def check_whole(path: Path) -> None:
     """Read a compressed file to its end, where the checksum stands: nibabel stops before it and
     would pass on damaged voxels.
+
+    Raises:
+        OSError: the file cannot be read, or is no gzip file (BadGzipFile).
+        EOFError: it is cut off.
+        zlib.error: it is damaged.
     """
-    if path.name.lower().endswith(".gz"):
+    if path.name.lower().endswith((".gz", ".mgz")):
         with gzip.open(path) as file:
             while file.read(_CHUNK):
                 pass
@@ -140,7 +154,12 @@ def _check_data_type(path: Path, image: nib.Nifti1Image) -> None:
         )
 
 
-def _three_dimensional_shape(path: Path, shape: tuple[int, ...]) -> tuple[int, int, int]:
+def three_dimensional_shape(path: Path, shape: tuple[int, ...]) -> tuple[int, int, int]:
+    """The first three numbers of voxels, where there are no more volumes than one.
+
+    Raises:
+        UnsuitableInputError: several volumes, or fewer than 3 slices.
+    """
     if len(shape) > 3 and any(n != 1 for n in shape[3:]):
         raise UnsuitableInputError(
             f"{path}: holds several volumes (shape {shape}); expected one 3-D volume; split it"
@@ -155,8 +174,13 @@ def _three_dimensional_shape(path: Path, shape: tuple[int, ...]) -> tuple[int, i
     return i, j, k
 
 
-def _checked_affine(path: Path, image: nib.Nifti1Image) -> NDArray[np.float64]:
-    affine = np.asarray(image.affine, dtype=np.float64)
+def checked_affine(path: Path, stored: NDArray[np.generic]) -> NDArray[np.float64]:
+    """The affine as float64.
+
+    Raises:
+        UnsuitableInputError: it is singular or not finite.
+    """
+    affine = np.asarray(stored, dtype=np.float64)
     lengths = np.linalg.norm(affine[:3, :3], axis=0)
     if (
         not np.isfinite(affine).all()
@@ -183,7 +207,7 @@ def _voxels(path: Path, image: nib.Nifti1Image) -> NDArray[np.float32]:
         raise InputError(
             f"{path}: the compressed data are damaged ({first_line(error)}); copy the file again"
         ) from error
-    except _READ_ERRORS as error:
+    except READ_ERRORS as error:
         raise InputError(
             f"{path}: the voxels cannot be read, the file is cut off or damaged"
             f" ({first_line(error)}); copy it again"

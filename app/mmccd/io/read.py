@@ -1,21 +1,25 @@
-"""One image, whatever its format: the content of the path decides, not its name."""
+"""One image, whatever its format: the content of the path decides, its name only where that says
+nothing.
+"""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 from mmccd.core import InputError, UsageError, Volume
+from mmccd.io.itk_formats import read_other, volume_format
 from mmccd.io.nifti import read_nifti
 
 
 def read_volume(path: str | Path, modality: str = "", series_uid: str | None = None) -> Volume:
-    """Read a NIfTI file or a DICOM study.
+    """Read a NIfTI, NRRD, MetaImage or MGH file, or a DICOM study.
 
-    A folder is a DICOM study. A file is DICOM where it starts like one (a multi-frame image), else
+    A folder is a DICOM study. A file is DICOM where it starts like one (a multi-frame image), NRRD
+    or MetaImage where it starts like one or has its ending, MGH where it has its ending, else
     NIfTI.
 
     Args:
-        path: a NIfTI file, a folder with a DICOM study, or a DICOM file.
+        path: a volume file, a folder with a DICOM study, or a DICOM file.
         modality: what the image shows, passed on to the Volume.
         series_uid: for DICOM: which series, see :func:`~mmccd.io.dicom.read.read_dicom`.
 
@@ -30,7 +34,9 @@ def read_volume(path: str | Path, modality: str = "", series_uid: str | None = N
 
     path = Path(path)
     try:
-        dicom = path.is_dir() or (path.is_file() and looks_like_dicom(path))
+        is_file = path.is_file()
+        dicom = path.is_dir() or (is_file and looks_like_dicom(path))
+        other = volume_format(path) if is_file and not dicom else None
     except OSError as error:
         raise InputError(
             f"{path}: not readable ({error.strerror}); expected a NIfTI file or a DICOM study;"
@@ -45,4 +51,4 @@ def read_volume(path: str | Path, modality: str = "", series_uid: str | None = N
             f"--series: {path} is not DICOM; --series chooses a series of a DICOM study; leave"
             " it out"
         )
-    return read_nifti(path, modality)
+    return read_other(path, other, modality) if other else read_nifti(path, modality)

@@ -1,4 +1,4 @@
-"""Many inputs: find them, run each once, on one machine or several, and keep the account."""
+"""Many inputs: find them, run each once, by this process or others, and keep the account."""
 
 import lazy_loader
 

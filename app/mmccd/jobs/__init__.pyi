@@ -1,11 +1,47 @@
-from .account import NAME as NAME, TABLE as TABLE, Account as Account
+from .account import Account as Account, now as now
 from .batch import predict_folder as predict_folder
-from .case import predict_file as predict_file
-from .inputs import Source as Source, find_sources as find_sources
-from .run import (
-    Run as Run,
-    failures as failures,
-    in_this_process as in_this_process,
+from .cohort import (
+    NAME as NAME,
+    TABLE as TABLE,
+    cohort_content as cohort_content,
     run_cohort as run_cohort,
+    summary as summary,
 )
-from .workers import Workers as Workers, by_workers as by_workers
+from .find import find_inputs as find_inputs, find_studies as find_studies, study_name as study_name
+from .inputs import DICOM as DICOM, NIFTI as NIFTI, Input as Input
+from .logs import (
+    kept_logging as kept_logging,
+    log_change as log_change,
+    log_to_stderr as log_to_stderr,
+)
+from .outcome import Outcome as Outcome
+from .redaction import Redactor as Redactor
+from .run import (
+    Runner as Runner,
+    make_output_folder as make_output_folder,
+    run_tasks as run_tasks,
+)
+from .run_task import (
+    STEPS as STEPS,
+    Work as Work,
+    predict_file as predict_file,
+    run_task as run_task,
+)
+from .runners.dask import Workers as Workers, by_workers as by_workers
+from .runners.inline import inline as inline
+from .runners.supervised import Limits as Limits, Supervised as Supervised, Worker as Worker
+from .selection import select_series as select_series
+from .states import (
+    INTERRUPTED as INTERRUPTED,
+    Stage as Stage,
+    State as State,
+    state_of_run as state_of_run,
+)
+from .status import (
+    HEARTBEAT_S as HEARTBEAT_S,
+    STATUS as STATUS,
+    STATUS_VERSION as STATUS_VERSION,
+    StatusFile as StatusFile,
+    replace_status as replace_status,
+)
+from .task import Task as Task

@@ -1,144 +1,77 @@
-"""The account of a cohort: how each case ended, as JSON and as a table. Nothing of the patient
-stands in it.
-"""
+"""The account of a run: all its tasks, how each stands, and how the whole has ended."""
 
 from __future__ import annotations
 
-import csv
-import io
-import json
-from collections import Counter
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass, fields
-from pathlib import Path
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Any
 
-import mmccd
-from mmccd import NOTICE
-from mmccd.core import OutputError, worst_exit_code
-
-NAME = "cohort.json"
-TABLE = "cohort.csv"
-COHORT_VERSION = 1
-DONE, SKIPPED, FAILED, UNFINISHED = "done", "skipped", "failed", "unfinished"
+from mmccd.core import worst_exit_code
+from mmccd.jobs.outcome import Outcome, waiting
+from mmccd.jobs.states import State, state_of_run
+from mmccd.jobs.task import Task
 
 
-@dataclass(frozen=True)
-class Outcome:
-    """How a case ended.
-
-    Attributes:
-        number: its place in the list, from 1 on.
-        name: of its folder; of a DICOM study its place in the list, because archives name folders
-            after patients.
-        status: ``done``; ``skipped`` where an earlier run had made the same; ``failed``;
-            ``unfinished`` where the run was ended before.
-        exit_code: its own, see :mod:`mmccd.core.errors`; None where it is unfinished.
-        error: one line, or None.
-        volume_ml: above the threshold.
-        seconds: how long it took.
-        warnings: how many its report has.
-    """
-
-    number: int
-    name: str
-    status: str = UNFINISHED
-    exit_code: int | None = None
-    error: str | None = None
-    volume_ml: float | None = None
-    seconds: float | None = None
-    warnings: int | None = None
-
-    def line(self) -> str:
-        """For people."""
-        if self.status == FAILED:
-            return f"{self.name}: {self.error} (exit code {self.exit_code})"
-        volume = (
-            f", {self.volume_ml:.1f} mL above the threshold" if self.volume_ml is not None else ""
-        )
-        seconds = (
-            f", {self.seconds:.0f} s" if self.status == DONE and self.seconds is not None else ""
-        )
-        return (
-            f"{self.name}:"
-            f" {'already complete' if self.status == SKIPPED else self.status}{volume}{seconds}"
-        )
-
-
-@dataclass(frozen=True)
+@dataclass
 class Account:
-    """All cases of a run, in the order of the list.
+    """All tasks of a run; nothing of a patient stands in it.
 
     Attributes:
-        outcomes: how they ended.
-        cancelled: whether the run was ended from outside.
+        tasks: in the order of work.
+        settings: of the run, as plain values.
+        outcomes: how each task stands, by its number.
+        state: running, done (exit code 0), failed or cancelled.
+        exit_code: None while it is running.
+        message: an error that ended the whole run.
+        started: time, UTC.
     """
 
-    outcomes: Sequence[Outcome]
-    cancelled: bool = False
+    tasks: Sequence[Task] = ()
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    outcomes: dict[int, Outcome] = field(init=False)
+    state: State = State.RUNNING
+    exit_code: int | None = None
+    message: str | None = None
+    started: str = field(default_factory=lambda: now())
 
-    @property
-    def exit_code(self) -> int:
-        """The worst of the cases'."""
-        return worst_exit_code(
-            [outcome.exit_code for outcome in self.outcomes if outcome.exit_code is not None]
-        )
+    def __post_init__(self) -> None:
+        self.expect(self.tasks)
 
-    @property
-    def counts(self) -> dict[str, int]:
-        """Number of cases of each status."""
-        found = Counter(outcome.status for outcome in self.outcomes)
-        return {status: found[status] for status in (DONE, SKIPPED, FAILED, UNFINISHED)}
+    def expect(self, tasks: Sequence[Task]) -> None:
+        """These are the tasks."""
+        self.tasks = tasks
+        self.outcomes = {task.number: waiting(task) for task in tasks}
 
-    def summary(self) -> str:
-        """One line: ``12 cases: 9 done, 2 skipped, 1 failed``."""
-        total = len(self.outcomes)
-        parts = ", ".join(f"{count} {status}" for status, count in self.counts.items() if count)
-        return f"{total} {'case' if total == 1 else 'cases'}: {parts}"
+    def note(self, outcome: Outcome) -> None:
+        """A task now stands like this."""
+        self.outcomes[outcome.number] = outcome
 
-    def as_dict(self) -> dict[str, Any]:
-        """Content of ``cohort.json``."""
-        complete = not self.counts[UNFINISHED]
-        return {
-            "cohort_version": COHORT_VERSION,
-            "notice": NOTICE,
-            "mmccd": mmccd.__version__,
-            "status": (
-                "cancelled"
-                if self.cancelled
-                else "running"
-                if not complete
-                else "failed"
-                if self.exit_code
-                else "done"
-            ),
-            "exit_code": self.exit_code if complete and not self.cancelled else None,
-            "counts": self.counts,
-            "cases": [asdict(outcome) for outcome in self.outcomes],
-        }
+    def end(self, exit_code: int | None = None, message: str | None = None) -> int:
+        """Note that the run has ended; tasks that are not over are cancelled.
 
-    def write(self, folder: Path) -> None:
-        """Write ``cohort.json`` and ``cohort.csv``, each in one step.
+        Args:
+            exit_code: where the whole run failed; None: the worst of the tasks counts
+                (:func:`~mmccd.core.errors.worst_exit_code`).
+            message: why it failed.
 
-        Raises:
-            OutputError: they cannot be written.
+        Returns:
+            The exit code.
         """
-        table = io.StringIO()
-        writer = csv.DictWriter(
-            table, [field.name for field in fields(Outcome)], lineterminator="\n"
-        )
-        writer.writeheader()
-        writer.writerows(asdict(outcome) for outcome in self.outcomes)
-        for name, text in (
-            (NAME, json.dumps(self.as_dict(), indent=2, allow_nan=False) + "\n"),
-            (TABLE, table.getvalue()),
-        ):
-            staged = folder / f".{name}.tmp"
-            try:
-                staged.write_text(text, encoding="utf-8")
-                staged.replace(folder / name)
-            except OSError as error:
-                raise OutputError(
-                    f"{folder / name}: cannot be written ({error.strerror or error}); choose"
-                    " another --output or free some space"
-                ) from error
+        codes = [one.exit_code for one in self.outcomes.values() if one.exit_code is not None]
+        self.exit_code = worst_exit_code(codes) if exit_code is None else exit_code
+        self.message, self.state = message, state_of_run(self.exit_code)
+        for number, one in self.outcomes.items():
+            if not one.state.is_over:
+                self.outcomes[number] = one.cancelled()
+        return self.exit_code
+
+    @property
+    def failures(self) -> list[Outcome]:
+        """The tasks that failed or were refused."""
+        return [one for one in self.outcomes.values() if one.state in (State.FAILED, State.REFUSED)]
+
+
+def now() -> str:
+    """The time in UTC, ISO 8601, to the second."""
+    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

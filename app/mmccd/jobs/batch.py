@@ -1,16 +1,18 @@
-"""From files to files: one volume, or all cases of a folder."""
+"""All cases of a folder by a pipeline that is there: what the bundle's configuration calls."""
 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from mmccd.core import LineConsole, error_class
-from mmccd.jobs.case import predict_file
-from mmccd.jobs.inputs import cohort_members, unique
-from mmccd.jobs.run import failures, in_this_process, run_cohort
-from mmccd.pipeline import AnomalyPipeline
+from mmccd.core import LineConsole, Settings, error_class
+from mmccd.jobs.cohort import run_cohort
+from mmccd.jobs.find import RESERVED, cohort_members
+from mmccd.jobs.inputs import each_once
+from mmccd.jobs.runners.inline import inline
 
-__all__ = ["predict_file", "predict_folder"]
+if TYPE_CHECKING:
+    from mmccd.pipeline import AnomalyPipeline
 
 
 def predict_folder(
@@ -30,14 +32,15 @@ def predict_folder(
     Raises:
         MmccdError: the worst of the cases that failed, after all were run.
     """
-    sources = unique(cohort_members(Path(dataset_dir), pipeline.source))
+    inputs = each_once(cohort_members(Path(dataset_dir), pipeline.source), RESERVED)
+    settings = Settings(force=force, max_voxels=0)
     account = run_cohort(
-        sources, Path(output_dir), in_this_process(lambda: pipeline), LineConsole(), force
+        inputs, Path(output_dir), settings, inline(lambda _: pipeline), LineConsole()
     )
-    failed = failures(account)
+    failed = account.failures
     if failed:
-        worst = next(outcome for outcome in failed if outcome.exit_code == account.exit_code)
-        raise error_class(account.exit_code)(
-            f"{dataset_dir}: {worst.error} ({len(failed)} of {len(sources)} cases failed)"
+        worst = next(one for one in failed if one.exit_code == account.exit_code)
+        raise error_class(worst.exit_code or 1)(
+            f"{dataset_dir}: {worst.error} ({len(failed)} of {len(inputs)} cases failed)"
         )
-    return [Path(output_dir) / source.name for source in sources]
+    return [Path(output_dir) / one.name for one in inputs]

@@ -7,14 +7,15 @@ from __future__ import annotations
 import hashlib
 import json
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import mmccd
-from mmccd.bundle import load_brain_weights
 from mmccd.core import OutputError
 from mmccd.io import files_below
 from mmccd.outputs import MARKER, NAMES
-from mmccd.pipeline import AnomalyPipeline
+
+if TYPE_CHECKING:
+    from mmccd.pipeline import AnomalyPipeline
 
 KEY = "request"
 NEEDED = ("anomaly_map.nii.gz", "segmentation.nii.gz", "brain_mask.nii.gz")
@@ -30,7 +31,9 @@ def request(
     Raises:
         ModelError: the brain network's card is missing or damaged.
     """
-    pair, intake = pipeline.pair, pipeline.intake
+    from mmccd.bundle import load_brain_weights
+
+    models = pipeline.models
     # What was left open (target, threshold) stands here as it was chosen, and of a series, which
     # names the patient's data, only a hash.
     content = {
@@ -39,14 +42,10 @@ def request(
         "brain mask": fingerprint(brain_mask) if brain_mask else None,
         "series": hashlib.sha256(series.encode()).hexdigest() if series else None,
         **pipeline.preset.settings(),
-        "target": pair.target,
+        "target": models.target,
         "precision": pipeline.precision,
         "threshold": pipeline.threshold,
-        "weights": [
-            pair.forward.sha256,
-            pair.backward.sha256,
-            load_brain_weights(intake.bundles).sha256,
-        ],
+        "weights": [*models.hashes.values(), load_brain_weights(models.root).sha256],
         "version of mmccd": mmccd.__version__,
     }
     return dict(json.loads(json.dumps(content)))

@@ -1,121 +1,70 @@
-"""One case of a cohort: skip it, or run it, and say how it ended, whatever happens."""
+"""One thing to do: an input, where its results go, and with which settings."""
 
 from __future__ import annotations
 
-import json
-import logging
-import time
-import traceback
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from mmccd.core import CancelledError, MmccdError, ResourceError
-from mmccd.jobs.account import DONE, FAILED, SKIPPED, Outcome
-from mmccd.jobs.case import predict_file
-from mmccd.jobs.inputs import Source
-from mmccd.jobs.record import is_begun, is_complete, request
-from mmccd.outputs import MARKER
-from mmccd.pipeline import AnomalyPipeline
-
-logger = logging.getLogger(__name__)
+from mmccd.core import Settings
+from mmccd.jobs.inputs import DICOM, Input
 
 
 @dataclass(frozen=True)
 class Task:
-    """A case and where its results go.
+    """An input and where its results go.
 
     Attributes:
-        number: place in the list, from 1 on.
-        source: the image.
+        number: place in the run, from 1 on.
+        input: the image.
         output: folder of its results.
-        force: replace the results of an earlier run.
+        shown: its name in log, account and messages; never the patient's.
+        settings: of the prediction.
+        resume: whether complete results of the same request stay, and unfinished ones are made
+            again; else whatever is there already is an error, unless the settings say ``force``.
+        private: whether no path of the input may be shown, of whatever kind it is.
     """
 
     number: int
-    source: Source
+    input: Input
     output: Path
-    force: bool = False
+    shown: str
+    settings: Settings = Settings()
+    resume: bool = False
+    private: bool = False
 
     @property
-    def shown(self) -> str:
-        """Its name for log and account: of a DICOM study its place, because archives name folders
-        after patients.
+    def hidden_paths(self) -> list[Path]:
+        """Paths that stand in no text: those of DICOM files and folders, because archives name
+        them after patients, with the output folder, which may be named after one; and all paths of
+        a private input.
         """
-        return f"DICOM study {self.number}" if self.source.is_study else self.source.name
+        one = self.input
+        if one.kind != DICOM:
+            return [one.path] if self.private else []
+        paths = list(one.files) or [one.path]
+        return paths if self.private else [*paths, self.output]
 
-    def failed(self, code: int, error: str, seconds: float | None = None) -> Outcome:
-        """The outcome of a failure; a study's folders do not stand in it."""
-        text = " ".join(error.split())
-        if self.source.is_study:
-            for path in (self.source.path, self.output):
-                text = text.replace(str(path), self.shown)
-        return Outcome(self.number, self.shown, FAILED, code, text, seconds=seconds)
+    def as_dict(self) -> dict[str, Any]:
+        """Plain values for JSON."""
+        return {
+            **asdict(self),
+            "input": self.input.as_dict(),
+            "output": str(self.output),
+            "settings": self.settings.model_dump(mode="json"),
+        }
 
-
-def run_task(task: Task, pipeline: AnomalyPipeline) -> Outcome:
-    """Run one case unless its results are there already. Results that an earlier run had left
-    unfinished are made again.
-
-    Raises:
-        CancelledError: the run was ended from outside; nothing half-written is left.
-    """
-    began = time.monotonic()
-    try:
-        return _run(task, pipeline, began)
-    except CancelledError:
-        raise
-    except Exception as error:  # every case is on its own: what ends one must not end the others
-        code, text = _explain(error)
-        return task.failed(code, text, round(time.monotonic() - began, 3))
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> Task:
+        """The way back."""
+        known = {
+            "input": Input.from_dict(values["input"]),
+            "output": Path(values["output"]),
+            "settings": Settings(**values["settings"]),
+        }
+        return cls(**{**values, **known})
 
 
-def _run(task: Task, pipeline: AnomalyPipeline, began: float) -> Outcome:
-    source = task.source
-    if source.path.exists() and is_complete(
-        task.output, request(pipeline, source.path, source.brain), task.force
-    ):
-        return _outcome(task, json.loads((task.output / MARKER).read_text()), SKIPPED, None)
-    result = predict_file(
-        lambda: pipeline,
-        source.path,
-        task.output,
-        source.brain,
-        task.force or is_begun(task.output),
-    )
-    return _outcome(task, result.report, DONE, round(time.monotonic() - began, 3))
-
-
-def _explain(error: Exception) -> tuple[int, str]:
-    """Exit code and text; of a defect only its kind and place, because its text may quote the
-    patient's data.
-    """
-    if isinstance(error, MmccdError):
-        return error.exit_code, str(error)
-    if isinstance(error, MemoryError):
-        return (
-            ResourceError.exit_code,
-            "out of memory; use a machine with more memory, fewer workers or a smaller volume",
-        )
-    logger.debug("a defect", exc_info=error)
-    place = traceback.extract_tb(error.__traceback__)[-1]
-    return (
-        1,
-        (
-            f"defect: {type(error).__name__} at {Path(place.filename).name}:{place.lineno}; please"
-            " report it"
-        ),
-    )
-
-
-def _outcome(task: Task, report: dict[str, Any], status: str, seconds: float | None) -> Outcome:
-    return Outcome(
-        task.number,
-        task.shown,
-        status,
-        0,
-        None,
-        report["volumes_ml"]["anomalous"],
-        seconds,
-        len(report["warnings"]),
-    )
+def shown_in_a_list(number: int, one: Input) -> str:
+    """A name for log and account where people gave the input: of DICOM its place in the list."""
+    return f"DICOM study {number}" if one.kind == DICOM else one.name

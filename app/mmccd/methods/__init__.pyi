@@ -1,20 +1,35 @@
-from .baselines import (
-    DiffusionScorer as DiffusionScorer,
-    HistogramScorer as HistogramScorer,
-    IntensityScorer as IntensityScorer,
-    PartialDiffusionInferer as PartialDiffusionInferer,
-    ReconstructionScorer as ReconstructionScorer,
-    TranslationCycleScorer as TranslationCycleScorer,
-)
-from .mmccd.cycle import (
-    CycleSettings as CycleSettings,
-    MaskedCycleInferer as MaskedCycleInferer,
+from .base import (
+    BRIGHT as BRIGHT,
+    DARK as DARK,
+    Cancelled as Cancelled,
+    Context as Context,
+    Method as Method,
+    Need as Need,
     Progress as Progress,
+    Scorer as Scorer,
+    Slices as Slices,
+    TrainedWeights as TrainedWeights,
+    either_side as either_side,
+    needs_target as needs_target,
+    shipped as shipped,
+    trained as trained,
+    translator as translator,
 )
+from .ddpm import PartialDiffusionInferer as PartialDiffusionInferer
+from .mmccd.cycle import MaskedCycleInferer as MaskedCycleInferer
 from .mmccd.masks import (
     random_strip_masks as random_strip_masks,
     strip_masks as strip_masks,
     width_range as width_range,
 )
+from .mmccd.method import CycleScorer as CycleScorer, MaskedCycle as MaskedCycle
+from .mmccd.parallel import ParallelScorer as ParallelScorer
+from .mmccd.settings import CycleSettings as CycleSettings
 from .mmccd.suspicion import suspicious_region as suspicious_region
-from .scorer import CycleScorer as CycleScorer, ParallelScorer as ParallelScorer, Scorer as Scorer
+from .reconstruction import Reconstruction as Reconstruction
+from .registry import (
+    find_method as find_method,
+    method_names as method_names,
+    register_method as register_method,
+)
+from .scoring import error_within as error_within, score_within as score_within

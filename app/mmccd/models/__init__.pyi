@@ -1,5 +1,4 @@
 from .baselines import (
-    NETWORKS as NETWORKS,
     AutoEncoderNetwork as AutoEncoderNetwork,
     DenoisingUNet as DenoisingUNet,
     MaskedTranslator as MaskedTranslator,
@@ -25,6 +24,7 @@ from .noise import (
     NO_MASK as NO_MASK,
     normal_noise as normal_noise,
 )
+from .sampler import reverse as reverse
 from .schedule import (
     MaskedDiffusionScheduler as MaskedDiffusionScheduler,
     masked_condition as masked_condition,

@@ -166,14 +166,3 @@ class MaskedTranslator(TranslationUNet):
         width)``.
         """
         return super().forward(x[:, -1:])
-
-
-NETWORKS: dict[str, type[nn.Module]] = {
-    "ae": AutoEncoderNetwork,
-    "vae": VariationalNetwork,
-    "dae": DenoisingUNet,
-    "ddpm": TranslationUNet,
-    "translator": TranslationUNet,
-    "masked_translation": MaskedTranslator,
-}
-"""Network of each trained method, by the name in its training record."""

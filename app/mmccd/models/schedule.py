@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Sequence
+from itertools import pairwise
 from typing import Any
 
 import torch
 from monai.networks.schedulers import DDIMScheduler
 from torch import Tensor
-
-SPACINGS = ("trailing", "code")
 
 
 class MaskedDiffusionScheduler(DDIMScheduler):
@@ -27,8 +27,6 @@ class MaskedDiffusionScheduler(DDIMScheduler):
         schedule: name of MONAI's noise schedule.
         prediction_type: what the network predicts: ``"sample"`` (y_0 itself), ``"epsilon"`` or
             ``"v_prediction"``.
-        timestep_spacing: ``"trailing"``: t_i = T - i T/n - 1 (100 steps: 999, 989, ..., 9);
-            ``"code"``: the public code's 990, 980, ..., 0, which knows exactly T/10 steps.
         eta: share of the posterior noise that each step adds; 0 is deterministic.
         schedule_args: arguments of the schedule (``beta_start``, ``beta_end``).
     """
@@ -38,17 +36,11 @@ class MaskedDiffusionScheduler(DDIMScheduler):
         num_train_timesteps: int = 1000,
         schedule: str = "linear_beta",
         prediction_type: str = "sample",
-        timestep_spacing: str = "trailing",
         eta: float = 0.0,
         **schedule_args: Any,
     ) -> None:
-        if timestep_spacing not in SPACINGS:
-            raise ValueError(
-                f"timestep_spacing must be one of {SPACINGS}, got {timestep_spacing!r}"
-            )
         if not 0.0 <= eta <= 1.0:
             raise ValueError(f"eta must be between 0 and 1, got {eta}")
-        self.timestep_spacing = "trailing"
         self.eta = eta
         self.settings: dict[str, Any] = {
             "num_train_timesteps": num_train_timesteps,
@@ -63,7 +55,6 @@ class MaskedDiffusionScheduler(DDIMScheduler):
             prediction_type=prediction_type,
             **schedule_args,
         )
-        self.timestep_spacing = timestep_spacing
         # The cumulative product in float64: 1 - abar_0 is 1e-4, and float32 keeps only three digits
         # of it.
         self.alphas_cumprod = torch.cumprod(1.0 - self.betas.double(), dim=0)
@@ -75,49 +66,61 @@ class MaskedDiffusionScheduler(DDIMScheduler):
         device: str | torch.device | None = None,
         levels: int | None = None,
     ) -> None:
-        """Choose the timesteps of the reverse process.
+        """Choose evenly spaced timesteps, trailing: t_i = T - i T/n - 1 (100 steps: 999, 989, ...,
+        9).
 
         Args:
-            num_inference_steps: 1 to T for trailing spacing, T/10 for that of the public code.
+            num_inference_steps: n, 1 to T.
             device: device of ``self.timesteps``.
             levels: start below this many of the T noise levels instead of at pure noise (250: the
-                first timestep is 249; trailing spacing only).
+                first timestep is 249).
 
         Raises:
-            ValueError: a number of steps or levels that the spacing does not know.
+            ValueError: a number of steps or levels that does not exist.
         """
         total = self.num_train_timesteps
         if levels is not None:
-            if not 1 <= levels <= total or self.timestep_spacing != "trailing":
-                raise ValueError(
-                    f"levels must be between 1 and {total}, with trailing spacing; got {levels},"
-                    f" {self.timestep_spacing}"
-                )
+            if not 1 <= levels <= total:
+                raise ValueError(f"levels must be between 1 and {total}, got {levels}")
             total = levels
         if not 1 <= num_inference_steps <= total:
             raise ValueError(
                 f"the number of steps must be between 1 and {total}, got {num_inference_steps}"
             )
-        if self.timestep_spacing == "code":
-            if num_inference_steps * 10 != total:
-                raise ValueError(
-                    f"the public code's spacing knows {total // 10} steps only, got"
-                    f" {num_inference_steps}"
-                )
-            steps = list(range(total - 10, -1, -10))
-        else:
-            steps = [
+        self.follow(
+            [
                 round(total - i * total / num_inference_steps) - 1
                 for i in range(num_inference_steps)
-            ]
-        self.num_inference_steps = num_inference_steps
+            ],
+            device,
+        )
+
+    def follow(self, timesteps: Sequence[int], device: str | torch.device | None = None) -> None:
+        """Take exactly these timesteps; the last step lands on the noise-free image.
+
+        Args:
+            timesteps: falling, each 0 to T - 1.
+            device: device of ``self.timesteps``.
+
+        Raises:
+            ValueError: none, or others.
+        """
+        steps = list(timesteps)
+        bounds = [self.num_train_timesteps, *steps, -1]
+        if not steps or any(first <= second for first, second in pairwise(bounds)):
+            raise ValueError(
+                f"timesteps must fall from below {self.num_train_timesteps} to 0 or more, got"
+                f" {steps[:5]}"
+            )
+        self.num_inference_steps = len(steps)
         self.timesteps = torch.tensor(steps, dtype=torch.int64, device=device)
         self._following = dict(zip(steps, [*steps[1:], -1], strict=True))
 
-    def with_sampling(self, timestep_spacing: str, eta: float) -> MaskedDiffusionScheduler:
-        """The same noise schedule with another way of sampling; this object stays as it is."""
+    def with_sampling(self, eta: float = 0.0) -> MaskedDiffusionScheduler:
+        """The same noise schedule with another share of posterior noise, and timesteps that can be
+        chosen apart; this object stays as it is.
+        """
         chosen = copy.deepcopy(self)
-        chosen.timestep_spacing = timestep_spacing
         chosen.eta = eta
         return chosen
 

@@ -200,7 +200,8 @@ def _soft(mask: NDArray[np.bool_]) -> Tensor:
 def _depth(brain: NDArray[np.bool_]) -> NDArray[np.float32]:
     """Signed distance to the surface, cut off at 20 mm."""
     inside, outside = ndimage.distance_transform_edt(brain), ndimage.distance_transform_edt(~brain)
-    return np.clip(np.where(brain, inside - 0.5, 0.5 - outside), -20, 20).astype(np.float32)
+    depth = np.clip(np.where(brain, inside - 0.5, 0.5 - outside), -20, 20)
+    return np.asarray(depth, dtype=np.float32)
 
 
 def _bounds(mask: NDArray[np.bool_]) -> tuple[NDArray[np.int_], NDArray[np.int_]]:

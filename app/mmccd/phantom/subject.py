@@ -84,7 +84,8 @@ class _Grid:
 
     def average(self, data: Tensor) -> Tensor:
         """``(..., X, Y, Z * layers)`` to ``(..., X, Y, Z)``."""
-        return data.unflatten(-1, (self.shape[2], self.layers)).mean(-1)
+        layers: Tensor = data.unflatten(-1, (self.shape[2], self.layers))
+        return layers.mean(-1)
 
 
 def make_phantom(
@@ -112,11 +113,7 @@ def make_phantom(
         ValueError: an unknown kind of lesion.
     """
     acquisition, anatomy = acquisition or Acquisition(), anatomy or load_anatomy()
-    if head and not anatomy.has_head:
-        raise UnsuitableInputError(
-            f"anatomy {anatomy.name}: is a brain without skull and scalp; expected a label map of a"
-            " whole head"
-        )
+    _check_head(anatomy, head)
     random = np.random.default_rng(seed)
     grid = _fit_grid(anatomy, acquisition, head)
     points = _points(anatomy, grid, acquisition, random)
@@ -141,6 +138,14 @@ def make_phantom(
     return Phantom(
         images, _mask_volume(mask, grid), _mask_volume(brain, grid), acquisition.field_strength
     )
+
+
+def _check_head(anatomy: Anatomy, head: bool) -> None:
+    if head and not anatomy.has_head:
+        raise UnsuitableInputError(
+            f"anatomy {anatomy.name}: is a brain without skull and scalp; expected a label map of a"
+            " whole head"
+        )
 
 
 def _fit_grid(anatomy: Anatomy, acquisition: Acquisition, head: bool) -> _Grid:

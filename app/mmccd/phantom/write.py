@@ -89,16 +89,21 @@ def write_phantoms(
     for number in range(subjects):
         source, group = sources[number * len(sources) // subjects]
         case_seed = seed + number
-        random = np.random.default_rng([case_seed, 1])
-        acquisition = with_thickness(random_acquisition(random), slice_mm, pixel_mm)
-        case = make_phantom(
-            case_seed, _kind(lesions, random), acquisition, load_anatomy(source, head), head
-        )
         name = f"phantom_{_anatomy_name(source)}_{case_seed:04d}"
+        case = _subject(case_seed, source, lesions, head, (slice_mm, pixel_mm))
         write_phantom(case, folder, name)
         groups[name] = group or split or SUBJECT_SPLITS[case_seed % len(SUBJECT_SPLITS)]
         progress(number + 1, subjects)
     return _write_list(folder, groups)
+
+
+def _subject(
+    seed: int, source: Path | None, lesions: str, head: bool, mm: tuple[float | None, float | None]
+) -> Phantom:
+    """A subject of a random scanner; ``mm``: slice thickness and pixel size, random where None."""
+    random = np.random.default_rng([seed, 1])
+    acquisition = with_thickness(random_acquisition(random), *mm)
+    return make_phantom(seed, _kind(lesions, random), acquisition, load_anatomy(source, head), head)
 
 
 def anatomy_splits(names: Sequence[str]) -> list[str]:

@@ -1,3 +1,16 @@
-from .lesions import find_lesions as find_lesions
+from .components import measure_components as measure_components
 from .normal_range import NormalRange as NormalRange, depth_mm as depth_mm
-from .postprocessing import Postprocessing as Postprocessing, erode_slices as erode_slices
+from .score_map import (
+    Decision as Decision,
+    ScoreMap as ScoreMap,
+    as_scored as as_scored,
+    make_map as make_map,
+)
+from .segmentation import segment as segment
+from .settings import (
+    ERROR as ERROR,
+    ROBUST_Z as ROBUST_Z,
+    UNITS as UNITS,
+    Postprocessing as Postprocessing,
+)
+from .smoothing import smooth as smooth

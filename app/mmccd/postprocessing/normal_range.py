@@ -18,7 +18,7 @@ Bools = NDArray[np.bool_]
 
 DEPTHS_MM = (6.0, 20.0)
 """Places: the brain's rim with cortex and sulci, what follows, and the deep part."""
-RETURNED_LEVELS = (0.2, 0.4, 0.6, 0.8)
+RECONSTRUCTED_LEVELS = (0.2, 0.4, 0.6, 0.8)
 LEVELS = (
     0.0,
     0.05,
@@ -53,23 +53,23 @@ class NormalRange:
     among voxels as bright as a lesion its error is not unusual.
 
     Attributes:
-        returned_edges: borders of the classes of x', in normalised units, rising.
+        reconstructed_edges: borders of the classes of x', in normalised units, rising.
         quantiles: error at each of :data:`LEVELS`, ``[place][class of x'][level]``.
         voxels: number of healthy voxels of each kind, ``[place][class of x']``.
     """
 
-    returned_edges: tuple[float, ...]
+    reconstructed_edges: tuple[float, ...]
     quantiles: tuple[tuple[tuple[float, ...], ...], ...]
     voxels: tuple[tuple[int, ...], ...]
 
     @classmethod
-    def fit(cls, smoothed: Floats, returned: Floats, depth: Floats) -> NormalRange:
+    def fit(cls, smoothed: Floats, reconstructed: Floats, depth: Floats) -> NormalRange:
         """From healthy voxels, all 1-D of equal length. A kind with too few voxels takes the range
         of its place, or else of all.
 
         Args:
             smoothed: map that the threshold is applied to.
-            returned: x'.
+            reconstructed: x'.
             depth: see :func:`depth_mm`.
 
         Raises:
@@ -77,8 +77,8 @@ class NormalRange:
         """
         if not smoothed.size:
             raise ValueError("a normal range needs healthy voxels")
-        edges = np.unique(np.quantile(returned, RETURNED_LEVELS))
-        place, kind = np.digitize(depth, DEPTHS_MM), np.digitize(returned, edges)
+        edges = np.unique(np.quantile(reconstructed, RECONSTRUCTED_LEVELS))
+        place, kind = np.digitize(depth, DEPTHS_MM), np.digitize(reconstructed, edges)
         table, counts = [], []
         for row in range(len(DEPTHS_MM) + 1):
             groups = [(place == row) & (kind == column) for column in range(len(edges) + 1)]
@@ -86,17 +86,20 @@ class NormalRange:
             table.append(tuple(_quantiles(smoothed, [group, place == row]) for group in groups))
         return cls(tuple(float(edge) for edge in edges), tuple(table), tuple(counts))
 
-    def percentile(self, smoothed: Floats, returned: Floats, depth: Floats) -> Floats:
+    def percentile(self, smoothed: Floats, reconstructed: Floats, depth: Floats) -> Floats:
         """Share of healthy voxels of the same kind whose error is smaller, in percent (100: larger
         than all that were seen).
 
         Args:
             smoothed: map that the threshold is applied to, any shape.
-            returned: x' of the same shape.
+            reconstructed: x' of the same shape.
             depth: likewise.
         """
         result = np.zeros(smoothed.shape, dtype=np.float32)
-        place, kind = np.digitize(depth, DEPTHS_MM), np.digitize(returned, self.returned_edges)
+        place, kind = (
+            np.digitize(depth, DEPTHS_MM),
+            np.digitize(reconstructed, self.reconstructed_edges),
+        )
         for row, rows in enumerate(self.quantiles):
             for column, quantiles in enumerate(rows):
                 group = (place == row) & (kind == column)
@@ -108,7 +111,7 @@ class NormalRange:
         return {
             "depths_mm": list(DEPTHS_MM),
             "levels": list(LEVELS),
-            "returned_edges": list(self.returned_edges),
+            "returned_edges": list(self.reconstructed_edges),
             "quantiles": [[list(values) for values in row] for row in self.quantiles],
             "voxels": [list(row) for row in self.voxels],
         }

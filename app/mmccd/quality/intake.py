@@ -4,9 +4,9 @@ wanted, check whether it can be judged.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,23 +16,20 @@ from torch import nn
 
 from mmccd.brain import (
     EXTRACTED,
+    EXTRACTORS,
     GIVEN,
+    OWN,
     Brain,
-    BrainUNet,
     Extraction,
-    check_installed,
+    Extractor,
     extract_brain,
-    extract_with_hd_bet,
     find_brain,
+    find_extractor,
 )
-from mmccd.bundle import FORWARD, find_part, load_brain_weights
-from mmccd.core import UnsuitableInputError, UsageError, Volume
+from mmccd.core import Finding, UnsuitableInputError, Volume
 from mmccd.imaging import GridTransform
-from mmccd.quality.appearance import BrainSlices
-from mmccd.quality.checks import STATISTICS, InputStatistics, check_tilt, review
-
-OWN, HD_BET = "mmccd", "hd-bet"
-EXTRACTORS = (OWN, HD_BET)
+from mmccd.quality.features import BrainSlices
+from mmccd.quality.rules import InputStatistics, check_tilt, review
 
 
 @dataclass(frozen=True)
@@ -42,13 +39,13 @@ class Prepared:
     Attributes:
         volume: the image, its brightness corrected where that was wanted.
         brain: its brain.
-        warnings: what its user should know.
+        findings: what its user should know.
         figures: what the checks measured.
     """
 
     volume: Volume
     brain: Brain
-    warnings: tuple[str, ...]
+    findings: tuple[Finding, ...]
     figures: dict[str, Any]
 
 
@@ -57,33 +54,39 @@ class Intake:
     """How volumes are received.
 
     Args:
-        bundles: folder of the bundles; None for the installed ones (which also serve where that
-            folder has no brain extraction).
-        extractor: ``mmccd`` or ``hd-bet``.
+        load_network: loads our brain network, on the CPU; called where it is needed.
+        load_statistics: reads what is usual; likewise.
+        extractor: a name of :func:`~mmccd.brain.extractors.extractor_names`.
         bias_correction: whether N4 evens out the brightness.
         unchecked: whether the refusals of the checks are warnings only.
         device: where the brain network runs.
 
     Raises:
-        UsageError: an unknown extractor, or HD-BET is not installed.
+        UsageError: an unknown extractor, or one that is not installed.
     """
 
-    bundles: Path | None = None
+    load_network: Callable[[], nn.Module]
+    load_statistics: Callable[[], InputStatistics]
     extractor: str = OWN
     bias_correction: bool = False
     unchecked: bool = False
     device: torch.device = field(default_factory=lambda: torch.device("cpu"))
 
     def __post_init__(self) -> None:
-        if self.extractor not in EXTRACTORS:
-            raise UsageError(
-                f"--extractor {self.extractor}: unknown; expected one of {', '.join(EXTRACTORS)}"
-            )
-        if self.extractor == HD_BET:
-            check_installed()
+        find_extractor(self.extractor)
 
-    def prepare(self, volume: Volume, brain_mask: Volume | None = None) -> Prepared:
+    def prepare(
+        self,
+        volume: Volume,
+        brain_mask: Volume | None = None,
+        stage: Callable[[str], None] | None = None,
+    ) -> Prepared:
         """Find the brain and look at it.
+
+        Args:
+            volume: FLAIR on any grid.
+            brain_mask: the brain's mask on the same grid, where it is known.
+            stage: called with ``check`` when the brain is found and the checks begin.
 
         Raises:
             UnsuitableInputError: no brain, or a check refuses the volume.
@@ -91,40 +94,44 @@ class Intake:
         """
         name = str(volume.provenance.get("file", "the volume"))
         brain = find_brain(volume, brain_mask, self.extract)
-        warnings = []
+        findings = []
         if brain.method == EXTRACTED:
-            warnings.append(
-                f"the brain was found by {_FINDERS[self.extractor]}; look at brain_mask: fat of"
-                " neck or orbits in it looks anomalous"
+            title = EXTRACTORS[self.extractor].title
+            text = (
+                f"the brain was found by {title}; look at brain_mask: fat of neck or orbits in it"
+                " looks anomalous"
             )
+            findings.append(Finding("brain.extracted", text, "note"))
         if self.bias_correction:
             from mmccd.imaging import correct_bias
 
             volume = correct_bias(volume, brain.mask)
+        if stage is not None:
+            stage("check")
         try:
             slices = BrainSlices.of(volume, brain.mask)
         except UnsuitableInputError as error:
-            raise UnsuitableInputError(f"{name}: {error}") from error
+            raise UnsuitableInputError(f"{name}: {error}", error.code) from error
         found = review(slices, self.statistics, self._lower(volume, brain), brain.method == GIVEN)
-        warnings += found.settle(name, self.unchecked) + [
-            finding.text for finding in check_tilt(volume)
-        ]
-        return Prepared(volume, brain, tuple(warnings), found.figures)
+        findings += [*found.settle(name, self.unchecked), *check_tilt(volume)]
+        return Prepared(volume, brain, tuple(findings), found.figures)
 
     def extract(self, volume: Volume) -> Extraction:
         """Brain extraction with the chosen extractor."""
-        if self.extractor == HD_BET:
-            return extract_with_hd_bet(volume, self.device.type)
-        return extract_brain(volume, self._network, self.device)
+        return self._extractor(volume)
 
     @cached_property
     def statistics(self) -> InputStatistics:
         """What is usual, measured."""
-        return InputStatistics.read(find_part(f"{FORWARD}/{STATISTICS}", self.bundles).parents[1])
+        return self.load_statistics()
+
+    @cached_property
+    def _extractor(self) -> Extractor:
+        return find_extractor(self.extractor).make(lambda: self._network, self.device)
 
     @cached_property
     def _network(self) -> nn.Module:
-        return load_brain_weights(self.bundles).load(BrainUNet).to(self.device)
+        return self.load_network().to(self.device)
 
     def _lower(self, volume: Volume, brain: Brain) -> NDArray[np.bool_] | None:
         """Cerebellum and brainstem on the model grid; None where the network finds no brain."""
@@ -137,6 +144,3 @@ class Intake:
         except UnsuitableInputError:
             return None
         return np.asarray(GridTransform.fit(volume, brain.mask).to_model(found.lower, 0.0) >= 0.5)
-
-
-_FINDERS = {OWN: "mmccd's own network", HD_BET: "HD-BET"}

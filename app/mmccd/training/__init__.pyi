@@ -34,6 +34,7 @@ from .handlers import (
 from .inferers import MaskedTranslationInferer as MaskedTranslationInferer
 from .learning_rate import warmup_stable_decay as warmup_stable_decay
 from .record import TrainingRecord as TrainingRecord
+from .shared import run_handlers as run_handlers, small_network as small_network
 from .translate import (
     BatchedInferer as BatchedInferer,
     VisibleTranslationInferer as VisibleTranslationInferer,

@@ -50,7 +50,8 @@ class MaskedDiffusionPrepareBatch(DiffusionPrepareBatch):
         draws = torch.rand(images.shape[0], device=images.device) ** (
             1 / (1 + self.high_noise_bias)
         )
-        return (draws * self.num_train_timesteps).long().clamp_max(self.num_train_timesteps - 1)
+        steps: int = self.num_train_timesteps
+        return (draws * steps).long().clamp_max(steps - 1)
 
     def get_target(self, images: Tensor, noise: Tensor, timesteps: Tensor) -> Tensor:
         """y_0 (prediction type "sample")."""

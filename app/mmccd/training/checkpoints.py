@@ -12,8 +12,10 @@ import torch.distributed as dist
 from ignite.engine import Engine, Events
 from torch import nn
 
-from mmccd.core import InputError, first_line
+from mmccd.core import InputError, first_line, make_folder, replacing
 from mmccd.io import load_tensors
+
+WAY_OUT = "choose another output_dir or free some space"
 
 logger = logging.getLogger(__name__)
 
@@ -84,11 +86,10 @@ def _bare(item: Any) -> Any:
 
 
 def save_atomically(content: Any, path: Path) -> None:
-    """``torch.save`` beside the file, then replace it."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    staged = path.with_name(f".{path.name}.tmp")
-    torch.save(content, staged)
-    staged.replace(path)
+    """``torch.save`` in one step; raises as :func:`~mmccd.core.files.replacing`."""
+    make_folder(path.parent, WAY_OUT)
+    with replacing(path, WAY_OUT) as staged:
+        torch.save(content, staged)
 
 
 class BestModel:

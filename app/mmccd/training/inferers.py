@@ -10,7 +10,7 @@ import torch
 from monai.inferers import Inferer
 from torch import Tensor, nn
 
-from mmccd.models import MaskedDiffusionScheduler, masked_condition
+from mmccd.models import MaskedDiffusionScheduler, masked_condition, reverse
 
 
 class MaskedTranslationInferer(Inferer):
@@ -37,12 +37,8 @@ class MaskedTranslationInferer(Inferer):
         """Translate ``inputs`` (x) under ``mask`` with ``noise``, from ``initial``."""
         condition = masked_condition(inputs, kwargs["mask"], kwargs["noise"])
         self.scheduler.set_timesteps(self.steps)
-        image = kwargs["initial"]
-        for timestep in self.scheduler.timesteps.tolist():
-            times = torch.full((inputs.shape[0],), timestep, device=inputs.device)
-            prediction = network(torch.cat([image, condition], dim=1), times).float()
-            image, _ = self.scheduler.step(prediction, timestep, image)
-        returned = torch.full_like(image, math.nan)
+        image = reverse(network, kwargs["initial"], self.scheduler, lambda step: condition)
+        reconstructed = torch.full_like(image, math.nan)
         if self.backward is not None:
-            returned = self.backward(image).float()
-        return torch.cat([image, returned], dim=1)
+            reconstructed = self.backward(image).float()
+        return torch.cat([image, reconstructed], dim=1)

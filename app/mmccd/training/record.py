@@ -15,7 +15,9 @@ import torch
 from ignite.engine import Engine, Events
 
 import mmccd
+from mmccd.core import write_json
 from mmccd.imaging import Normalisation
+from mmccd.training.checkpoints import WAY_OUT
 
 
 class TrainingRecord:
@@ -85,7 +87,7 @@ class TrainingRecord:
             "key_metric": self.evaluator.state.key_metric_name,
             "last_validation": metrics,
         }
-        self.path.write_text(json.dumps(known, indent=2) + "\n")
+        write_json(self.path, known, WAY_OUT)
 
     def _recorded_minutes(self, epoch: int) -> float:
         if epoch == 0 or not self.path.is_file():

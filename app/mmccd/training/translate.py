@@ -20,7 +20,7 @@ from mmccd.core import InputError, ModelError, OutputError, Volume
 from mmccd.data import find_case_brain, find_cases
 from mmccd.imaging import GridTransform, to_model_slices
 from mmccd.io import read_nifti, write_nifti
-from mmccd.models import INITIAL, NO_MASK, MaskedDiffusionScheduler, normal_noise
+from mmccd.models import INITIAL, NO_MASK, MaskedDiffusionScheduler, normal_noise, reverse
 
 
 def find_weights(bundle: str | Path, source: str, target: str) -> Weights:
@@ -110,7 +110,7 @@ class VisibleTranslationInferer(Inferer):
         batch_size: int = 16,
     ) -> None:
         super().__init__()
-        self.scheduler = scheduler.with_sampling("trailing", 0.0)
+        self.scheduler = scheduler.with_sampling()
         self.scheduler.set_timesteps(steps)
         self.seed = seed
         self.batch_size = batch_size
@@ -131,12 +131,7 @@ class VisibleTranslationInferer(Inferer):
             INITIAL,
             (source.shape[-2], source.shape[-1]),
         )
-        for timestep in self.scheduler.timesteps.tolist():
-            prediction = network(
-                torch.cat([image, source], dim=1), torch.full_like(numbers, timestep)
-            ).float()
-            image, _ = self.scheduler.step(prediction, timestep, image)
-        return image
+        return reverse(network, image, self.scheduler, lambda step: source)
 
 
 class BatchedInferer(Inferer):

@@ -15,10 +15,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.conftest import change_preset
 
 from mmccd import __version__
 from mmccd.apps.cli import cli
-from mmccd.bundle.bundle import FORWARD
 from mmccd.core.errors import InputError, MmccdError
 
 MAIN = [sys.executable, "-c", "from mmccd.apps.cli.cli import main; main()"]
@@ -452,10 +452,7 @@ def test_sigterm_handler_is_put_back() -> None:
 def test_sigterm_ends_predict_and_leaves_nothing(
     tiny_bundles: Path, phantom_data: Path, tmp_path: Path, existing: bool
 ) -> None:
-    cycle = tiny_bundles / FORWARD / "configs" / "cycle.json"
-    content = json.loads(cycle.read_text())
-    content["presets"]["full"]["cycle"] |= {"steps": 100, "stride": 2}
-    cycle.write_text(json.dumps(content))
+    change_preset(tiny_bundles, "full", settings={"steps": 100, "stride": 2})
     output = tmp_path / "results" / "deep"
     if existing:
         output.mkdir(parents=True)

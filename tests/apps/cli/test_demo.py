@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from hypothesis import given, strategies as st
+from tests.reports import report_of
 
 from mmccd.apps.cli import cli
 from mmccd.apps.cli.demo import demo_table, equal_alarms_threshold, lesion_groups
@@ -49,6 +50,7 @@ def table(phantom: Phantom, score: np.ndarray, segmentation: np.ndarray) -> list
         volume.with_data(segmentation.astype(np.uint8)),
         phantom.brain,
         None,  # type: ignore[arg-type]
+        report_of(),
     )
     lines = demo_table(phantom, result).splitlines()
     assert lines[0].startswith("phantom with 6 lesions")

@@ -6,13 +6,14 @@ import shutil
 from pathlib import Path
 
 import pytest
-from tests.conftest import write_weights
+from tests.conftest import add_decision, write_weights
 
 from mmccd import __version__
 from mmccd.apps.cli import cli
 from mmccd.apps.cli.doctor import describe, examine
-from mmccd.bundle.bundle import BACKWARD, FORWARD, load_pair, write_calibrations
+from mmccd.bundle import BACKWARD, FORWARD, load_models, store_calibration
 from mmccd.bundle.calibration import Calibration
+from mmccd.bundle.weights import file_sha256
 from mmccd.models.networks import TranslationUNet
 
 
@@ -49,9 +50,9 @@ def test_what_can_be_chosen(shared_bundles: Path) -> None:
 
 def test_weights(shared_bundles: Path) -> None:
     text, _ = told(str(shared_bundles))
-    pair = load_pair(shared_bundles)
-    assert pair.forward.sha256[:12] in line_with(text, "flair to t2")
-    assert pair.backward.sha256[:12] in line_with(text, "flair to t2")
+    models = load_models(shared_bundles)
+    assert models.weights["forward"].sha256[:12] in line_with(text, "flair to t2")
+    assert models.weights["backward"].sha256[:12] in line_with(text, "flair to t2")
     assert "random numbers" in line_with(text, "flair to t2"), "the licence"
     assert "not usable" in line_with(text, "flair to t1")
     assert text.count("no calibration") == 3
@@ -67,16 +68,54 @@ def test_brain_extraction(tiny_bundles: Path) -> None:
 
 
 def test_calibrations(tiny_bundles: Path) -> None:
-    pair = load_pair(tiny_bundles)
-    write_calibrations(
-        tiny_bundles, [Calibration(pair.key(pair.preset("fast"), "fp32"), 0.625, {})]
-    )
+    models = load_models(tiny_bundles)
+    key = models.key(models.preset("fast"), "fp32")
+    store_calibration("fast", Calibration(key, 0.625, {}), tiny_bundles)
     text, _ = told(str(tiny_bundles))
-    assert "0.625" in text
-    assert "fp32" in text
+    assert "fp32 threshold 0.625" in line_with(text, "             preset fast")
+    assert "yours" not in text
+    (entry,) = (found for found in examine(str(tiny_bundles))["models"] if found["target"] == "t2")
+    stored = entry["presets"]["fast"]["thresholds"]["fp32"]
+    assert stored == {
+        "value": 0.625,
+        "file": str(tiny_bundles / FORWARD / "calibrations" / "fast-fp32.json"),
+    }
 
 
-def test_one_pair_is_enough(tiny_bundles: Path, tiny_networks: dict[str, TranslationUNet]) -> None:
+def test_own_calibrations(
+    tiny_bundles: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MMCCD_CALIBRATIONS", str(tmp_path / "own"))
+    models = load_models(tiny_bundles)
+    key = models.key(models.preset("fast"), "fp32")
+    path = store_calibration("fast", Calibration(key, 0.5, {}))
+    text, _ = told(str(tiny_bundles))
+    assert f"fp32 threshold 0.5 (yours, {path})" in line_with(text, "             preset fast")
+
+
+def test_damaged_calibrations_are_told(tiny_bundles: Path) -> None:
+    path = tiny_bundles / FORWARD / "calibrations" / "fast-bf16.json"
+    path.parent.mkdir()
+    path.write_text("[")
+    text, code = told(str(tiny_bundles))
+    assert str(path) in line_with(text, "             preset fast")
+    assert code == 0, "other presets can be used"
+
+
+def test_a_third_weight_file(tiny_bundles: Path) -> None:
+    decision = add_decision(tiny_bundles, "fast")
+    text, _ = told(str(tiny_bundles))
+    assert f"decision {file_sha256(decision)[:12]}" in line_with(text, "flair to t2")
+    decision.unlink()
+    text, code = told(str(tiny_bundles))
+    assert str(decision) in line_with(text, "             preset fast")
+    assert "no calibration" in line_with(text, "             preset balanced")
+    assert code == 0
+
+
+def test_one_target_is_enough(
+    tiny_bundles: Path, tiny_networks: dict[str, TranslationUNet]
+) -> None:
     write_weights(tiny_bundles / FORWARD, tiny_networks[FORWARD], "flair", "t1")
     write_weights(tiny_bundles / BACKWARD, tiny_networks[BACKWARD], "t1", "flair")
     text, code = told(str(tiny_bundles))

@@ -21,7 +21,7 @@ from pydicom.dataset import Dataset
 from tests.conftest import PROJECT
 from tests.io.dicom_files import SECRETS, save_all, single_frames, write_series
 
-from mmccd.apps.map.studies import study_name
+from mmccd.jobs import study_name
 from mmccd.phantom import Phantom
 
 # Where CI is set these tests run, or fail: they are never left out unnoticed.
@@ -120,7 +120,7 @@ def test_one_nifti_file(tmp_path: Path, nifti: Path, shared_bundles: Path) -> No
     assert (status["state"], status["exit_code"]) == ("done", 0)
     (study,) = status["studies"]
     assert (study["name"], study["output"], study["state"]) == ("head", ".", "done")
-    assert set(study["timings_s"]) == {"start", "select", "volume", "anomaly", "write"}
+    assert set(study["timings_s"]) == {"read", "brain", "check", "score", "write"}
     lines = [json.loads(line) for line in err.splitlines()]
     assert {"time", "level", "logger", "message"} <= set(lines[0])
     code, err, status = run(nifti, tmp_path / "out", shared_bundles)
@@ -225,7 +225,7 @@ def test_sigterm_in_the_middle(tmp_path: Path, nifti: Path, shared_bundles: Path
     status = tmp_path / "out" / "status.json"
     deadline = time.monotonic() + 200
     while time.monotonic() < deadline and process.poll() is None:
-        if status.is_file() and '"stage": "anomaly"' in status.read_text():
+        if status.is_file() and '"stage": "score"' in status.read_text():
             break
         time.sleep(0.02)
     assert process.poll() is None, process.communicate()

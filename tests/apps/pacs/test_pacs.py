@@ -26,7 +26,7 @@ from tests.conftest import PROJECT
 from tests.io.dicom_files import SECRETS, as_archived, save_all, single_frames
 from tests.outputs.dicom.test_objects import columns_rows_slices, ones_in_patient_space
 
-from mmccd.apps.map.studies import study_name
+from mmccd.jobs import study_name
 from mmccd.phantom import Phantom
 
 # Where CI is set these tests run, or fail (but for the archive itself): they are never left out

@@ -20,7 +20,6 @@ from tests.apps.pacs.orthanc import free_port
 from tests.io.dicom_files import SECRETS, write_series
 
 from mmccd.apps.map.health import is_healthy
-from mmccd.apps.map.studies import study_name
 from mmccd.apps.pacs.ledger import Ledger
 from mmccd.apps.pacs.multipart import BrokenBodyError, boundary_of, pack, save_parts
 from mmccd.apps.pacs.run import run
@@ -36,6 +35,7 @@ from mmccd.core.errors import (
     UnsuitableInputError,
     UsageError,
 )
+from mmccd.jobs import study_name
 from mmccd.outputs.dicom.identity import MANUFACTURER
 
 UID = "1.2.826.0.1.3680043.8.498.1"
@@ -142,13 +142,13 @@ def archive(tmp_path: Path) -> Iterator[FakeArchive]:
 
 
 class Application:
-    """Stands for ``python app``: fails as it is told, or writes an object."""
+    """Stands for the prediction: fails as it is told, or writes an object."""
 
     def __init__(self) -> None:
         self.error: BaseException | None = None
         self.seen: list[int] = []
 
-    def __call__(self, source: Path, output: Path, beat: Callable[[], None]) -> None:
+    def __call__(self, name: str, source: Path, output: Path, beat: Callable[[], None]) -> None:
         self.seen.append(len(list(source.iterdir())))
         if self.error is not None:
             raise self.error

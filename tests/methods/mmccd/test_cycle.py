@@ -15,14 +15,15 @@ import torch
 from torch import Tensor, nn
 
 from mmccd.core.errors import CancelledError
-from mmccd.core.result import CycleResult
-from mmccd.methods.mmccd.cycle import CycleSettings, MaskedCycleInferer
+from mmccd.core.score_maps import ScoreMaps
+from mmccd.methods.mmccd.cycle import MaskedCycleInferer
+from mmccd.methods.mmccd.settings import CycleSettings
 from mmccd.methods.mmccd.suspicion import suspicious_region
 from mmccd.models.noise import ANCESTRAL, CONDITION, INITIAL, NO_MASK, normal_noise
 from mmccd.models.schedule import MaskedDiffusionScheduler
 
 SIZE, SLICES, SEED = 32, 3, 5
-NAMES = [entry.name for entry in fields(CycleResult)]
+NAMES = [entry.name for entry in fields(ScoreMaps)]
 QUICK = CycleSettings("paper", steps=3, stride=4, width=8)
 CODE = CycleSettings("code", steps=100, stride=6, width=8)
 
@@ -165,17 +166,17 @@ def slow_cycle(
                 y = math.sqrt(before) * y_0 + math.sqrt(max(1 - before - variance, 0)) * implied
                 if variance > 0:
                     y = y + math.sqrt(variance) * noise(k, r, i, ANCESTRAL)
-            returned = apply(g, [y])
-            bright, dark = np.maximum(x - returned, 0), np.minimum(x - returned, 0)
+            reconstructed = apply(g, [y])
+            bright, dark = np.maximum(x - reconstructed, 0), np.minimum(x - reconstructed, 0)
             weight = settings.other_side
             counted = {
-                "both": x - returned,
+                "both": x - reconstructed,
                 "brighter": bright + weight * dark,
                 "darker": dark + weight * bright,
             }[settings.sign]
             error = counted**2 if settings.reading == "code" else np.abs(counted)
             for name, value in zip(
-                NAMES, (error, x - returned, y, returned, np.ones_like(x)), strict=True
+                NAMES, (error, x - reconstructed, y, reconstructed, np.ones_like(x)), strict=True
             ):
                 sums[name][k, 0] += m * value
     coverage = sums["coverage"]
@@ -359,7 +360,9 @@ class TestRounds:
             inferer(replace(self.SETTINGS, rounds=rounds))(volume, f, g) for rounds in (1, 2)
         )
         assert float(two.anomaly[lesion].mean()) > 1.2 * float(one.anomaly[lesion].mean())
-        assert float(two.returned[lesion].mean()) < 0.6 * float(one.returned[lesion].mean())
+        assert float(two.reconstructed[lesion].mean()) < 0.6 * float(
+            one.reconstructed[lesion].mean()
+        )
 
     def test_slices_whose_region_stays_are_not_run_again(
         self, volume: Tensor, networks: tuple[Forward, Backward]
@@ -484,8 +487,8 @@ def test_a_perfect_cycle_has_no_anomaly(images: Tensor) -> None:
         images[:1], lambda x, t: images[:1].expand(len(x), -1, -1, -1), lambda y: y
     )
     assert float(result.anomaly.abs().max()) < 1e-6
-    torch.testing.assert_close(result.returned, images[:1])
-    torch.testing.assert_close(result.imagined, images[:1])
+    torch.testing.assert_close(result.reconstructed, images[:1])
+    torch.testing.assert_close(result.translated, images[:1])
 
 
 def test_sign_and_square(images: Tensor) -> None:

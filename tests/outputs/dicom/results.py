@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
+from tests.reports import report_of
 
-from mmccd.core.result import CycleResult, Result
+from mmccd.core.result import Result
+from mmccd.core.score_maps import ScoreMaps
 from mmccd.core.volume import Volume
 from mmccd.io.read import read_volume
 
 THRESHOLD = 0.5
-CYCLE = CycleResult(*[torch.zeros(1, 1, 2, 2)] * 5)
+CYCLE = ScoreMaps(*[torch.zeros(1, 1, 2, 2)] * 5)
 
 
 def result_on(folder: Path, nothing: bool = False, seed: int = 0) -> Result:
@@ -34,10 +35,19 @@ def result_of(volume: Volume, nothing: bool = False, seed: int = 0) -> Result:
         anomaly[tuple(slice(n // 4, n // 4 + max(2, n // 5)) for n in volume.shape)] += 1.0
     segmentation = ((anomaly > THRESHOLD) & (brain > 0)).astype(np.uint8)
     the_map = volume.with_data(anomaly, "anomaly")
+    values = anomaly[brain > 0]
     report = report_of(
-        anomaly[brain > 0],
-        float(segmentation.sum() * volume.voxel_ml),
-        float(brain.sum() * volume.voxel_ml),
+        volumes_ml={
+            "brain": round(float(brain.sum() * volume.voxel_ml), 3),
+            "anomalous": round(float(segmentation.sum() * volume.voxel_ml), 3),
+        },
+        map={
+            "mean": float(values.mean()),
+            "p99": float(np.quantile(values, 0.99)),
+            "max": float(values.max()),
+        },
+        threshold={"value": THRESHOLD, "source": "given", "calibration": None},
+        warnings=["the brain was found by the test – look at it"],
     )
     return Result(
         volume,
@@ -48,27 +58,3 @@ def result_of(volume: Volume, nothing: bool = False, seed: int = 0) -> Result:
         CYCLE,
         report,
     )
-
-
-def report_of(values: np.ndarray[Any, Any], anomalous_ml: float, brain_ml: float) -> dict[str, Any]:
-    """What report.json holds, as far as the objects need it."""
-    return {
-        "status": "done",
-        "volumes_ml": {"brain": round(brain_ml, 3), "anomalous": round(anomalous_ml, 3)},
-        "map": {
-            "mean": float(values.mean()),
-            "p99": float(np.quantile(values, 0.99)),
-            "max": float(values.max()),
-        },
-        "threshold": {"value": THRESHOLD, "source": "given", "calibration": None},
-        "settings": {
-            "preset": "fast",
-            "cycle": {"steps": 1, "stride": 16},
-            "target": "t2",
-            "seed": 0,
-            "device": "cpu",
-        },
-        "weights": {"forward": {"sha256": "ab" * 32}, "backward": {"sha256": "cd" * 32}},
-        "versions": {"mmccd": "0.1.0"},
-        "warnings": ["the brain was found by the test – look at it"],
-    }

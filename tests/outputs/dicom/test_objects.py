@@ -30,6 +30,7 @@ from tests.io.dicom_files import (
     voxels,
 )
 from tests.outputs.dicom.results import result_of, result_on
+from tests.reports import changed
 
 from mmccd.core.errors import OutputError
 from mmccd.core.result import Result
@@ -197,11 +198,11 @@ def test_every_source_instance_is_referenced(written: tuple[Path, Result]) -> No
 def test_a_second_run_gives_the_same_bytes(written: tuple[Path, Result], tmp_path: Path) -> None:
     folder, result = written
     again = write_dicom(result_on(folder / "source"), tmp_path)
-    assert again.report["dicom"] == result.report["dicom"]
-    for entry in result.report["dicom"]:
-        assert (tmp_path / entry["file"]).read_bytes() == (
-            folder / "out" / entry["file"]
-        ).read_bytes(), entry["file"]
+    assert again.report.dicom == result.report.dicom
+    for entry in result.report.dicom or ():
+        assert (tmp_path / entry.file).read_bytes() == (folder / "out" / entry.file).read_bytes(), (
+            entry.file
+        )
 
 
 def test_the_standard_is_kept(written: tuple[Path, Result]) -> None:
@@ -301,14 +302,14 @@ def test_the_report_has_the_figures(written: tuple[Path, Result]) -> None:
     inside = result.anomaly_map.data[result.segmentation.data > 0]
     lesion, brain = measurement_groups(folder)
     assert values(lesion) == {
-        "Volume": result.report["volumes_ml"]["anomalous"],
+        "Volume": result.report.volumes_ml.anomalous,
         "Score Mean": pytest.approx(inside.mean(), rel=1e-5),
         "Score Maximum": pytest.approx(inside.max(), rel=1e-5),
     }
     assert values(brain) == {
-        "Volume": result.report["volumes_ml"]["brain"],
-        "Score Mean": pytest.approx(result.report["map"]["mean"], rel=1e-5),
-        "Score Maximum": pytest.approx(result.report["map"]["max"], rel=1e-5),
+        "Volume": result.report.volumes_ml.brain,
+        "Score Mean": pytest.approx(result.report.map.mean, rel=1e-5),
+        "Score Maximum": pytest.approx(result.report.map.max, rel=1e-5),
     }
     segment = next(
         item
@@ -372,25 +373,33 @@ def test_pictures(written: tuple[Path, Result]) -> None:
         assert not notice[-56:, -100:].any()
 
 
+def test_uids_stay_from_version_to_version(tmp_path: Path) -> None:
+    """An archive knows the objects of a result that is made again, whatever changed inside."""
+    found = make_objects(result_on(write_kind("axial", tmp_path / "source")))
+    assert found[SEG].SOPInstanceUID == "2.25.156432937048415248510346619755367749687"
+    assert found[REPORT].SOPInstanceUID == "2.25.329983598079112460713284222910603268615"
+
+
 @pytest.mark.parametrize(
     "change",
     [
         lambda result: replace(
             result, anomaly_map=result.anomaly_map.with_data(result.anomaly_map.data + 1e-3)
         ),
+        lambda result: replace(result, report=changed(result.report, threshold={"value": 0.6})),
         lambda result: replace(
-            result, report={**result.report, "threshold": {"value": 0.6, "source": "given"}}
+            result, report=changed(result.report, weights={"forward": {"sha256": "ef"}})
         ),
         lambda result: replace(
             result,
-            report={
-                **result.report,
-                "weights": {"forward": {"sha256": "ef"}, "backward": {"sha256": "cd"}},
-            },
+            report=changed(
+                result.report,
+                weights={**result.report.model_dump()["weights"], "decision": {"sha256": "ef"}},
+            ),
         ),
-        lambda result: replace(result, report={**result.report, "versions": {"mmccd": "0.2.0"}}),
+        lambda result: replace(result, report=changed(result.report, versions={"mmccd": "0.2.0"})),
     ],
-    ids=["map", "threshold", "weights", "version"],
+    ids=["map", "threshold", "weights", "more weights", "version"],
 )
 def test_another_result_has_other_uids(tmp_path: Path, change: Callable[[Result], Result]) -> None:
     result = result_on(write_kind("axial", tmp_path / "source"))
@@ -418,7 +427,7 @@ class TestHeadersInTheWild:
 
         result = result_on(write_kind("axial", tmp_path / "source", strip))
         (tmp_path / "out").mkdir()
-        assert len(write_dicom(result, tmp_path / "out").report["dicom"]) > 2
+        assert len(write_dicom(result, tmp_path / "out").report.dicom or ()) > 2
         for dataset in objects(tmp_path).values():
             assert not dataset.PatientID
             assert not dataset.StudyDate
@@ -463,8 +472,8 @@ class TestHeadersInTheWild:
         result = result_on(write_kind("axial", tmp_path / "source", remove))
         (tmp_path / "out").mkdir()
         report = write_dicom(result, tmp_path / "out").report
-        assert report["dicom"] == []
-        assert report["warnings"][-1].startswith(
+        assert report.dicom == ()
+        assert report.warnings[-1].startswith(
             f"no DICOM objects were written: a source file has no valid {says}"
         )
         assert list((tmp_path / "out").iterdir()) == []
@@ -479,8 +488,8 @@ class TestHeadersInTheWild:
 
         monkeypatch.setattr("mmccd.outputs.dicom.write.make_segmentation", refuse)
         report = write_dicom(result_on(write_kind("axial", tmp_path / "source")), tmp_path).report
-        assert report["dicom"] == []
-        assert "the source's headers cannot be taken over (ValueError)" in report["warnings"][-1]
+        assert report.dicom == ()
+        assert "the source's headers cannot be taken over (ValueError)" in report.warnings[-1]
         assert "Mustermann" not in str(report)
 
     @pytest.mark.parametrize(
@@ -531,13 +540,13 @@ def test_a_folder_that_cannot_be_written(tmp_path: Path) -> None:
 def test_nothing_of_the_patient_in_the_report(written: tuple[Path, Result]) -> None:
     """report.json lists files, classes and the objects' own UIDs."""
     folder, result = written
-    entries = result.report["dicom"]
-    assert [Path(entry["file"]).name for entry in entries] == [
+    entries = result.report.dicom or ()
+    assert [Path(entry.file).name for entry in entries] == [
         "segmentation.dcm",
         *sorted(set(objects(folder)) - {SEG, REPORT}),
         "report.dcm",
     ]
-    assert {entry["sop_class"] for entry in entries} == {
+    assert {entry.sop_class for entry in entries} == {
         "Segmentation Storage",
         "Secondary Capture Image Storage",
         "Comprehensive 3D SR Storage",

@@ -32,7 +32,7 @@ def check(result: Result, output: Path) -> None:
     """The objects hold the segmentation, and dciodvfy finds no error in them."""
     output.mkdir()
     report = write_dicom(result, output).report
-    assert len(report["dicom"]) >= 3
+    assert len(report.dicom or ()) >= 3
     volume = highdicom.seg.segread(output / "dicom" / "segmentation.dcm").get_volume(
         combine_segments=True, rtol=0.05
     )
@@ -43,9 +43,9 @@ def check(result: Result, output: Path) -> None:
     np.testing.assert_allclose(places, np.rint(places), atol=0.02)
     np.testing.assert_array_equal(placed, result.segmentation.data)
     if shutil.which("dciodvfy"):
-        for entry in report["dicom"]:
+        for entry in report.dicom or ():
             done = subprocess.run(
-                ["dciodvfy", str(output / entry["file"])],
+                ["dciodvfy", str(output / entry.file)],
                 capture_output=True,
                 text=True,
                 errors="replace",
@@ -95,5 +95,5 @@ def test_series_of_scanners(tmp_path: Path, real_data: Path, name: str) -> None:
 def test_no_frame_of_reference(tmp_path: Path, real_data: Path) -> None:
     """The files as they came have none: a warning, no object."""
     report = write_dicom(result_on(real_data / "dicom" / SERIES[0]), tmp_path).report
-    assert report["dicom"] == []
-    assert "no valid frame of reference UID" in report["warnings"][-1]
+    assert report.dicom == ()
+    assert "no valid frame of reference UID" in report.warnings[-1]

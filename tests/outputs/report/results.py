@@ -8,17 +8,22 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from tests.reports import merged, report_of
 
-from mmccd.core.result import CycleResult, Result
+from mmccd.core.result import Result
+from mmccd.core.score_maps import ScoreMaps
 from mmccd.core.volume import Volume
 from mmccd.imaging.grid import GridTransform
-from mmccd.postprocessing.lesions import find_lesions
-from mmccd.postprocessing.postprocessing import Postprocessing
+from mmccd.postprocessing.components import measure_components
+from mmccd.postprocessing.segmentation import segment
+from mmccd.postprocessing.settings import Postprocessing
 
 THRESHOLD = 0.7
 SHAPE = (48, 60, 16)
 SPACING = (3.0, 2.5, 6.0)
 CALIBRATION = {
+    "key": {},
+    "threshold": THRESHOLD,
     "origin": {
         "method": "voxel false-positive rate on healthy slices",
         "reached_rate": 0.02,
@@ -97,21 +102,20 @@ def make_result(
     volume = Volume(image, place, "flair", {"file": "SMITH_JOHN_flair.nii.gz", "format": "NIfTI"})
     post = Postprocessing(median_size=1, min_component_ml=min_component_ml)
     segmentation = volume.with_data(
-        post.segment(anomaly, brain, threshold, volume.voxel_ml), "mask"
+        segment(anomaly, brain, threshold, volume.voxel_ml, post), "mask"
     )
-    lesions, count = find_lesions(segmentation, anomaly)
+    components, count = measure_components(segmentation, anomaly)
     the_map, mask = (
         volume.with_data(anomaly, "anomaly"),
         volume.with_data(brain.astype(np.uint8), "mask"),
     )
     content = {
-        "notice": "",
         "volumes_ml": {
             "brain": float(brain.sum() * volume.voxel_ml),
             "anomalous": round(int(segmentation.data.sum()) * volume.voxel_ml, 3),
         },
         "lesion_count": count,
-        "lesions": [lesion.as_dict() for lesion in lesions],
+        "lesions": [one.model_dump() for one in components],
         "unusual_ml": {"above_95_percent": 60.0, "expected_above_95_percent": 50.0},
         "threshold": {"value": threshold, "source": "calibration", "calibration": CALIBRATION},
         "input": {
@@ -137,15 +141,20 @@ def make_result(
                 "normalisation": {"flair": {"kind": "paper"}},
             }
         },
-        "versions": {"mmccd": "0.1.0"},
-        "timings_s": {"cycle": 1.0},
         "warnings": ["SMITH_JOHN_flair.nii.gz: the brain was found <by> a test"],
-        **(report or {}),
     }
-    return Result(volume, the_map, the_map, segmentation, mask, make_cycle(volume, mask), content)
+    return Result(
+        volume,
+        the_map,
+        the_map,
+        segmentation,
+        mask,
+        make_cycle(volume, mask),
+        report_of(**merged(content, report or {})),
+    )
 
 
-def make_cycle(image: Volume, brain: Volume) -> CycleResult:
+def make_cycle(image: Volume, brain: Volume) -> ScoreMaps:
     """As if every strip had been run: what was imagined is the slice upside down, what returned is
     darker than the input.
     """
@@ -154,16 +163,13 @@ def make_cycle(image: Volume, brain: Volume) -> CycleResult:
     x = torch.from_numpy(transform.to_model(image.data, 0.0))[:, None] / 100
     nan = torch.full_like(x, float("nan"))
     layers = (torch.where(inside, layer, nan) for layer in (0.1 * x, 0.1 * x, x.flip(2), 0.9 * x))
-    return CycleResult(*layers, coverage=inside.to(torch.float32))
+    return ScoreMaps(*layers, coverage=inside.to(torch.float32))
 
 
 def without_lesion(result: Result) -> Result:
     """The same where nothing lies above the threshold."""
     empty = result.segmentation.with_data(np.zeros_like(result.segmentation.data))
-    report = {
-        **result.report,
-        "lesions": [],
-        "lesion_count": 0,
-        "volumes_ml": {**result.report["volumes_ml"], "anomalous": 0.0},
-    }
+    volumes = result.report.volumes_ml.model_copy(update={"anomalous": 0.0})
+    changes = {"lesions": (), "lesion_count": 0, "volumes_ml": volumes}
+    report = result.report.model_copy(update=changes)
     return replace(result, segmentation=empty, report=report)

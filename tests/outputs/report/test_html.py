@@ -17,6 +17,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 from tests.outputs.report.results import THRESHOLD, make_result, without_lesion
+from tests.reports import report_of
 
 from mmccd import NOTICE
 from mmccd.core.result import Result
@@ -116,7 +117,7 @@ def test_nothing_of_the_patient() -> None:
     assert "SMITH" not in page
     assert "series 5 was taken, not series 7 (axial" in page
     assert "SMITH" not in render_page(make_result())
-    assert "SMITH" in json.dumps(make_result().report), "it was there to be found"
+    assert "SMITH" in make_result().report.model_dump_json(), "it was there to be found"
 
 
 class Page(HTMLParser):
@@ -196,18 +197,18 @@ def test_calibration_in_words() -> None:
     ],
 )
 def test_unit(units: str, reading: str, kind: str, unit: str) -> None:
-    report = {
-        "settings": {"cycle": {"reading": reading}, "postprocessing": {"units": units}},
-        "weights": {"forward": {"normalisation": {"flair": {"kind": kind}}}},
-    }
+    report = report_of(
+        settings={"cycle": {"reading": reading}, "postprocessing": {"units": units}},
+        weights={"forward": {"normalisation": {"flair": {"kind": kind}}}},
+    )
     assert map_unit(report) == unit
 
 
 def test_a_short_description_does_not_change_other_words() -> None:
-    report = {
-        "input": {"file": 'DICOM series 3 "T1"', "series_description": "T1"},
-        "warnings": ["the contrast looks like T1"],
-    }
+    report = report_of(
+        input={"file": 'DICOM series 3 "T1"', "series_description": "T1"},
+        warnings=["the contrast looks like T1"],
+    )
     assert warnings_without_names(report) == ["the contrast looks like T1"]
 
 

@@ -12,18 +12,16 @@ import pytest
 import torch
 from nibabel import orientations
 from numpy.typing import NDArray
+from tests.reports import report_of
 
-from mmccd.core.result import CycleResult, Result
+from mmccd.core.result import Result
+from mmccd.core.score_maps import ScoreMaps
 from mmccd.core.volume import Volume
 from mmccd.outputs.report.overview import write_overview
 from mmccd.outputs.report.view import most_anomalous
 
-REPORT = {
-    "volumes_ml": {"anomalous": 12.3, "brain": 1400.0},
-    "threshold": {"value": 0.5},
-    "settings": {"target": "t2", "preset": "fast"},
-}
-CYCLE = CycleResult(*[torch.zeros(1, 1, 2, 2)] * 5)
+REPORT = report_of()
+CYCLE = ScoreMaps(*[torch.zeros(1, 1, 2, 2)] * 5)
 RIGHT, LEFT, ANTERIOR, POSTERIOR = 1, -1, 1, -1
 CONTOUR, NOTICE_COLOUR = (0, 213, 255), (255, 157, 92)
 

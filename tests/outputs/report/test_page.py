@@ -20,7 +20,8 @@ from tests.outputs.report.results import THRESHOLD, make_result
 from mmccd import NOTICE
 from mmccd.core.result import Result
 from mmccd.outputs.report.write import write_result
-from mmccd.postprocessing.postprocessing import Postprocessing
+from mmccd.postprocessing.segmentation import segment
+from mmccd.postprocessing.settings import Postprocessing
 
 PATIENCE_MS = 120_000
 SCRIPT = Path("app/mmccd/outputs/report/page/segmentation.js")
@@ -134,7 +135,7 @@ def test_at_the_default_it_is_the_file_voxel_for_voxel(either: Opened) -> None:
     assert stored.sum() > 100
     assert np.array_equal(either.mask(), stored)
     assert either.millilitres() == pytest.approx(
-        either.result.report["volumes_ml"]["anomalous"], abs=0.051
+        either.result.report.volumes_ml.anomalous, abs=0.051
     )
 
 
@@ -149,10 +150,9 @@ def test_another_threshold(either: Opened) -> None:
     either.slide(700)
     threshold = either.page.evaluate("report.state.threshold")
     result = either.result
-    post = Postprocessing(**result.report["settings"]["postprocessing"])
-    expected = post.segment(
-        result.smoothed_map.data, result.brain_mask.data > 0, threshold, result.image.voxel_ml
-    )
+    post = Postprocessing(**result.report.settings.postprocessing)
+    brain = result.brain_mask.data > 0
+    expected = segment(result.smoothed_map.data, brain, threshold, result.image.voxel_ml, post)
     assert 0 < expected.sum() < result.segmentation.data.sum()
     assert np.array_equal(either.mask(), expected)
     assert either.millilitres() == pytest.approx(expected.sum() * result.image.voxel_ml, abs=0.051)
@@ -217,13 +217,13 @@ def test_overlay_and_brain_are_in_register(either: Opened) -> None:
         (points.min(axis=0) + points.max(axis=0)) / 2 for points in (outline, bright, head)
     )
     assert np.abs(centre - block).max() < 0.06 * width
-    right = either.result.report["lesions"][0]["centre_mm"][0] > 5.0
+    right = either.result.report.lesions[0].centre_mm[0] > 5.0
     assert (centre[0] < middle[0] - 0.1 * width) if right else (centre[0] > middle[0] + 0.1 * width)
     assert centre[1] < middle[1] - 0.05 * width
 
 
 def test_a_click_on_a_region_moves_the_crosshair(either: Opened) -> None:
-    page, lesions = either.page, either.result.report["lesions"]
+    page, lesions = either.page, either.result.report.lesions
     rows = page.locator("[data-lesion]")
     assert rows.count() == len(lesions)
     for number in dict.fromkeys([0, len(lesions) - 1]):
@@ -302,7 +302,7 @@ def test_without_webgl_the_numbers_stay(browser: Any, tmp_path: Path) -> None:
     page.wait_for_selector("body[data-ready]")
     assert "no WebGL 2" in page.inner_text("#no-viewer")
     assert float(page.inner_text("#volume")) == pytest.approx(
-        result.report["volumes_ml"]["anomalous"], abs=0.051
+        result.report.volumes_ml.anomalous, abs=0.051
     )
     page.close()
 
@@ -327,7 +327,8 @@ def test_the_script_is_the_postprocessing(alone: Any, seed: int, min_ml: float) 
     anomaly = np.round(random.uniform(0, 1, shape), 1).astype(np.float32)
     brain = random.uniform(size=shape) > 0.2
     threshold = [0.7, 0.6999999999, float(anomaly[3, 3, 3]), -0.5][seed]
-    expected = Postprocessing(min_component_ml=min_ml).segment(anomaly, brain, threshold, 0.001)
+    post = Postprocessing(min_component_ml=min_ml)
+    expected = segment(anomaly, brain, threshold, 0.001, post)
     found = alone.evaluate(
         "([map, brain, shape, threshold, least]) => Array.from(segmentation.segment(new"
         " Float32Array(map), new Uint8Array(brain), shape, threshold, least, 0.001))",

@@ -10,7 +10,7 @@ import shtab
 
 from mmccd.apps.cli import cli
 from mmccd.apps.parser import WORDS, Argument
-from mmccd.core import FLAG
+from mmccd.core import FLAG, LOG_FORMATS
 
 
 def script(shell: str) -> str:
@@ -51,6 +51,4 @@ def _add_global_flags(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--help", action="store_true", help="show the help")
     parser.add_argument("--quiet", action="store_true", help="warnings and errors only")
     parser.add_argument("--debug", action="store_true", help="show tracebacks")
-    parser.add_argument(
-        cli.LOG_FORMAT, choices=cli.LOG_FORMATS, help="format of the lines on stderr"
-    )
+    parser.add_argument(cli.LOG_FORMAT, choices=LOG_FORMATS, help="format of the lines on stderr")

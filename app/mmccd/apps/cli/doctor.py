@@ -9,23 +9,24 @@ from typing import Any
 import psutil
 import torch
 
+from mmccd import NOTICE
 from mmccd.brain import BrainUNet
 from mmccd.bundle import (
-    BACKWARD,
     FALLBACK_TARGETS,
-    FORWARD,
     SOURCE,
-    BundlePair,
+    ModelSet,
+    Preset,
+    Weights,
     find_bundles,
     load_brain_weights,
-    load_pair,
+    load_models,
+    read_presets,
+    user_folder,
 )
 from mmccd.core import FLAG, ModelError, Settings
-from mmccd.evaluation import TITLES
+from mmccd.methods import method_names
 from mmccd.models import choose_device, has_fast_bf16, usable_cores
-from mmccd.pipeline import NOTICE, versions
-
-_NO_LICENCE = "licence not stated"
+from mmccd.pipeline import versions
 
 
 def examine(bundles: str | None = None) -> dict[str, Any]:
@@ -35,9 +36,11 @@ def examine(bundles: str | None = None) -> dict[str, Any]:
         bundles: as ``--bundles``.
 
     Returns:
-        ``exit_code``: 0 where at least one pair of weights can be loaded, else 6; ``machine``;
-        ``versions``; ``choices`` (names by setting); ``bundles`` (folder, or error); ``pairs`` and
-        ``brain``, each with ``error`` None where it can be used.
+        ``exit_code``: 0 where at least one preset can be used for one target, else 6; ``machine``;
+        ``versions``; ``choices`` (names by setting); ``bundles`` (folder, or error);
+        ``calibrations`` (the user's folder of them); ``models`` (one entry a target, with all
+        weights by name and all presets) and ``brain``, each with ``error`` None where it can be
+        used.
     """
     found: dict[str, Any] = {
         "notice": NOTICE,
@@ -46,23 +49,24 @@ def examine(bundles: str | None = None) -> dict[str, Any]:
         "versions": versions(),
         "choices": choices(bundles),
     }
+    found["calibrations"] = str(user_folder())
     try:
         root = find_bundles(bundles)
+        presets = read_presets(root)
     except ModelError as error:
         return {
             **found,
             "bundles": {"folder": None, "error": str(error)},
-            "pairs": [],
+            "models": [],
             "brain": None,
         }
-    pairs = [_pair(root, target) for target in FALLBACK_TARGETS]
-    usable = any(pair["error"] is None for pair in pairs)
-    code = 0 if usable else ModelError.exit_code
+    models = [_models(root, target, presets) for target in FALLBACK_TARGETS]
+    usable = any(entry["error"] is None for entry in models)
     return {
         **found,
-        "exit_code": code,
+        "exit_code": 0 if usable else ModelError.exit_code,
         "bundles": {"folder": str(root), "error": None},
-        "pairs": pairs,
+        "models": models,
         "brain": _brain(bundles),
     }
 
@@ -72,7 +76,7 @@ def choices(bundles: str | None = None) -> dict[str, list[str]]:
     declared = Settings.declared(FLAG)
     names = {name: one.setting.names(bundles) for name, one in declared.items()}
     listed = {name: list(values) for name, values in names.items() if values}
-    return {**listed, "methods": list(TITLES)}
+    return {**listed, "methods": list(method_names())}
 
 
 def describe(found: dict[str, Any]) -> str:
@@ -96,9 +100,9 @@ def describe(found: dict[str, Any]) -> str:
     ]
     if bundles["error"]:
         return "\n".join([*lines, f"bundles      {bundles['error']}", "", found["notice"]])
-    lines.append(f"bundles      {bundles['folder']} ({FORWARD}, {BACKWARD})")
-    for pair in found["pairs"]:
-        lines += _pair_lines(pair)
+    lines.append(f"bundles      {bundles['folder']}")
+    for entry in found["models"]:
+        lines += _model_lines(entry)
     brain = found["brain"]
     lines.append(
         f"brain        not usable: {brain['error']}"
@@ -126,28 +130,49 @@ def _machine() -> dict[str, Any]:
     }
 
 
-def _pair(root: Path, target: str) -> dict[str, Any]:
-    content: dict[str, Any] = {"source": SOURCE, "target": target, "error": None}
+def _models(root: Path, target: str, presets: dict[str, Preset]) -> dict[str, Any]:
+    """All weights that presets list for a target, and what each preset lacks or has."""
+    weights: dict[str, Weights] = {}
+    entries = {name: _preset(root, target, preset, weights) for name, preset in presets.items()}
+    errors = [entry["error"] for entry in entries.values()]
+    return {
+        "source": SOURCE,
+        "target": target,
+        "error": None if None in errors else errors[0],
+        "sha256": {name: entry.sha256 for name, entry in weights.items()},
+        "licences": {name: _licence(entry) for name, entry in weights.items()},
+        "presets": entries,
+    }
+
+
+def _preset(root: Path, target: str, preset: Preset, loaded: dict[str, Weights]) -> dict[str, Any]:
+    """Whether a preset can be used, and its thresholds by precision; weights that can be loaded are
+    added to ``loaded``.
+    """
+    content: dict[str, Any] = {"weights": list(preset.weights), "error": None, "thresholds": {}}
     try:
-        pair = load_pair(root, target)
-        for weights in (pair.forward, pair.backward):
-            weights.load_network()
+        models = load_models(root, target, preset=preset.name)
+        for name, weights in models.weights.items():
+            if name not in loaded:
+                weights.load_network()
+                loaded[name] = weights
+        return {**content, "thresholds": _thresholds(models, preset)}
     except ModelError as error:
         return {**content, "error": str(error)}
-    licence = pair.forward.card.get("licence") or _NO_LICENCE
-    hashes = {"forward": pair.forward.sha256, "backward": pair.backward.sha256}
-    return {**content, "sha256": hashes, "licence": licence, "thresholds": _thresholds(pair)}
 
 
-def _thresholds(pair: BundlePair) -> dict[str, dict[str, float]]:
-    """Calibrated thresholds by preset and precision."""
-    result = {}
-    for preset in pair.presets.values():
-        found = {precision: pair.calibration(preset, precision) for precision in ("fp32", "bf16")}
-        result[preset.name] = {
-            precision: entry.threshold for precision, entry in found.items() if entry
-        }
-    return result
+def _thresholds(models: ModelSet, preset: Preset) -> dict[str, dict[str, Any]]:
+    """Calibrated thresholds by precision, and where they are stored."""
+    found = {name: models.stored_calibration(preset, name) for name in ("fp32", "bf16")}
+    return {
+        name: {"value": entry[1].threshold, "file": str(entry[0])}
+        for name, entry in found.items()
+        if entry
+    }
+
+
+def _licence(weights: Weights) -> str:
+    return str(weights.card.get("licence") or "licence not stated")
 
 
 def _brain(bundles: str | None) -> dict[str, Any]:
@@ -159,22 +184,30 @@ def _brain(bundles: str | None) -> dict[str, Any]:
     return {
         "error": None,
         "sha256": weights.sha256,
-        "licence": weights.card.get("licence") or _NO_LICENCE,
+        "licence": _licence(weights),
     }
 
 
-def _pair_lines(pair: dict[str, Any]) -> list[str]:
-    name = f"{pair['source']} to {pair['target']}"
-    if pair["error"]:
-        return [f"{name:<12} not usable: {pair['error']}"]
-    lines = [
-        f"{name:<12} f {pair['sha256']['forward'][:12]}, g {pair['sha256']['backward'][:12]};"
-        f" {pair['licence']}"
+def _model_lines(found: dict[str, Any]) -> list[str]:
+    name = f"{found['source']} to {found['target']}"
+    if found["error"]:
+        return [f"{name:<12} not usable: {found['error']}"]
+    hashes = ", ".join(f"{part} {sha[:12]}" for part, sha in found["sha256"].items())
+    licences = "; ".join(dict.fromkeys(found["licences"].values()))
+    return [
+        f"{name:<12} {hashes}; {licences}",
+        *(_preset_line(preset, entry) for preset, entry in found["presets"].items()),
     ]
-    for preset, thresholds in pair["thresholds"].items():
-        texts = [f"{precision} threshold {value:.4g}" for precision, value in thresholds.items()]
-        lines.append(
-            f"             preset {preset:<9}"
-            f" {', '.join(texts) or 'no calibration: give --threshold'}"
-        )
-    return lines
+
+
+def _preset_line(name: str, found: dict[str, Any]) -> str:
+    own = str(user_folder())
+    texts = [
+        f"{precision} threshold {entry['value']:.4g}"
+        + (f" (yours, {entry['file']})" if entry["file"].startswith(own) else "")
+        for precision, entry in found["thresholds"].items()
+    ]
+    text = ", ".join(texts) or "no calibration: give --threshold"
+    if found["error"]:
+        text = f"not usable: {found['error']}"
+    return f"             preset {name:<9} {text}"

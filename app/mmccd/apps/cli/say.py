@@ -5,7 +5,10 @@ from __future__ import annotations
 import json
 import logging
 import sys
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from mmccd.core import Report
 
 logger = logging.getLogger(__name__)
 
@@ -20,12 +23,12 @@ def say_json(content: Any) -> None:
     say(json.dumps(content, indent=2))
 
 
-def say_result(report: dict[str, Any], output: str) -> None:
+def say_result(report: Report, output: str) -> None:
     """A result for people: its warnings into the log, its volume on stdout."""
-    for warning in report["warnings"]:
+    for warning in report.warnings:
         logger.warning(warning)
-    volumes, threshold = report["volumes_ml"], report["threshold"]["value"]
+    volumes, threshold = report.volumes_ml, report.threshold.value
     say(
-        f"{volumes['anomalous']:.1f} mL of {volumes['brain']:.0f} mL above the threshold"
+        f"{volumes.anomalous:.1f} mL of {volumes.brain:.0f} mL above the threshold"
         f" {threshold:.4g}; see {output}"
     )

@@ -8,7 +8,7 @@ import sys
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from mmccd.apps.map.status import NAME, RUNNING
+from mmccd.jobs import STATUS, State
 
 SILENCE = timedelta(seconds=120)
 """The status file is written every 15 s; a run that has been silent for so long is stuck."""
@@ -24,11 +24,11 @@ def is_healthy(folder: Path, time: datetime) -> bool:
         time: now, with a time zone.
     """
     try:
-        content = json.loads((folder / NAME).read_text())
+        content = json.loads((folder / STATUS).read_text())
         updated = datetime.strptime(content["updated"], "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=UTC)
     except (OSError, ValueError, KeyError, TypeError):
         return False
-    return bool(content.get("state") != RUNNING or time - updated < SILENCE)
+    return bool(content.get("state") != State.RUNNING or time - updated < SILENCE)
 
 
 def main() -> int:

@@ -1,5 +1,5 @@
-"""The application as a graph of Holoscan operators, each a thin shell round one function of
-:mod:`mmccd.apps.map.stages`.
+"""The application as a graph of Holoscan operators, each a thin shell round one step of
+:class:`mmccd.jobs.run_task.Work`.
 """
 
 from __future__ import annotations
@@ -10,91 +10,90 @@ from holoscan.conditions import CountCondition
 from holoscan.core import ExecutionContext, InputContext, OutputContext
 from monai.deploy.core import Application, Fragment, Operator, OperatorSpec
 
-from mmccd.apps.map.stages import STAGES, Job, Stage, Work, finish, run_stage
+from mmccd.jobs import STEPS, Outcome, Work
 
 
 class StudyInputOperator(Operator):
     """Sends the study on its way, once."""
 
-    def __init__(self, fragment: Fragment, *args: Any, job: Job, work: Work, **kwargs: Any) -> None:
-        self.job, self.work = job, work
+    def __init__(self, fragment: Fragment, *args: Any, work: Work, **kwargs: Any) -> None:
+        self.work = work
         super().__init__(fragment, CountCondition(fragment, 1), *args, **kwargs)
 
     def setup(self, spec: OperatorSpec) -> None:
         """One output."""
-        spec.output("job")
+        spec.output("work")
 
     def compute(
         self, op_input: InputContext, op_output: OutputContext, context: ExecutionContext
     ) -> None:
-        """Gather the study's files."""
-        self.work.report({"event": "start", "study": self.job.index})
-        run_stage("start", STAGES["start"], self.job, self.work)
-        op_output.emit(self.job, "job")
+        """Send it."""
+        op_output.emit(self.work, "work")
 
 
-class StageOperator(Operator):
-    """One stage of a study: select, volume, anomaly or write."""
+class StepOperator(Operator):
+    """One step of a study: read, judge (the stages brain, check and score) or write."""
 
-    def __init__(
-        self, fragment: Fragment, *args: Any, stage: str, work: Work, **kwargs: Any
-    ) -> None:
-        self.stage, self.work = stage, work
-        self.function: Stage = STAGES[stage]
+    def __init__(self, fragment: Fragment, *args: Any, step: str, **kwargs: Any) -> None:
+        self.step = step
         super().__init__(fragment, *args, **kwargs)
 
     def setup(self, spec: OperatorSpec) -> None:
         """One input, one output."""
-        spec.input("job")
-        spec.output("job")
+        spec.input("work")
+        spec.output("work")
 
     def compute(
         self, op_input: InputContext, op_output: OutputContext, context: ExecutionContext
     ) -> None:
-        """Run the stage."""
-        job = op_input.receive("job")
-        run_stage(self.stage, self.function, job, self.work)
-        op_output.emit(job, "job")
+        """Take the step."""
+        work = op_input.receive("work")
+        work.step(self.step)
+        op_output.emit(work, "work")
 
 
 class StatusOperator(Operator):
-    """Reports how each study ended."""
+    """Keeps how the study ended."""
 
-    def __init__(self, fragment: Fragment, *args: Any, work: Work, **kwargs: Any) -> None:
-        self.work = work
+    def __init__(self, fragment: Fragment, *args: Any, **kwargs: Any) -> None:
+        self.outcome: Outcome | None = None
         super().__init__(fragment, *args, **kwargs)
 
     def setup(self, spec: OperatorSpec) -> None:
         """One input."""
-        spec.input("job")
+        spec.input("work")
 
     def compute(
         self, op_input: InputContext, op_output: OutputContext, context: ExecutionContext
     ) -> None:
-        """Report."""
-        finish(op_input.receive("job"), self.work)
+        """Keep it."""
+        self.outcome = op_input.receive("work").outcome()
 
 
 class AnomalyApplication(Application):
-    """input -> select -> volume -> anomaly -> write -> status, for one study: the next one starts
-    when its results are written and its memory is free.
+    """input -> read -> judge -> write -> status, for one study: the next one starts when its
+    results are written and its memory is free.
 
     Args:
-        job: the study.
-        work: what all studies share; the models in it are loaded once.
+        work: the study.
     """
 
-    def __init__(self, job: Job, work: Work) -> None:
-        self.job, self.work = job, work
+    def __init__(self, work: Work) -> None:
+        self.work = work
+        self.status: StatusOperator | None = None
         super().__init__(argv=["app"])
+
+    @property
+    def outcome(self) -> Outcome | None:
+        """How the study ended; None before that."""
+        return self.status.outcome if self.status is not None else None
 
     def compose(self) -> None:
         """Connect the operators."""
-        operator: Operator = StudyInputOperator(self, name="input", job=self.job, work=self.work)
-        for name in list(STAGES)[1:]:
-            following = StageOperator(self, name=name, stage=name, work=self.work)
-            self.add_flow(operator, following, {("job", "job")})
+        operator: Operator = StudyInputOperator(self, name="input", work=self.work)
+        for name in STEPS:
+            following = StepOperator(self, name=name, step=name)
+            self.add_flow(operator, following, {("work", "work")})
             operator = following
-        self.add_flow(
-            operator, StatusOperator(self, name="status", work=self.work), {("job", "job")}
-        )
+        self.status = StatusOperator(self, name="status")
+        self.add_flow(operator, self.status, {("work", "work")})

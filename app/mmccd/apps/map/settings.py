@@ -14,8 +14,8 @@ from mmccd import core
 from mmccd.core import PREFIX, VARIABLE, UsageError, first_line, unknown_setting
 
 SECTION = "mmccd"
-NOT_OURS = ("MMCCD_DATA",)
-"""Variables with our prefix that the tests use."""
+NOT_OURS = ("MMCCD_DATA", "MMCCD_CALIBRATIONS")
+"""Variables with our prefix that are no settings: of the tests, and the folder of calibrations."""
 
 
 def read_settings(config: Path | None, environment: Mapping[str, str]) -> core.Settings:

@@ -1,60 +1,28 @@
-"""The working process: runs the graph over studies and tells the supervisor, line by line, how far
-it is.
-
-It is a process of its own so that a study that hangs, or that the system ends for want of memory,
-ends neither the others nor the status file.
-"""
+"""How the working process runs a task: as a graph of Holoscan operators."""
 
 from __future__ import annotations
 
-import json
-import logging
-import os
-import signal
-import sys
-import threading
-from pathlib import Path
-from typing import IO, Any
+from collections.abc import Callable
+from typing import TYPE_CHECKING
 
-from mmccd.apps.map.logs import Redactor, set_up_logging
 from mmccd.apps.map.runtime import load_cuda_runtime
-from mmccd.apps.map.stages import Job, Report, Work
-from mmccd.apps.map.studies import Study
-from mmccd.core import Settings, UsageError, first_line
+from mmccd.core import Console, UsageError, first_line
+from mmccd.jobs import Outcome, Task, Work, kept_logging
 
-logger = logging.getLogger(__name__)
+if TYPE_CHECKING:
+    from mmccd.pipeline import AnomalyPipeline
+
+HOW = f"{__name__}:run_as_graph"
 
 
-def main() -> int:
-    """Read the plan from stdin's first line, run it, write events to what was stdout.
+def run_as_graph(
+    task: Task, make_pipeline: Callable[[], AnomalyPipeline], console: Console
+) -> Outcome:
+    """As :func:`~mmccd.jobs.run_task.run_task`, each step by an operator of its own.
 
-    Returns:
-        0; how the studies ended stands in the events.
+    Raises:
+        UsageError: the SDK cannot be loaded.
     """
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the supervisor decides
-    events = os.fdopen(os.dup(1), "w", buffering=1)
-    os.dup2(2, 1)  # what libraries print must not be taken for events
-    plan = json.loads(sys.stdin.readline())
-    threading.Thread(target=_end_with_supervisor, daemon=True).start()
-    report = _reporter(events)
-    settings = Settings(**plan["settings"])
-    studies = [Study.from_dict(values) for values in plan["studies"]]
-    formatter = set_up_logging(settings.log_format, settings.log_level)
-    formatter.redact = Redactor.for_studies(studies)
-    jobs = [
-        Job(index, study, Path(output))
-        for index, study, output in zip(plan["indices"], studies, plan["outputs"], strict=True)
-    ]
-    try:
-        _run(jobs, settings, plan["models"], report, formatter.redact)
-    except UsageError as error:
-        report({"event": "fatal", "exit_code": error.exit_code, "message": str(error)})
-    return 0
-
-
-def _run(
-    jobs: list[Job], settings: Settings, models: str | None, report: Report, redact: Redactor
-) -> None:
     load_cuda_runtime()
     try:
         from mmccd.apps.map.operators import AnomalyApplication
@@ -63,32 +31,9 @@ def _run(
             f"the MONAI Deploy App SDK cannot be loaded ({first_line(error)}); install it: pip"
             " install 'mmccd[deploy]'"
         ) from error
-    from mmccd.pipeline import AnomalyPipeline
-
-    chosen = settings.model_copy(update={"bundles": models})
-    work = Work(settings, lambda: AnomalyPipeline.from_settings(chosen), report, redact)
-    for job in jobs:
-        application = AnomalyApplication(job, work)
-        set_up_logging(
-            settings.log_format, settings.log_level
-        ).redact = redact  # the SDK has put its own in place
-        application.run()
-
-
-def _reporter(events: IO[str]) -> Report:
-    def report(event: dict[str, Any]) -> None:
-        events.write(json.dumps(event) + "\n")
-        events.flush()
-
-    return report
-
-
-def _end_with_supervisor() -> None:
-    """End when stdin does: the supervisor is gone, however it went."""
-    while os.read(0, 1):
-        pass
-    os._exit(1)
-
-
-if __name__ == "__main__":
-    sys.exit(main())
+    with kept_logging():  # the SDK puts its own in place
+        application = AnomalyApplication(Work(task, make_pipeline, console))
+    application.run()
+    if application.outcome is None:
+        raise RuntimeError("the graph ended before its last operator")
+    return application.outcome

@@ -1,86 +1,89 @@
-"""``python app`` as a process of its own: its limits, its status file and its exit codes hold."""
+"""The prediction of one study, in a working process of the service that stays with its models."""
 
 from __future__ import annotations
 
-import json
-import os
-import signal
-import subprocess
-import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from mmccd.apps.map.status import NAME
 from mmccd.apps.pacs.settings import PREFIX
-from mmccd.core import MmccdError
+from mmccd.core import ModelError, Settings, error_class
+from mmccd.jobs import (
+    DICOM,
+    Account,
+    Input,
+    Limits,
+    Outcome,
+    Supervised,
+    Task,
+    Worker,
+    log_change,
+    run_tasks,
+)
 
-_TICK_S = 0.5
-_PATIENCE_S = 20.0
-"""The application ends within a second or two of SIGTERM."""
+APP_YAML = "app.yaml"
 
 
-def command(environment: Mapping[str, str]) -> list[str]:
-    """The words that start the application: the container's (HOLOSCAN_APPLICATION), else the
-    installed package's.
+class Application:
+    """Runs one study after the other in a working process.
+
+    Args:
+        settings: of the prediction.
+        environment: variables, of which the working process gets its own (:func:`own_variables`).
     """
-    place = environment.get("HOLOSCAN_APPLICATION")
-    return [sys.executable, place] if place else [sys.executable, "-m", "mmccd.apps.map.run"]
+
+    def __init__(self, settings: Settings, environment: Mapping[str, str]) -> None:
+        # Each output folder is new.
+        self._settings = settings.model_copy(update={"force": False})
+        worker = Worker(
+            log_format=settings.log_format,
+            log_level=settings.log_level,
+            environment=own_variables(environment),
+        )
+        self._run = Supervised(worker, Limits(settings.timeout_s))
+
+    def __call__(self, name: str, source: Path, output: Path, beat: Callable[[], None]) -> None:
+        """Run the prediction on a folder to its end.
+
+        Args:
+            name: of the study.
+            source: folder with one DICOM study.
+            output: folder for the results.
+            beat: called now and then.
+
+        Raises:
+            MmccdError: it failed; with its exit code and its message.
+        """
+
+        def watch(account: Account, change: Outcome | None) -> None:
+            log_change(account, change)
+            beat()
+
+        one = Input(source, name, DICOM)
+        account = Account([Task(1, one, output, name, self._settings, private=True)])
+        run_tasks(account, self._run, watch)
+        (outcome,) = account.outcomes.values()
+        if outcome.exit_code == ModelError.exit_code:
+            self.close()  # models that are put right are looked for in a new process
+        if outcome.exit_code:
+            raise error_class(outcome.exit_code)(outcome.error or "no reason was given")
+
+    def close(self) -> None:
+        """End the working process."""
+        self._run.close()
 
 
 def own_variables(environment: Mapping[str, str]) -> dict[str, str]:
-    """What the application may know: not where the archive is, and no credentials."""
+    """What the prediction may know: not where the archive is, and no credentials."""
     return {name: value for name, value in environment.items() if not name.startswith(PREFIX)}
 
 
-def run_application(source: Path, output: Path, beat: Callable[[], None]) -> None:
-    """Run the application on a folder to its end. Its log lines join ours.
-
-    Args:
-        source: folder with one DICOM study.
-        output: folder for the results.
-        beat: called now and then.
-
-    Raises:
-        MmccdError: it failed; with its exit code and its message.
+def settings_file(environment: Mapping[str, str]) -> Path | None:
+    """The application's settings that hold for the service, too: the file that is mounted
+    (HOLOSCAN_CONFIG_PATH), else the one beside the application (HOLOSCAN_APPLICATION); None where
+    neither is there.
     """
-    words = [*command(os.environ), "-i", str(source), "-o", str(output)]
-    process = subprocess.Popen(
-        words, env=own_variables(os.environ), stdin=subprocess.DEVNULL, start_new_session=True
-    )
-    try:
-        while process.poll() is None:
-            try:
-                process.wait(_TICK_S)
-            except subprocess.TimeoutExpired:
-                beat()
-    finally:
-        _end(process)
-    if process.returncode:
-        error = MmccdError(
-            _message(output)
-            or f"the application ended with exit code {process.returncode}; see the lines above"
-        )
-        error.exit_code = {-signal.SIGKILL: 7}.get(process.returncode, max(1, process.returncode))
-        raise error
-
-
-def _end(process: subprocess.Popen[bytes]) -> None:
-    """End it, if it has not ended."""
-    if process.poll() is not None:
-        return
-    process.terminate()
-    try:
-        process.wait(_PATIENCE_S)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        process.wait()
-
-
-def _message(output: Path) -> str | None:
-    """What the status file says about the failure; it has nothing of the patient."""
-    try:
-        content = json.loads((output / NAME).read_text())
-        messages = [content["message"], *(study["message"] for study in content["studies"])]
-    except (OSError, ValueError, KeyError, TypeError):
-        return None
-    return next((str(message) for message in messages if message), None)
+    mounted = environment.get("HOLOSCAN_CONFIG_PATH")
+    beside = environment.get("HOLOSCAN_APPLICATION")
+    places = [Path(mounted)] if mounted else []
+    places += [Path(beside) / APP_YAML] if beside else []
+    return next((place for place in places if place.is_file()), None)

@@ -14,23 +14,13 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import IO, Any
 
-from mmccd.apps.map.status import (
-    DONE,
-    FAILED,
-    NAME,
-    RUNNING,
-    STATUS_VERSION,
-    WAITING,
-    now,
-    replace_status,
-)
 from mmccd.apps.pacs.settings import PacsSettings
 from mmccd.core import MmccdError, OutputError, UsageError, make_folder
+from mmccd.jobs import HEARTBEAT_S, STATUS, STATUS_VERSION, State, now, replace_status
 
 logger = logging.getLogger(__name__)
 
 GIVEN_UP = "given up"
-HEARTBEAT_S = 15.0
 _LOCK = ".lock"
 _MOST_WAIT_S = 86_400.0
 
@@ -51,7 +41,7 @@ class Record:
         updated: time of the last change, UTC.
     """
 
-    state: str = WAITING
+    state: str = State.WAITING
     instances: int = -1
     due: str = ""
     attempts: int = 0
@@ -70,7 +60,7 @@ class Ledger:
     def __init__(self, settings: PacsSettings) -> None:
         self.settings = settings
         self.records: dict[str, Record] = {}
-        self.state: str = RUNNING
+        self.state = State.RUNNING
         self.exit_code: int | None = None
         self.message: str | None = None
         self._started, self._written = now(), 0.0
@@ -98,15 +88,15 @@ class Ledger:
                 f"{folder}: cannot be written ({error.strerror or error}); expected a writable"
                 " folder; change its owner"
             ) from error
-        self.records = _read(folder / NAME)
+        self.records = _read(folder / STATUS)
         for record in self.records.values():
             if (
-                record.state == RUNNING
+                record.state == State.RUNNING
                 # killed in the middle: that counts, because the study may be the reason
             ):
                 self._failed(record, 1, "the service was killed while it worked on this study")
             if record.state == GIVEN_UP and self.settings.retry:
-                record.state, record.attempts, record.due = FAILED, 0, now()
+                record.state, record.attempts, record.due = State.FAILED, 0, now()
         self.write()
 
     def close(self) -> None:
@@ -127,7 +117,7 @@ class Ledger:
             instances: number of objects in it; while that changes the study is not complete.
         """
         record = self.records.setdefault(name, Record())
-        if record.state == DONE:
+        if record.state == State.DONE:
             return False
         if instances != record.instances or not record.due:
             settled = _in(self.settings.settle_s)
@@ -138,15 +128,15 @@ class Ledger:
 
     def begin(self, name: str) -> None:
         """A study is being worked on."""
-        self._note(name, state=RUNNING)
+        self._note(name, state=State.RUNNING)
 
     def done(self, name: str) -> None:
         """A study's results are in the archive."""
-        self._note(name, state=DONE, exit_code=0, message=None)
+        self._note(name, state=State.DONE, exit_code=0, message=None)
 
     def put_back(self, name: str) -> None:
         """A study was not finished for a reason that is not its own; it is due at once."""
-        self._note(name, state=WAITING, due=now())
+        self._note(name, state=State.WAITING, due=now())
 
     def fail(self, name: str, error: MmccdError, final: bool) -> None:
         """A study has failed; it is tried again later, or given up.
@@ -191,7 +181,7 @@ class Ledger:
     def _failed(self, record: Record, exit_code: int, message: str, final: bool = False) -> None:
         record.attempts += 1
         over = final or record.attempts >= self.settings.attempts
-        record.state = GIVEN_UP if over else FAILED
+        record.state = GIVEN_UP if over else State.FAILED
         record.exit_code, record.message, record.updated = exit_code, message, now()
         record.due = _in(self.settings.retry_s * 2 ** (record.attempts - 1))
 

@@ -10,13 +10,12 @@ from collections.abc import Mapping
 from typing import Any
 
 from mmccd import NOTICE, __version__
-from mmccd.apps.map.logs import set_up_logging
 from mmccd.apps.map.settings import read_settings
-from mmccd.apps.map.status import CANCELLED, DONE, FAILED
-from mmccd.apps.pacs.application import own_variables, run_application
+from mmccd.apps.pacs.application import Application, own_variables, settings_file
 from mmccd.apps.pacs.ledger import Ledger
 from mmccd.apps.pacs.settings import PacsSettings, read_pacs_settings, usage
-from mmccd.core import CancelledError, MmccdError, UsageError
+from mmccd.core import CancelledError, MmccdError, Settings, UsageError
+from mmccd.jobs import INTERRUPTED, log_to_stderr, state_of_run
 
 logger = logging.getLogger(__name__)
 
@@ -36,20 +35,20 @@ def run(words: list[str], environment: Mapping[str, str]) -> int:
     if {"-h", "--help"} & set(words):
         sys.stdout.write(usage() + "\n")
         return 0
-    set_up_logging(str(environment.get("MMCCD_LOG_FORMAT", "text")).lower(), "info")
+    log_to_stderr(str(environment.get("MMCCD_LOG_FORMAT", "text")).lower(), "info")
     logging.getLogger("urllib3").setLevel(
         logging.CRITICAL
     )  # it prints paths, which have UIDs in them
     signal.signal(signal.SIGTERM, _cancel)
     try:
         settings = read_pacs_settings(words, environment)
-        application = read_settings(None, own_variables(environment))
-        set_up_logging(application.log_format, application.log_level)
-        return _serve(settings)
+        chosen = read_settings(settings_file(environment), own_variables(environment))
+        log_to_stderr(chosen.log_format, chosen.log_level)
+        return _serve(settings, chosen, environment)
     except MmccdError as error:
         code, message = error.exit_code, str(error)
     except KeyboardInterrupt:
-        code, message = 130, "interrupted"
+        code, message = INTERRUPTED, "interrupted"
     except (
         Exception
     ) as error:  # the last resort: a defect of ours; its text may quote the patient's data
@@ -58,7 +57,7 @@ def run(words: list[str], environment: Mapping[str, str]) -> int:
     return code
 
 
-def _serve(settings: PacsSettings) -> int:
+def _serve(settings: PacsSettings, chosen: Settings, environment: Mapping[str, str]) -> int:
     try:
         from mmccd.apps.pacs.service import Service, remove_left_over
         from mmccd.apps.pacs.web import Archive
@@ -69,10 +68,11 @@ def _serve(settings: PacsSettings) -> int:
         ) from error
     ledger = Ledger(settings)
     ledger.open()
+    application = Application(chosen, environment)
     try:
         remove_left_over(settings.state)
         logger.info("%s %s, archive %s", NOTICE, f"mmccd {__version__}", settings.url)
-        service = Service(settings, Archive(settings), ledger, run_application)
+        service = Service(settings, Archive(settings), ledger, application)
         if settings.once:
             code = service.once()
             _end(ledger, code, None)
@@ -86,6 +86,7 @@ def _serve(settings: PacsSettings) -> int:
         )
         raise
     finally:
+        application.close()
         ledger.close()
     return 0
 
@@ -93,11 +94,11 @@ def _serve(settings: PacsSettings) -> int:
 def _exit_code(error: BaseException) -> int:
     if isinstance(error, MmccdError):
         return error.exit_code
-    return 130 if isinstance(error, KeyboardInterrupt) else 1
+    return INTERRUPTED if isinstance(error, KeyboardInterrupt) else 1
 
 
 def _end(ledger: Ledger, code: int, message: str | None) -> None:
-    ledger.state = {0: DONE, 130: CANCELLED, CancelledError.exit_code: CANCELLED}.get(code, FAILED)
+    ledger.state = state_of_run(code)
     ledger.exit_code, ledger.message = code, message
     ledger.write()
 

@@ -12,7 +12,6 @@ from collections.abc import Callable, Iterator
 from datetime import date
 from pathlib import Path
 
-from mmccd.apps.map.studies import study_name
 from mmccd.apps.pacs.ledger import Ledger
 from mmccd.apps.pacs.settings import PacsSettings
 from mmccd.apps.pacs.web import Archive, ArchivedSeries
@@ -25,12 +24,13 @@ from mmccd.core import (
     UsageError,
     worst_exit_code,
 )
+from mmccd.jobs import study_name
 from mmccd.outputs import DICOM, MANUFACTURER
 
 logger = logging.getLogger(__name__)
 
-Application = Callable[[Path, Path, Callable[[], None]], None]
-"""See :func:`~mmccd.apps.pacs.application.run_application`."""
+Predict = Callable[[str, Path, Path, Callable[[], None]], None]
+"""See :class:`~mmccd.apps.pacs.application.Application`."""
 
 _RESULTS = {"SEG", "OT", "SR"}
 _NOT_THE_STUDY = (UsageError.exit_code, ModelError.exit_code)
@@ -49,7 +49,7 @@ class Service:
     """
 
     def __init__(
-        self, settings: PacsSettings, archive: Archive, ledger: Ledger, application: Application
+        self, settings: PacsSettings, archive: Archive, ledger: Ledger, application: Predict
     ) -> None:
         self.settings, self.archive, self.ledger, self.application = (
             settings,
@@ -136,7 +136,7 @@ class Service:
                 len(images),
                 extra={"study": name, "seconds": _since(began)},
             )
-            self.application(source, output, self.ledger.beat)
+            self.application(name, source, output, self.ledger.beat)
             files = sorted((output / DICOM).glob("*.dcm"))
             if not files:
                 raise UnsuitableInputError(

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from mmccd.core import InputError, Volume
+from mmccd.core import Finding, InputError, Volume
 from mmccd.io.dicom.assemble import assemble
 from mmccd.io.dicom.scan import AXIAL, Series, scan
 from mmccd.io.dicom.select import MAX_ISOTROPIC_MM, choose
@@ -23,8 +24,8 @@ def read_dicom(path: str | Path, modality: str = "", series_uid: str | None = No
     Returns:
         Volume with float32 voxels (columns, rows, slices) on the series' own grid; rescaled,
         MONOCHROME1 inverted. Its provenance tells how the
-        series was acquired and what to be warned of, and has nothing of the patient: no name,
-        number, date, UID or path; all that stands in its headers.
+        series was acquired and its findings what to be warned of; neither has anything of the
+        patient: no name, number, date, UID or path; all that stands in its headers.
 
     Raises:
         InputError: nothing there, no DICOM, or files that are damaged, cut off or missing.
@@ -37,10 +38,7 @@ def read_dicom(path: str | Path, modality: str = "", series_uid: str | None = No
     choice = choose(scan(path), path, series_uid)
     data, affine, headers = assemble(choice.series, path)
     volume = Volume(data, affine, modality, _provenance(choice.series), headers)
-    warnings = [*choice.warnings, *_warnings(choice.series, volume)]
-    if warnings:
-        volume.provenance["warning"] = "; ".join(warnings)
-    return volume
+    return replace(volume, findings=(*choice.findings, *_findings(choice.series, volume)))
 
 
 def _provenance(series: Series) -> dict[str, Any]:
@@ -63,23 +61,26 @@ def _provenance(series: Series) -> dict[str, Any]:
     return {name: value for name, value in notes.items() if value is not None}
 
 
-def _warnings(series: Series, volume: Volume) -> list[str]:
-    notes = []
+def _findings(series: Series, volume: Volume) -> list[Finding]:
+    found = []
     if series.copies:
-        notes.append(
+        text = (
             f"{series.copies} file(s) of {series.label} were there more than once; each was read"
             " once"
         )
+        found.append(Finding("dicom.copies", text, "note"))
     if series.first.photometric == "MONOCHROME1":
-        notes.append(
+        text = (
             "the images are stored with white as the lowest value (MONOCHROME1); they were inverted"
         )
+        found.append(Finding("dicom.inverted", text, "note"))
     if any(instance.lossy for instance in series.instances):
-        notes.append("the images were compressed with loss")
+        found.append(Finding("dicom.lossy", "the images were compressed with loss"))
     step = volume.spacing[2]
     if series.plane != AXIAL and step > MAX_ISOTROPIC_MM:
-        notes.append(
+        text = (
             f"the slices are {series.plane} and {step:.1f} mm apart; the model sees axial slices,"
             " which are interpolated between them and coarse"
         )
-    return notes
+        found.append(Finding("dicom.not_axial", text))
+    return found

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from mmccd.core import InputError, MmccdError, UnsuitableInputError
+from mmccd.core import Finding, InputError, MmccdError, UnsuitableInputError
 from mmccd.io.dicom.checks import Refusal, volume_refusal
 from mmccd.io.dicom.scan import AXIAL, Series, Study
 
@@ -64,7 +64,7 @@ class Choice:
     """The series to read, and what the user should know about the choice."""
 
     series: Series
-    warnings: tuple[str, ...]
+    findings: tuple[Finding, ...]
 
 
 def choose(study: Study, path: Path, uid: str | None = None) -> Choice:
@@ -100,7 +100,7 @@ def choose(study: Study, path: Path, uid: str | None = None) -> Choice:
             f"the header does not say whether this is FLAIR ({contrast(usable[0]).reason}); it was"
             " taken because no other series can be used"
         )
-        return Choice(usable[0], (text,))
+        return Choice(usable[0], (Finding("dicom.contrast_not_said", text),))
     for series in usable:
         refusals[series.uid] = Refusal(f"may be FLAIR or not ({contrast(series).reason})")
     raise _none(study, path, {key: refusal for key, refusal in refusals.items() if refusal})
@@ -191,10 +191,10 @@ def _asked_for(study: Study, path: Path, uid: str) -> Choice:
             " complete one"
         )
     doubt = _derived(series) or _other_contrast(series)
-    return Choice(
-        series,
-        (f"{series.label} was asked for with --series, though: {doubt.reason}",) if doubt else (),
-    )
+    if doubt is None:
+        return Choice(series, ())
+    text = f"{series.label} was asked for with --series, though: {doubt.reason}"
+    return Choice(series, (Finding("dicom.doubtful_series", text),))
 
 
 def _derived(series: Series) -> Refusal | None:
@@ -230,7 +230,7 @@ def _rank(series: Series) -> tuple[int, bool, bool, int, int]:
     )
 
 
-def _others(candidates: list[Series]) -> tuple[str, ...]:
+def _others(candidates: list[Series]) -> tuple[Finding, ...]:
     if len(candidates) == 1:
         return ()
     for series in candidates:
@@ -238,12 +238,11 @@ def _others(candidates: list[Series]) -> tuple[str, ...]:
     others = ", ".join(
         f"{series.label} ({series.plane}, {len(series.frames)} slices)" for series in candidates[1:]
     )
-    return (
-        (
-            f"{len(candidates)} series look like FLAIR; {candidates[0].label} was taken, not"
-            f" {others}; --series UID takes another one"
-        ),
+    text = (
+        f"{len(candidates)} series look like FLAIR; {candidates[0].label} was taken, not {others};"
+        " --series UID takes another one"
     )
+    return (Finding("dicom.several_series", text),)
 
 
 def _none(study: Study, path: Path, refusals: dict[str, Refusal]) -> MmccdError:

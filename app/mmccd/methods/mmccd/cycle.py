@@ -1,19 +1,19 @@
-"""The masked cycle (Alg. 2, Eq. 10): tensors in, :class:`~mmccd.core.result.CycleResult` out."""
+"""The masked cycle (Alg. 2, Eq. 10): tensors in, :class:`~mmccd.core.ScoreMaps` out."""
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, fields
-from typing import Any
+from dataclasses import dataclass, fields
+from functools import lru_cache, partial
 
 import torch
 from monai.inferers import Inferer
 from torch import Tensor
 
-from mmccd.core import CancelledError, CycleResult
-from mmccd.imaging import side_weights
-from mmccd.methods.mmccd.masks import ORIENTATIONS, strip_masks
+from mmccd.core import CancelledError, ScoreMaps
+from mmccd.methods.base import Progress
+from mmccd.methods.mmccd.settings import CycleSettings
 from mmccd.methods.mmccd.suspicion import suspicious_region
 from mmccd.models import (
     ANCESTRAL,
@@ -24,94 +24,12 @@ from mmccd.models import (
     autocast,
     masked_condition,
     normal_noise,
+    reverse,
 )
 
 logger = logging.getLogger(__name__)
 
-Progress = Callable[[int, int], None]
 Network = Callable[..., Tensor]
-
-
-SIGNS = ("both", "brighter", "darker")
-
-
-@dataclass(frozen=True)
-class CycleSettings:
-    """How the cycle is run: everything that changes the map, except for weights, precision and
-    seed.
-
-    Attributes:
-        reading: ``"paper"`` or ``"code"``, where the two differ (docs/how_it_works.md): which
-            positions the strips have, whether the noise under the mask is drawn anew at each step,
-            which timesteps DDIM takes, absolute or squared error.
-        steps: sampling steps, 1 to 1000 (``code``: 100).
-        stride: distance of neighbouring strips in pixels.
-        width: thickness of a strip in pixels.
-        orientations: ``"horizontal"``, ``"vertical"`` or both.
-        sampler: ``"ddim"`` (eta 0) or ``"ancestral"`` (eta 1, all 1000 steps).
-        rounds: 1, or more: each further round hides, beside the strip, the region that the round
-            before found suspicious (:func:`~mmccd.methods.mmccd.suspicion.suspicious_region`),
-            until that region stays as it is.
-        suspicious_sd: how many standard deviations of the slice are suspicious; without meaning for
-            one round.
-        sign: which differences count: ``"both"`` (Eq. 10), or only where the input is
-            ``"brighter"`` or ``"darker"`` than what returns. On FLAIR most lesions are brighter,
-            and healthy fluid is what returns too bright.
-        other_side: weight, 0 to 1, of the differences on the side that ``sign`` does not name: 0
-            leaves them out, 1 is ``"both"``, for which the weight has no meaning. Part of a tumour
-            may be darker than its surroundings on FLAIR, and so is healthy fluid, which is why the
-            two sides need not count alike.
-    """
-
-    reading: str = "paper"
-    steps: int = 100
-    stride: int = 2
-    width: int = 16
-    orientations: tuple[str, ...] = ORIENTATIONS
-    sampler: str = "ddim"
-    sign: str = "both"
-    rounds: int = 1
-    suspicious_sd: float = 1.0
-    other_side: float = 0.0
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "orientations", tuple(self.orientations))
-        if self.reading not in ("paper", "code"):
-            raise ValueError(f"reading must be 'paper' or 'code', got {self.reading!r}")
-        if self.sampler not in ("ddim", "ancestral"):
-            raise ValueError(f"sampler must be 'ddim' or 'ancestral', got {self.sampler!r}")
-        if self.sign not in SIGNS:
-            raise ValueError(f"sign must be one of {', '.join(SIGNS)}, got {self.sign!r}")
-        if not 0 <= self.other_side <= 1:
-            raise ValueError(f"other_side must be 0 to 1, got {self.other_side}")
-        if self.rounds < 1 or not self.suspicious_sd > 0:
-            raise ValueError(
-                f"rounds must be 1 or more and suspicious_sd above 0, got {self.rounds} and"
-                f" {self.suspicious_sd}"
-            )
-        if self.sampler == "ancestral" and (self.steps != 1000 or self.reading != "paper"):
-            raise ValueError("ancestral sampling runs all 1000 steps, in the 'paper' reading")
-
-    @property
-    def redraws_noise(self) -> bool:
-        """Whether the noise under the mask is drawn anew at each step."""
-        return self.reading == "code"
-
-    def masks(self, size: tuple[int, int]) -> Tensor:
-        """The strip masks of this reading, bool ``(masks, height, width)``."""
-        border = "full" if self.reading == "paper" else "cut"
-        return strip_masks(size, self.width, self.stride, border, self.orientations)
-
-    def sampling(self, scheduler: MaskedDiffusionScheduler) -> MaskedDiffusionScheduler:
-        """The same noise schedule with this reading's timesteps set."""
-        spacing = "trailing" if self.reading == "paper" else "code"
-        chosen = scheduler.with_sampling(spacing, eta=1.0 if self.sampler == "ancestral" else 0.0)
-        chosen.set_timesteps(self.steps)
-        return chosen
-
-    def as_dict(self) -> dict[str, Any]:
-        """Plain values for JSON."""
-        return {**asdict(self), "orientations": list(self.orientations)}
 
 
 class MaskedCycleInferer(Inferer):
@@ -155,7 +73,7 @@ class MaskedCycleInferer(Inferer):
         slices: Sequence[int] | None = None,
         progress: Progress | None = None,
         cancelled: Callable[[], bool] | None = None,
-    ) -> CycleResult:
+    ) -> ScoreMaps:
         """Run the cycle.
 
         Args:
@@ -170,7 +88,7 @@ class MaskedCycleInferer(Inferer):
             cancelled: asked before each batch; True ends the run.
 
         Returns:
-            The maps; see :class:`CycleResult`.
+            The maps; see :class:`ScoreMaps`.
 
         Raises:
             ValueError: inputs of another shape.
@@ -221,7 +139,7 @@ class MaskedCycleInferer(Inferer):
         backward: Network,
         progress: Progress,
         cancelled: Callable[[], bool] | None,
-    ) -> CycleResult:
+    ) -> ScoreMaps:
         """All strips of all slices that have work to do."""
         size = (work.inputs.shape[-2], work.inputs.shape[-1])
         device = work.inputs.device
@@ -258,7 +176,7 @@ class MaskedCycleInferer(Inferer):
             which, index = part[:, 0].to(device), part[:, 1].to(device)
             mask = work.masks[index][:, None]
             source = work.inputs[which].float()
-            target = self._imagine(
+            target = self._translate(
                 source, mask | work.hidden[which], work.numbers[part[:, 0]], index, network
             )
             maps = self._maps(source, target, self._forward(backward, target)) * mask
@@ -277,7 +195,7 @@ class MaskedCycleInferer(Inferer):
         )
         return False
 
-    def _imagine(
+    def _translate(
         self, source: Tensor, mask: Tensor, numbers: Tensor, index: Tensor, network: Network
     ) -> Tensor:
         """y_0 under the masked condition, from the y_T that all masks of a slice share; ``numbers``
@@ -288,41 +206,39 @@ class MaskedCycleInferer(Inferer):
             part.to(source.device) for part in torch.unique(numbers, return_inverse=True)
         )
         numbers = numbers.to(source.device)
-        image = normal_noise(
+        start = normal_noise(
             self.seed, different, torch.full_like(different, NO_MASK), 0, INITIAL, size
         )[which]
-        condition = source
-        for step, timestep in enumerate(self.scheduler.timesteps.tolist()):
-            if step == 0 or self.settings.redraws_noise:
-                condition = masked_condition(
-                    source, mask, normal_noise(self.seed, numbers, index, step, CONDITION, size)
-                )
-            times = torch.full(
-                (source.shape[0],), timestep, device=source.device, dtype=torch.int64
-            )
-            prediction = self._forward(network, torch.cat([image, condition], dim=1), times)
-            noise = None
-            if self.scheduler.eta > 0:
-                noise = normal_noise(self.seed, numbers, index, step, ANCESTRAL, size)
-            image, _ = self.scheduler.step(prediction, timestep, image, noise=noise)
-        return image
+
+        @lru_cache(maxsize=1)
+        def condition(draw: int) -> Tensor:
+            noise = normal_noise(self.seed, numbers, index, draw, CONDITION, size)
+            return masked_condition(source, mask, noise)
+
+        return reverse(
+            partial(self._forward, network),
+            start,
+            self.scheduler,
+            lambda step: condition(step if self.settings.redraws_noise else 0),
+            lambda step: normal_noise(self.seed, numbers, index, step, ANCESTRAL, size),
+        )
 
     def _forward(self, network: Network, *arguments: Tensor) -> Tensor:
         with autocast(arguments[0].device, self.precision):
             output = network(*arguments)
         return output.float()
 
-    def _maps(self, source: Tensor, target: Tensor, returned: Tensor) -> Tensor:
+    def _maps(self, source: Tensor, target: Tensor, reconstructed: Tensor) -> Tensor:
         """(error, x - x', y_0, x') as ``(batch, 4, height, width)``; the error is the L2 norm over
         channels, squared in the public code.
         """
-        signed = source - returned
-        bright, dark = side_weights(self.settings.sign, self.settings.other_side)
+        signed = source - reconstructed
+        bright, dark = self.settings.sides.weights
         counted = torch.where(signed > 0, bright, dark) * signed
         error = torch.linalg.vector_norm(counted, dim=1, keepdim=True)
         if self.settings.reading == "code":
             error = error.square()
-        return torch.cat([error, signed, target, returned], dim=1)
+        return torch.cat([error, signed, target, reconstructed], dim=1)
 
 
 @dataclass(frozen=True)
@@ -356,13 +272,13 @@ def _part_of_progress(progress: Progress | None, number: int, rounds: int, count
     return tell
 
 
-def _replaced(old: CycleResult, new: CycleResult, changed: Tensor) -> CycleResult:
+def _replaced(old: ScoreMaps, new: ScoreMaps, changed: Tensor) -> ScoreMaps:
     """The new maps of the slices that were run again, the old ones of the others."""
     chosen = changed[:, None, None, None]
-    return CycleResult(
+    return ScoreMaps(
         **{
             field.name: torch.where(chosen, getattr(new, field.name), getattr(old, field.name))
-            for field in fields(CycleResult)
+            for field in fields(ScoreMaps)
         }
     )
 
@@ -392,7 +308,7 @@ def _accumulate(sums: Tensor, slices: list[int], masked: Tensor) -> None:
         sums[index] += masked[item]
 
 
-def _means(sums: Tensor, coverage: Tensor) -> CycleResult:
+def _means(sums: Tensor, coverage: Tensor) -> ScoreMaps:
     means = torch.where(coverage > 0, sums / coverage.clamp(min=1), torch.nan)
-    anomaly, signed, imagined, returned = means.split(1, dim=1)
-    return CycleResult(anomaly, signed, imagined, returned, coverage)
+    anomaly, signed, translated, reconstructed = means.split(1, dim=1)
+    return ScoreMaps(anomaly, signed, translated, reconstructed, coverage)

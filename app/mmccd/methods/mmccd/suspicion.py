@@ -7,18 +7,18 @@ import torch
 from scipy import ndimage
 from torch import Tensor
 
-from mmccd.imaging import MIN_SLICE_PIXELS, error_in_slice_sd
+from mmccd.imaging import MIN_SLICE_PIXELS, Sides, error_robust_z
 
 MEDIAN_PIXELS = 7
 GROWTH_PIXELS = 2
 
 
 def suspicious_region(signed: Tensor, brain: Tensor, sd: float, sign: str = "brighter") -> Tensor:
-    """Where the smoothed signed error exceeds ``sd`` standard deviations of its slice, grown by 2
-    pixels within the brain.
+    """Where the smoothed robust z-score of the signed error exceeds ``sd``, grown by 2 pixels
+    within the brain.
 
     A strip that cuts a lesion leaves most of it visible, and f continues what it sees. Hidden as a
-    whole, the lesion has to be imagined from what lies around it. (The idea of a mask that follows
+    whole, the lesion has to be filled in from what lies around it. (The idea of a mask that follows
     the error is that of IterMask2, Liang et al., MICCAI 2024; here with f and g, and strips.)
 
     Args:
@@ -26,8 +26,8 @@ def suspicious_region(signed: Tensor, brain: Tensor, sd: float, sign: str = "bri
             counts as no error.
         brain: bool of the same shape; slices with fewer than 75 pixels of brain have no suspicious
             region.
-        sd: how many standard deviations (see :func:`~mmccd.imaging.robust.in_slice_sd`).
-        sign: which differences count, as in :class:`~mmccd.methods.mmccd.cycle.CycleSettings`.
+        sd: how large a robust z-score (see :func:`~mmccd.imaging.robust_z`) is suspicious.
+        sign: which differences count, as in :class:`~mmccd.methods.CycleSettings`.
 
     Returns:
         bool of the same shape.
@@ -36,7 +36,7 @@ def suspicious_region(signed: Tensor, brain: Tensor, sd: float, sign: str = "bri
         brain[:, 0].numpy() & (brain.flatten(1).sum(1).numpy() >= MIN_SLICE_PIXELS)[:, None, None]
     )
     error = np.where(inside, np.nan_to_num(signed[:, 0].numpy()), np.float32(0))
-    scaled = error_in_slice_sd(error, inside, sign)
+    scaled = error_robust_z(error, inside, Sides(sign))
     smooth = ndimage.median_filter(scaled, size=(1, MEDIAN_PIXELS, MEDIAN_PIXELS), mode="constant")
     cross = ndimage.generate_binary_structure(2, 1)[None]
     grown = ndimage.binary_dilation(smooth > sd, structure=cross, iterations=GROWTH_PIXELS)

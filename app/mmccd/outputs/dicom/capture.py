@@ -88,8 +88,8 @@ def draw_slice(view: RadiologicalView, index: int, found: str) -> NDArray[np.uin
 
 
 def _found(result: Result) -> str:
-    volume = result.report["volumes_ml"]["anomalous"]
-    threshold = f"the threshold {result.report['threshold']['value']:.3g}"
+    volume = result.report.volumes_ml.anomalous
+    threshold = f"the threshold {result.report.threshold.value:.3g}"
     return (
         f"{volume:.1f} mL above {threshold}"
         if result.segmentation.data.any()

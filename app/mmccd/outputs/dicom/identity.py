@@ -15,7 +15,7 @@ from highdicom.sr import AlgorithmIdentification
 from pydicom.dataset import Dataset
 from pydicom.sr.codedict import codes
 
-from mmccd.core import Result
+from mmccd.core import Report, Result
 from mmccd.io import READ_ERRORS
 from mmccd.outputs.dicom.source import Source
 
@@ -61,10 +61,8 @@ class Identity:
         """
         report = result.report
         parameters = _parameters(report)
-        hashes = [
-            str(report["weights"][part].get("sha256", "")) for part in ("forward", "backward")
-        ]
-        version = str(report["versions"]["mmccd"])
+        hashes = [weights.sha256 for weights in report.weights.values()]
+        version = report.versions["mmccd"]
         decisive = {
             "source": sorted(str(header.SOPInstanceUID) for header in source.headers),
             "version": version,
@@ -181,22 +179,22 @@ def _digest(data: np.ndarray[Any, Any]) -> str:
     return hashlib.sha256(np.ascontiguousarray(data).tobytes()).hexdigest()
 
 
-def _parameters(report: dict[str, Any]) -> dict[str, str]:
+def _parameters(report: Report) -> dict[str, str]:
     """Settings and weights as short texts, as they stand in report.json."""
     settings: dict[str, Any] = {}
-    for name, value in report["settings"].items():
+    for name, value in report.settings.model_dump(mode="json").items():
         settings |= (
             {f"{name} {inner}": entry for inner, entry in value.items()}
             if isinstance(value, dict)
             else {name: value}
         )
     threshold = {
-        "threshold": f"{report['threshold']['value']:.6g}",
-        "threshold source": report["threshold"].get("source", ""),
+        "threshold": f"{report.threshold.value:.6g}",
+        "threshold source": report.threshold.source,
     }
     weights = {
-        f"{part} weights": f"sha256 {report['weights'][part].get('sha256', '')[:16]}"
-        for part in ("forward", "backward")
+        f"{name} weights": f"sha256 {weights.sha256[:16]}"
+        for name, weights in report.weights.items()
     }
     return {
         name: str(value)

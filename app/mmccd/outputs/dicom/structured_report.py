@@ -49,7 +49,7 @@ def make_report(
         [_segment_group(result, source, segmentation, identity), _brain_group(result, identity)],
         title=codes.DCM.ImagingMeasurementReport,
     )
-    for text in [WATERMARK, *result.report["warnings"]]:
+    for text in [WATERMARK, *result.report.warnings]:
         comment = sr.TextContentItem(
             codes.DCM.Comment, _plain(text), sr.RelationshipTypeValues.CONTAINS
         )
@@ -78,7 +78,7 @@ def _segment_group(
     result: Result, source: Source, segmentation: Segmentation, identity: Identity
 ) -> sr.VolumetricROIMeasurementsAndQualitativeEvaluations:
     inside = result.anomaly_map.data[result.segmentation.data > 0]
-    measurements = [_volume(result.report["volumes_ml"]["anomalous"])]
+    measurements = [_volume(result.report.volumes_ml.anomalous)]
     if inside.size:
         measurements += _scores(float(inside.mean()), float(inside.max()))
     segment = sr.ReferencedSegment(
@@ -104,7 +104,7 @@ def _segment_group(
 
 
 def _brain_group(result: Result, identity: Identity) -> sr.MeasurementsAndQualitativeEvaluations:
-    scores = result.report["map"]
+    scores = result.report.map
     return sr.MeasurementsAndQualitativeEvaluations(
         tracking_identifier=sr.TrackingIdentifier(
             identity.uid("tracking", "brain"), "MMCCD whole brain"
@@ -113,8 +113,8 @@ def _brain_group(result: Result, identity: Identity) -> sr.MeasurementsAndQualit
         finding_sites=[sr.FindingSite(codes.SCT.Brain)],
         algorithm_id=identity.algorithm_items(),
         measurements=[
-            _volume(result.report["volumes_ml"]["brain"]),
-            *_scores(scores["mean"], scores["max"]),
+            _volume(result.report.volumes_ml.brain),
+            *_scores(scores.mean, scores.max),
         ],
     )
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from pydicom.dataset import Dataset
 from pydicom.uid import UID
 
-from mmccd.core import OutputError, Result
+from mmccd.core import DicomObject, Finding, OutputError, Result
 from mmccd.io import READ_ERRORS
 from mmccd.outputs.dicom.capture import make_captures
 from mmccd.outputs.dicom.identity import Identity
@@ -38,15 +38,9 @@ def write_dicom(result: Result, folder: Path) -> Result:
         return result
     encoded, reason = _encoded_or_reason(result)
     if reason:
-        warning = f"no DICOM objects were written: {reason}"
-        return replace(
-            result,
-            report={
-                **result.report,
-                "dicom": [],
-                "warnings": [*result.report["warnings"], warning],
-            },
-        )
+        finding = Finding("dicom.no_objects", f"no DICOM objects were written: {reason}")
+        report = result.report.with_finding(finding).model_copy(update={"dicom": ()})
+        return replace(result, report=report)
     try:
         (folder / DICOM).mkdir()
         for name, (content, _) in encoded.items():
@@ -56,13 +50,8 @@ def write_dicom(result: Result, folder: Path) -> Result:
             f"{folder.parent}: cannot be written ({error.strerror or error}); choose another"
             " --output or free some space"
         ) from error
-    return replace(
-        result,
-        report={
-            **result.report,
-            "dicom": [{"file": name, **entry} for name, (_, entry) in encoded.items()],
-        },
-    )
+    objects = tuple(entry for _, entry in encoded.values())
+    return replace(result, report=result.report.model_copy(update={"dicom": objects}))
 
 
 def make_objects(result: Result) -> dict[str, Dataset]:
@@ -83,7 +72,7 @@ def make_objects(result: Result) -> dict[str, Dataset]:
 
 def _encoded_or_reason(
     result: Result,
-) -> tuple[dict[str, tuple[bytes, dict[str, str]]], str | None]:
+) -> tuple[dict[str, tuple[bytes, DicomObject]], str | None]:
     """The bytes and the report's entry of each file, or why there are none: what lies beside them
     is worth having all the same.
 
@@ -95,7 +84,7 @@ def _encoded_or_reason(
             if reason:
                 return {}, reason
             return {
-                f"{DICOM}/{name}": (_encode(dataset), _entry(dataset))
+                f"{DICOM}/{name}": (_encode(dataset), _entry(f"{DICOM}/{name}", dataset))
                 for name, dataset in make_objects(result).items()
             }, None
     except READ_ERRORS as error:
@@ -114,8 +103,9 @@ def _encode(dataset: Dataset) -> bytes:
     return buffer.getvalue()
 
 
-def _entry(dataset: Dataset) -> dict[str, str]:
-    return {
-        "sop_class": UID(dataset.SOPClassUID).name,
-        "sop_instance_uid": str(dataset.SOPInstanceUID),
-    }
+def _entry(file: str, dataset: Dataset) -> DicomObject:
+    return DicomObject(
+        file=file,
+        sop_class=UID(dataset.SOPClassUID).name,
+        sop_instance_uid=str(dataset.SOPInstanceUID),
+    )

@@ -81,7 +81,7 @@ class Box:
 
 def covered_brain(result: Result, transform: GridTransform) -> NDArray[np.bool_]:
     """Where the map holds: the brain, without slices that the cycle did not see."""
-    seen = result.cycle.coverage[:, 0].flatten(1).gt(0).any(1).numpy()
+    seen = result.maps.coverage[:, 0].flatten(1).gt(0).any(1).numpy()
     return (result.brain_mask.data > 0) & transform.slices_to_native(seen)
 
 

@@ -86,8 +86,7 @@ def _data(
     """What the scripts read: volumes, and how the map becomes a segmentation."""
     levels, slope, intercept = grey_levels(box.cut(result.image.data), view.window)
     report = result.report
-    calibration = report["threshold"].get("calibration") or {}
-    lesions = report.get("lesions", [])
+    calibration = report.threshold.calibration
     strongest = np.unravel_index(int(result.smoothed_map.data.argmax()), result.smoothed_map.shape)
     peak = result.smoothed_map.affine @ np.array([*strongest, 1.0])
     return {
@@ -98,22 +97,20 @@ def _data(
             ),
             "brain": encode(box.cut(covered_brain(result, transform)).astype(np.uint8), box.affine),
         },
-        "threshold": report["threshold"]["value"],
-        "min_component_ml": (
-            report["settings"].get("postprocessing", {}).get("min_component_ml", 0.0)
-        ),
+        "threshold": report.threshold.value,
+        "min_component_ml": (report.settings.postprocessing.get("min_component_ml", 0.0)),
         "voxel_ml": result.image.voxel_ml,
         "top": view.top,
-        "range": max(view.top, report["threshold"]["value"]),
+        "range": max(view.top, report.threshold.value),
         "window": list(view.window),
         "first_slice": box.part[2].start,
         "slices": box.shape[2],
         "healthy_quantiles": {
             name[1:]: value
-            for name, value in calibration.get("healthy_error", {}).items()
+            for name, value in (calibration.healthy_error if calibration else {}).items()
             if name.startswith("q")
         },
-        "lesion_voxels": [box.voxel(tuple(lesion["peak_mm"])) for lesion in lesions],
+        "lesion_voxels": [box.voxel(component.peak_mm) for component in report.lesions],
         "start_voxel": box.voxel(tuple(peak[:3])),
         "colours": _colours(),
         "outline": OUTLINE,

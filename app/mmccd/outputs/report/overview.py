@@ -12,10 +12,10 @@ import matplotlib.pyplot as plt
 import numpy as np
 from numpy.typing import NDArray
 
+from mmccd import NOTICE
 from mmccd.core import Result
 from mmccd.outputs.report.view import RadiologicalView, draw_scale, draw_sides
 from mmccd.outputs.report.wording import map_unit
-from mmccd.pipeline import NOTICE
 
 COLUMNS = 5
 DPI = 160
@@ -77,11 +77,11 @@ def _annotate(
         )
     draw_sides(axes[0, 0])
     report = result.report
-    volume = report["volumes_ml"]["anomalous"]
-    settings = report["settings"]
+    volume = report.volumes_ml.anomalous
+    settings = report.settings
     title = (
-        f"{volume:.1f} mL above {report['threshold']['value']:.3g}   ·   flair to"
-        f" {settings['target']}, {settings['preset']}"
+        f"{volume:.1f} mL above {report.threshold.value:.3g}   ·   flair to"
+        f" {settings.target}, {settings.preset}"
     )
     figure.suptitle(title, color="white", fontsize=10, y=0.985)
     # A narrow picture of one slice still shows whole lines.

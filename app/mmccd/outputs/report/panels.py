@@ -58,9 +58,9 @@ def draw_panels(
     imagined, returned, signed = (
         [pencil.model_slice(layer[index], index) for index in chosen]
         for layer in (
-            _layer(result.cycle.imagined),
-            _layer(result.cycle.returned),
-            _layer(result.cycle.signed),
+            _layer(result.maps.translated),
+            _layer(result.maps.reconstructed),
+            _layer(result.maps.signed),
         )
     )
     imagined_window = _window(imagined)

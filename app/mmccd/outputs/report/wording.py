@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from typing import Any
 
+from mmccd.core import Report, ReportInput, WeightsEntry
+
 _SIGNS = {
     "brighter": "Only tissue that is brighter than expected counts.",
     "darker": "Only tissue that is darker than expected counts.",
@@ -14,29 +16,29 @@ _WEIGHTED = {
     "brighter": "Tissue that is brighter than expected counts, and darker tissue {} times as much.",
     "darker": "Tissue that is darker than expected counts, and brighter tissue {} times as much.",
 }
+_CYCLE = ("reading", "steps", "stride", "width", "sampler", "sign", "other_side", "rounds")
 _QUOTED = re.compile(r'(series (?:\d+|without number)) "[^"]*"')
 
 
-def map_unit(report: dict[str, Any]) -> str:
+def map_unit(report: Report) -> str:
     """The unit of the map, as short as a colour bar's label has to be."""
-    settings = report["settings"]
-    if settings.get("postprocessing", {}).get("units") == "slice_sd":
+    settings = report.settings
+    if settings.postprocessing.get("units") == "slice_sd":
         return "SD of the slice's own error"
-    squared = settings.get("cycle", {}).get("reading") == "code"
-    kind = (
-        report.get("weights", {})
-        .get("forward", {})
-        .get("normalisation", {})
-        .get("flair", {})
-        .get("kind")
-    )
+    squared = settings.cycle.get("reading") == "code"
+    kind = _normalisation(report).get("kind")
     unit = "SD of the brain's grey values" if kind == "paper" else "normalised grey values"
     return f"({unit})²" if squared else unit
 
 
-def map_sentence(report: dict[str, Any]) -> str:
+def _normalisation(report: Report) -> dict[str, Any]:
+    forward = report.weights.get("forward")
+    return ((forward.normalisation if forward else None) or {}).get("flair", {})
+
+
+def map_sentence(report: Report) -> str:
     """What a voxel of the map tells."""
-    cycle = report["settings"].get("cycle", {})
+    cycle = report.settings.cycle
     sign = (
         (_SIGNS | (_WEIGHTED if cycle.get("other_side") else {}))
         .get(cycle.get("sign", ""), "")
@@ -48,17 +50,15 @@ def map_sentence(report: dict[str, Any]) -> str:
     )
 
 
-def threshold_sentence(report: dict[str, Any]) -> str:
+def threshold_sentence(report: Report) -> str:
     """What the threshold means, for somebody who looks at brains."""
-    threshold = report["threshold"]
-    value = f"{threshold['value']:.4g}"
-    calibration = threshold.get("calibration")
-    if not calibration:
+    value, calibration = f"{report.threshold.value:.4g}", report.threshold.calibration
+    if calibration is None:
         return (
             f"The threshold {value} was given by the user. How much of a healthy brain lies above"
             " it is not known."
         )
-    origin = calibration["origin"]
+    origin = calibration.origin
     cases = (
         f"{origin['cases']} validation cases ({origin['data']})"
         if "data" in origin
@@ -73,92 +73,74 @@ def threshold_sentence(report: dict[str, Any]) -> str:
             " It was chosen because it fits the lesions that were marked in them best (Dice"
             f" {origin['dice']:.2f})."
         )
-    brain = report["volumes_ml"]["brain"]
+    brain = report.volumes_ml.brain
     return (
         f"{text} In a healthy brain of this size ({brain:.0f} mL) that would be about"
         f" {brain * origin['reached_rate']:.0f} mL."
     )
 
 
-def warnings_without_names(report: dict[str, Any]) -> list[str]:
+def warnings_without_names(report: Report) -> list[str]:
     """The run's warnings without the names of files and the descriptions of series: what is typed
     in by hand may name a patient.
     """
-    notes = report.get("input", {})
+    notes = report.input
     texts = []
-    for text in report.get("warnings", []):
-        if notes.get("file"):
-            text = text.replace(str(notes["file"]), "the input")
-        if notes.get("series_description"):
-            text = text.replace(f' "{notes["series_description"]}"', "")
+    for text in report.warnings:
+        if notes.file:
+            text = text.replace(notes.file, "the input")
+        if notes.series_description:
+            text = text.replace(f' "{notes.series_description}"', "")
         texts.append(_QUOTED.sub(r"\1", text))
     return texts
 
 
-def settings_rows(report: dict[str, Any]) -> list[tuple[str, str]]:
+def settings_rows(report: Report) -> list[tuple[str, str]]:
     """Settings and versions as label and value; a choice of what is known to hold nothing of a
     patient.
     """
-    notes, settings, weights = (
-        report.get("input", {}),
-        report["settings"],
-        report.get("weights", {}),
-    )
-    cycle, post = settings.get("cycle", {}), settings.get("postprocessing", {})
+    settings = report.settings
     rows = {
-        "Input": " × ".join(str(n) for n in notes.get("shape", [])) + " voxels",
-        "Voxel spacing": " × ".join(f"{value:g}" for value in notes.get("spacing_mm", [])) + " mm",
-        "Format": notes.get("format"),
-        "Brain": notes.get("brain_found_by"),
-        "Brain found with": notes.get("extractor"),
-        "Bias correction": "N4" if notes.get("bias_correction") else "none",
-        "Translation": f"FLAIR to {settings['target'].upper()} and back",
-        "Preset": settings.get("preset"),
-        "Cycle": ", ".join(
-            f"{name} {cycle[name]}"
-            for name in (
-                "reading",
-                "steps",
-                "stride",
-                "width",
-                "sampler",
-                "sign",
-                "other_side",
-                "rounds",
-            )
-            if name in cycle
-        ),
-        "Median filter": (
-            f"{post['median_size']} × {post['median_size']} model pixels"
-            if post.get("median_size", 1) > 1
-            else "off"
-        ),
-        "Average across slices": (
-            f"Gaussian of {post['across_mm']:g} mm" if post.get("across_mm") else "off"
-        ),
-        "Small components": (
-            f"below {post['min_component_ml']:g} mL removed"
-            if post.get("min_component_ml")
-            else "kept"
-        ),
-        "Seed": settings.get("seed"),
-        "Device": f"{settings.get('device')}, {settings.get('precision')}",
-        **{f"Weights, {name}": _weights(entry) for name, entry in weights.items()},
-        "Versions": ", ".join(
-            f"{name} {version}" for name, version in report.get("versions", {}).items()
-        ),
-        "Time": ", ".join(
-            f"{name} {value:.1f} s" for name, value in report.get("timings_s", {}).items()
-        ),
+        **_input_rows(report.input),
+        "Translation": f"FLAIR to {settings.target.upper()} and back",
+        "Preset": settings.preset,
+        **_method_rows(settings.cycle, settings.postprocessing),
+        "Seed": settings.seed,
+        "Device": f"{settings.device}, {settings.precision}",
+        **{f"Weights, {name}": _weights(entry) for name, entry in report.weights.items()},
+        "Versions": ", ".join(f"{name} {version}" for name, version in report.versions.items()),
+        "Time": ", ".join(f"{name} {value:.1f} s" for name, value in report.timings_s.items()),
     }
     return [(label, str(value)) for label, value in rows.items() if value not in (None, "")]
 
 
-def unusual_rows(report: dict[str, Any]) -> list[tuple[str, float, float]]:
+def _input_rows(notes: ReportInput) -> dict[str, str | None]:
+    return {
+        "Input": " × ".join(str(n) for n in notes.shape) + " voxels",
+        "Voxel spacing": " × ".join(f"{value:g}" for value in notes.spacing_mm) + " mm",
+        "Format": notes.format,
+        "Brain": notes.brain_found_by,
+        "Brain found with": notes.extractor,
+        "Bias correction": "N4" if notes.bias_correction else "none",
+    }
+
+
+def _method_rows(cycle: dict[str, Any], post: dict[str, Any]) -> dict[str, str]:
+    median, across = post.get("median_size", 1), post.get("across_mm")
+    smallest = post.get("min_component_ml")
+    return {
+        "Cycle": ", ".join(f"{name} {cycle[name]}" for name in _CYCLE if name in cycle),
+        "Median filter": f"{median} × {median} model pixels" if median > 1 else "off",
+        "Average across slices": f"Gaussian of {across:g} mm" if across else "off",
+        "Small components": f"below {smallest:g} mL removed" if smallest else "kept",
+    }
+
+
+def unusual_rows(report: Report) -> list[tuple[str, float, float]]:
     """Level in percent, volume above it, and what chance would give, both in mL; empty where the
     normal range is not known.
     """
-    figures = report.get("unusual_ml") or {}
+    figures = report.unusual_ml or {}
     levels = [
         name.removeprefix("above_").removesuffix("_percent")
         for name in figures
@@ -170,12 +152,9 @@ def unusual_rows(report: dict[str, Any]) -> list[tuple[str, float, float]]:
     ]
 
 
-def _weights(entry: dict[str, Any]) -> str:
-    licence = " (for research only)" if entry.get("research_only") else ""
-    return (
-        f"{entry.get('source', '?')} to {entry.get('target', '?')}, SHA-256"
-        f" {str(entry.get('sha256', '?'))[:12]}…{licence}"
-    )
+def _weights(entry: WeightsEntry) -> str:
+    licence = " (for research only)" if entry.research_only else ""
+    return f"{entry.source} to {entry.target}, SHA-256 {entry.sha256[:12]}…{licence}"
 
 
 def _percent(share: float) -> str:

@@ -52,7 +52,8 @@ def write_result(result: Result, folder: Path) -> None:
     try:
         write_overview(result, folder / "overview.png")
         write_page(result, folder / "report.html")
-        (folder / "report.json").write_text(json.dumps(result.report, indent=2) + "\n")
+        content = json.dumps(result.report.model_dump(mode="json"), indent=2)
+        (folder / "report.json").write_text(content + "\n")
     except OSError as error:
         raise OutputError(
             f"{folder.parent}: cannot be written ({error.strerror or error}); choose another"

@@ -54,14 +54,14 @@ def benchmark(
         mmccd benchmark --quick
         mmccd benchmark --output figures.json --plot growth.png
     """
-    import mmccd.benchmark as room
+    from mmccd import benchmark as room
 
     earlier = room.load_figures(Path(compare)) if compare else None
-    if show:
-        figures = room.load_figures(Path(show))
-    else:
-        extent = room.QUICK if quick else None
-        figures = room.run_benchmark(settings.device, extent, settings.bundles)
+    figures = (
+        room.load_figures(Path(show))
+        if show
+        else room.run_benchmark(settings.device, room.QUICK if quick else None, settings.bundles)
+    )
     if output is not None:
         room.save_figures(figures, Path(output))
     if plot is not None:

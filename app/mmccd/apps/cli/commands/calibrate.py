@@ -67,7 +67,7 @@ def calibrate(
     json: Json = False,
 ) -> None:
     """Choose the threshold for a wanted false-positive rate on healthy slices, or for the best
-    Dice, and store it in the forward bundle.
+    Dice, and store it where predict finds it.
 
     Examples:
         mmccd calibrate --data phantoms/datalist.json
@@ -77,7 +77,7 @@ def calibrate(
         raise UsageError("calibrate: --data is missing; give a data folder or a datalist")
     _check(split, rate, best_dice)
     wanted = None if best_dice else DEFAULT_RATE if rate is None else rate
-    from mmccd.bundle import replace_calibration, write_calibrations
+    from mmccd.bundle import store_calibration
     from mmccd.data import split_cases
     from mmccd.evaluation import calibrate_on_cases
 
@@ -89,14 +89,13 @@ def calibrate(
             " cases"
         )
     pipeline = _pipeline(settings, precision)
-    pair = pipeline.pair
     origin = {"data": _data_name(Path(data)), "split": split}
     tested = groups.get("test", [])
     with open_console("calibrate") as console:
         calibration = calibrate_on_cases(
             pipeline, cases, wanted, slices_per_case, origin, console.progress, tested
         )
-    path = write_calibrations(pair.root, replace_calibration(pair.calibrations, calibration))
+    path = store_calibration(settings.preset, calibration, settings.bundles)
     if json:
         say_json({"status": "done", "exit_code": 0, "file": str(path), **calibration.summary()})
         return
@@ -105,12 +104,12 @@ def calibrate(
 
 
 def _pipeline(settings: core.Settings, precision: str) -> AnomalyPipeline:
-    from mmccd.bundle import find_bundles, load_pair
+    from mmccd.bundle import find_bundles, load_models
     from mmccd.pipeline import AnomalyPipeline
 
-    pair = load_pair(find_bundles(settings.bundles), settings.target)
     name, seed = settings.preset, settings.seed
-    chosen = pair.with_preset(replace(pair.preset(name), precision=precision))
+    models = load_models(find_bundles(settings.bundles), settings.target, preset=name)
+    chosen = models.with_preset(replace(models.preset(name), precision=precision))
     return AnomalyPipeline(chosen, name, settings.device, seed=seed, require_threshold=False)
 
 

@@ -38,8 +38,8 @@ Methods = Annotated[
     str,
     Setting(
         "rows, joined by commas: ae, vae, dae, ddpm, cyclic_unet, masked_translation, mmccd,"
-        " intensity, histogram; some with settings (mmccd:steps=1:stride=16); differences are to"
-        " the first"
+        " constant, intensity, histogram, rule; some with settings (mmccd:steps=1:stride=16);"
+        " differences are to the first"
     ),
 ]
 Protocol = Annotated[str, Setting("slice, paper, strict, or some of them joined by commas")]
@@ -56,8 +56,8 @@ Target = Annotated[
 Variants = Annotated[
     str,
     Setting(
-        "none, or some of median, erosion and components joined by + (median+erosion=4); several"
-        " joined by commas"
+        "preset (that of predict), none, or some of slice_sd, median, across, erosion and"
+        " components joined by + (median+erosion=4); several joined by commas"
     ),
 ]
 Grid = Annotated[
@@ -84,12 +84,12 @@ def evaluate(
     data: Data = None,
     output: Output = None,
     split: SplitFile = None,
-    methods: Methods = "intensity,histogram,mmccd",
+    methods: Methods = "intensity,rule,constant,mmccd",
     protocol: Protocol = "slice",
     subset: Subset = "test",
     source: Source = "flair",
     target: Target = None,
-    postprocessing: Variants = "none,median",
+    postprocessing: Variants = "preset",
     grid: Grid = None,
     slices: Slices = "central",
     runs: Runs = None,
@@ -111,14 +111,19 @@ def evaluate(
     _check_contrasts(source, target)
     _check_numbers(rate, draws)
     _check_grid(grid, subset, methods)
-    from mmccd.evaluation import Plan, evaluate as run_plan, make_methods, make_protocol
+    from mmccd.evaluation import (
+        EvaluationPlan,
+        evaluate as run_plan,
+        make_candidates,
+        make_protocol,
+    )
 
     protocols = [make_protocol(name, slices) for name in _words(protocol)]
     setup = _setup(settings, source, target, runs)
     variants = _variants(setup, postprocessing)
-    rows = make_methods(_names(methods, grid), setup)
+    rows = make_candidates(_names(methods, grid), setup)
     is_grid = grid is not None
-    plan = Plan(
+    plan = EvaluationPlan(
         data, split, subset, setup, rows, variants, protocols, rate, draws, is_grid, _command()
     )
     with open_console("evaluate") as console:
@@ -158,11 +163,11 @@ def _setup(settings: core.Settings, source: str, target: str | None, runs: str |
 
 
 def _variants(setup: Setup, postprocessing: str) -> list[Variant]:
-    from mmccd.bundle import read_cycle_config
+    from mmccd.bundle import read_preset
     from mmccd.evaluation import read_variant
 
-    median = read_cycle_config(setup.bundles)[0][setup.preset].postprocessing.median_size
-    return [read_variant(text, max(median, 3)) for text in _words(postprocessing)]
+    smoothing = read_preset(setup.bundles, setup.preset).postprocessing
+    return [read_variant(text, smoothing) for text in _words(postprocessing)]
 
 
 def _names(methods: str, grid: str | None) -> list[str]:

@@ -10,7 +10,8 @@ from mmccd.apps.cli.say import say, say_json, say_result
 from mmccd.core import Setting, UsageError, complain, open_console
 
 if TYPE_CHECKING:
-    from mmccd.jobs import Account, Run, Source
+    from mmccd.core import Report
+    from mmccd.jobs import Input as OneInput, Runner
 
 RESULTS = "mmccd_results"
 
@@ -59,36 +60,38 @@ def predict(
         mmccd predict 'scans/*_flair.nii.gz' --output results --workers 2
         mmccd predict brats_folder --output results --json
     """
-    from mmccd.jobs import find_sources
+    from mmccd.jobs import find_inputs
 
-    sources, is_cohort = find_sources(input, "flair")
+    # A command line names no limit of the size: who gives a volume means it.
+    settings = settings.model_copy(update={"max_voxels": 0})
+    inputs, is_cohort = find_inputs(input, "flair")
     if not is_cohort:
-        folder = Path(output or f"{sources[0].name}_mmccd")
-        return _predict_one(settings, sources[0], folder, brain_mask, json)
+        folder = Path(output or f"{inputs[0].name}_mmccd")
+        return _predict_one(settings, inputs[0], folder, brain_mask, json)
     for flag, is_given in (
         ("--brain-mask", brain_mask is not None),
         ("--series", settings.series != "auto"),
     ):
         if is_given:
             raise UsageError(
-                f"predict: {flag} is for one input, found {len(sources)}; cases of BraTS layout"
+                f"predict: {flag} is for one input, found {len(inputs)}; cases of BraTS layout"
                 " bring their own masks (CASE_brain)"
             )
-    return _predict_cohort(settings, sources, Path(output or RESULTS), json)
+    return _predict_cohort(settings, inputs, Path(output or RESULTS), json)
 
 
 def _predict_one(
-    settings: core.Settings, source: Source, folder: Path, brain_mask: str | None, as_json: bool
+    settings: core.Settings, one: OneInput, folder: Path, brain_mask: str | None, as_json: bool
 ) -> int:
     from mmccd.jobs import predict_file
 
-    series = _series(settings.series, source.path)
+    series = _series(settings.series, one.path)
     with open_console() as console:
         result = predict_file(
             lambda: _pipeline(settings),
-            source.path,
+            one.path,
             folder,
-            brain_mask or source.brain,
+            brain_mask or one.brain,
             settings.force,
             console,
             series,
@@ -101,30 +104,30 @@ def _predict_one(
 
 
 def _predict_cohort(
-    settings: core.Settings, sources: list[Source], folder: Path, as_json: bool
+    settings: core.Settings, inputs: list[OneInput], folder: Path, as_json: bool
 ) -> int:
-    from mmccd.jobs import NAME, TABLE, failures, run_cohort
+    from mmccd.jobs import NAME, TABLE, cohort_content, run_cohort, summary
 
     with open_console() as console:
-        account: Account = run_cohort(sources, folder, _runner(settings), console, settings.force)
-    for outcome in failures(account):
+        account = run_cohort(inputs, folder, settings, _runner(settings), console)
+    for outcome in account.failures:
         complain(outcome.line(), outcome.exit_code or 1)
     if as_json:
         files = [str(folder / name) for name in (NAME, TABLE)]
-        say_json({**account.as_dict(), "output": str(folder), "files": files})
+        say_json({**cohort_content(account), "output": str(folder), "files": files})
     else:
-        say(f"{account.summary()}; see {folder / TABLE}")
-    return account.exit_code
+        say(f"{summary(account)}; see {folder / TABLE}")
+    return account.exit_code or 0
 
 
-def _runner(settings: core.Settings) -> Run:
+def _runner(settings: core.Settings) -> Runner:
     if settings.workers == 1 and settings.scheduler is None:
-        from mmccd.jobs import in_this_process
+        from mmccd.jobs import inline
 
-        return in_this_process(lambda: _pipeline(settings))
+        return inline(_pipeline)
     from mmccd.jobs import Workers, by_workers
 
-    return by_workers(settings, Workers(settings.workers, settings.scheduler, settings.threads))
+    return by_workers(Workers(settings.workers, settings.scheduler, settings.threads))
 
 
 def _pipeline(settings: core.Settings) -> Any:
@@ -144,27 +147,27 @@ def _series(rule: str, path: Path) -> str | None:
         return None
     if kind == "uid" or not path.is_dir():
         return wanted
-    from mmccd.apps.map.stages import series_by_rule
-    from mmccd.io import scan
+    from mmccd.jobs import select_series
 
-    return series_by_rule(scan(path).series, rule)
+    return select_series(path, rule, 0)
 
 
-def _essentials(report: dict[str, Any], folder: Path) -> dict[str, Any]:
+def _essentials(report: Report, folder: Path) -> dict[str, Any]:
     """What a program needs to know of one result."""
     from mmccd.outputs import NAMES
 
-    settings = report["settings"]
+    content = report.model_dump(mode="json")
     return {
-        "status": report["status"],
+        "status": report.status,
         "exit_code": 0,
         "output": str(folder),
         "files": {name: str(folder / name) for name in NAMES if (folder / name).exists()},
-        **{name: report[name] for name in ("notice", "anomaly_found", "volumes_ml", "unusual_ml")},
-        "threshold": report["threshold"]["value"],
+        **{name: content[name] for name in ("notice", "anomaly_found", "volumes_ml", "unusual_ml")},
+        "threshold": report.threshold.value,
         "settings": {
-            name: settings[name] for name in ("preset", "target", "precision", "device", "seed")
+            name: content["settings"][name]
+            for name in ("preset", "target", "precision", "device", "seed")
         },
-        "timings_s": report["timings_s"],
-        "warnings": report["warnings"],
+        "timings_s": report.timings_s,
+        "warnings": list(report.warnings),
     }

@@ -1,0 +1,213 @@
+"""``report.json`` as types: what a run says of itself. docs/report.schema.json is made of them:
+
+python -m mmccd.core.report > docs/report.schema.json
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from mmccd.core.findings import Finding
+
+REPORT_VERSION = 1
+SCHEMA_ID = "https://json-schema.org/draft/2020-12/schema"
+
+
+def _is_none(value: object) -> bool:
+    return value is None
+
+
+class _Part(BaseModel):
+    """A part of the report: it cannot be changed; what a later version adds is passed over."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+
+class Volumes(_Part):
+    """Volumes in mL."""
+
+    brain: Annotated[float, Field(description="the brain mask")]
+    anomalous: Annotated[float, Field(description="the segmentation")]
+
+
+class MapFigures(_Part):
+    """The anomaly map within the brain, before smoothing."""
+
+    mean: float
+    p99: Annotated[float, Field(description="its 99th percentile")]
+    max: float
+
+
+class Component(_Part):
+    """One connected component (26-neighbourhood) of the segmentation.
+
+    Attributes:
+        volume_ml: its volume.
+        centre_mm: its centre of mass, in mm of the NIfTI world (RAS+: positive towards right,
+            anterior, superior). It may lie outside a bent one.
+        peak: the largest value of the smoothed map in it, in the map's units.
+        peak_mm: centre of the voxel that has it.
+    """
+
+    volume_ml: float
+    centre_mm: tuple[float, float, float]
+    peak: float
+    peak_mm: tuple[float, float, float]
+
+
+class CalibrationSummary(_Part):
+    """Where a calibrated threshold comes from."""
+
+    key: Annotated[
+        dict[str, Any], Field(description="weights and settings that the calibration holds for")
+    ]
+    threshold: float
+    origin: Annotated[dict[str, Any], Field(description="data, rule and rate")]
+    healthy_error: Annotated[
+        dict[str, float],
+        Field(description="mean, std and quantiles (q50, ...) of the map in healthy brain"),
+    ]
+
+
+class Threshold(_Part):
+    """What the smoothed map was cut at."""
+
+    value: float
+    source: Literal["calibration", "given"]
+    calibration: CalibrationSummary | None
+
+
+class Checks(_Part):
+    """The numbers behind the findings of quality control (docs/checks.md)."""
+
+    contrast_probabilities: dict[str, float]
+    strangeness: Annotated[
+        float, Field(description="out-of-distribution score: about 1 for what is usual")
+    ]
+    bias: float
+    jump: float
+    detail: float
+
+
+class ReportInput(_Part):
+    """What came in. A reader may note more than what is declared here, never of the patient."""
+
+    model_config = ConfigDict(frozen=True, extra="allow")
+
+    file: Annotated[str | None, Field(exclude_if=_is_none)] = None
+    format: Annotated[str | None, Field(exclude_if=_is_none)] = None
+    series_description: Annotated[str | None, Field(exclude_if=_is_none)] = None
+    warning: Annotated[
+        str | None, Field(exclude_if=_is_none, description="of the reader, joined by semicolons")
+    ] = None
+    shape: Annotated[tuple[int, int, int], Field(description="voxels")]
+    spacing_mm: tuple[float, float, float]
+    brain_found_by: Annotated[str, Field(description="given mask, already stripped or extraction")]
+    extractor: Annotated[str | None, Field(description="where the brain was extracted")]
+    bias_correction: bool
+    checks: Checks
+    slices_with_brain: Annotated[int, Field(description="on the model grid")]
+
+
+class ReportSettings(_Part):
+    """What decided the numbers. A method may have more than what is declared here."""
+
+    model_config = ConfigDict(frozen=True, extra="allow")
+
+    preset: str
+    cycle: dict[str, Any]
+    postprocessing: dict[str, Any]
+    target: str
+    precision: str
+    batch_size: int
+    device: str
+    seed: int
+
+
+class WeightsEntry(_Part):
+    """A weight file, from its card."""
+
+    source: str
+    target: str
+    sha256: str
+    research_only: Annotated[bool | None, Field(exclude_if=_is_none)] = None
+    licence: Annotated[Any, Field(exclude_if=_is_none)] = None
+    data: Annotated[Any, Field(exclude_if=_is_none)] = None
+    normalisation: Annotated[dict[str, dict[str, Any]] | None, Field(exclude_if=_is_none)] = None
+
+
+class DicomObject(_Part):
+    """A DICOM object that was written."""
+
+    file: str
+    sop_class: str
+    sop_instance_uid: str
+
+
+class Report(_Part):
+    """All of ``report.json``, version 1. ``model_dump(mode="json")`` gives its content.
+
+    Attributes:
+        report_version: 1.
+        notice: what this is not for.
+        status: ``done``.
+        anomaly_found: whether the segmentation holds a voxel.
+        volumes_ml: of brain and segmentation.
+        map: figures of the map.
+        lesion_count: number of connected components of the segmentation.
+        lesions: the largest of them.
+        unusual_ml: volume whose error is larger than that of 95, 99 and 99.9 % of healthy voxels of
+            its kind, and what chance would give; None where the settings have no calibration.
+        threshold: value and origin.
+        input: what came in.
+        settings: what decided the numbers.
+        weights: by name.
+        versions: of the software.
+        timings_s: seconds of each stage.
+        warnings: texts of all findings.
+        findings: the same one by one, with codes. Reports of before have none.
+        request: what a run that is started again compares; only in what a command wrote.
+        dicom: the DICOM objects; only for input from DICOM.
+    """
+
+    report_version: Literal[1] = 1
+    notice: str
+    status: Literal["done"] = "done"
+    anomaly_found: bool
+    volumes_ml: Volumes
+    map: MapFigures
+    lesion_count: int
+    lesions: tuple[Component, ...]
+    unusual_ml: dict[str, float] | None
+    threshold: Threshold
+    input: ReportInput
+    settings: ReportSettings
+    weights: dict[str, WeightsEntry]
+    versions: dict[str, str]
+    timings_s: dict[str, float]
+    warnings: tuple[str, ...]
+    findings: tuple[Finding, ...] = ()
+    request: Annotated[dict[str, Any] | None, Field(exclude_if=_is_none)] = None
+    dicom: Annotated[tuple[DicomObject, ...] | None, Field(exclude_if=_is_none)] = None
+
+    def with_finding(self, finding: Finding) -> Report:
+        """The same with one more finding, and its text among the warnings."""
+        return self.model_copy(
+            update={
+                "warnings": (*self.warnings, finding.text),
+                "findings": (*self.findings, finding),
+            }
+        )
+
+
+def report_schema() -> dict[str, Any]:
+    """JSON schema of ``report.json``."""
+    return {"$schema": SCHEMA_ID, **Report.model_json_schema()}
+
+
+if __name__ == "__main__":
+    sys.stdout.write(json.dumps(report_schema(), indent=2) + "\n")

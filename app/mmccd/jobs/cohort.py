@@ -1,0 +1,181 @@
+"""A cohort: each input goes into a folder of its own, what is complete is skipped, and
+``cohort.json`` and ``cohort.csv`` say how each case ended.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import time
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import mmccd
+from mmccd.core import CancelledError, Console, Settings, write_json, write_text
+from mmccd.jobs.account import Account
+from mmccd.jobs.inputs import Input
+from mmccd.jobs.outcome import Outcome
+from mmccd.jobs.run import Runner, make_output_folder, run_tasks
+from mmccd.jobs.states import INTERRUPTED, State, in_files
+from mmccd.jobs.task import Task, shown_in_a_list
+
+NAME = "cohort.json"
+TABLE = "cohort.csv"
+COHORT_VERSION = 1
+WRITE_EVERY_S = 10.0
+SKIPPED, UNFINISHED = "skipped", "unfinished"
+STATUSES = (str(State.DONE), SKIPPED, str(State.FAILED), UNFINISHED)
+"""How a case stands, in the files and for people."""
+
+
+def run_cohort(
+    inputs: Sequence[Input], output: Path, settings: Settings, run: Runner, console: Console
+) -> Account:
+    """Run all cases, each into ``output/NAME``, and write ``cohort.json`` and ``cohort.csv``.
+
+    A case whose folder holds complete results of the same request is skipped. A case that fails
+    does not stop the others.
+
+    Args:
+        inputs: with names of their own, see :func:`~mmccd.jobs.find.find_inputs`.
+        output: folder for all of them; made if it is not there.
+        settings: of the prediction.
+        run: see :mod:`mmccd.jobs.runners`.
+        console: told of each case.
+
+    Returns:
+        How the cases ended.
+
+    Raises:
+        OutputError: the folder or the account cannot be written.
+        CancelledError, KeyboardInterrupt: the run was ended; what was complete stays and stands in
+            the account.
+        ModelError, UsageError: the models cannot be loaded, or not everywhere; no case was run.
+    """
+    make_output_folder(output)
+    account = Account(
+        [
+            Task(
+                number,
+                one.absolute(),
+                (output / one.name).absolute(),
+                shown_in_a_list(number, one),
+                settings,
+                resume=True,
+            )
+            for number, one in enumerate(inputs, 1)
+        ]
+    )
+    with _said_how_far(account, output):
+        run_tasks(account, run, _Watch(output, console, len(account.tasks)))
+    account.end()
+    write_cohort(account, output)
+    return account
+
+
+def cohort_content(account: Account) -> dict[str, Any]:
+    """Content of ``cohort.json``."""
+    counts = _counts(account)
+    return {
+        "cohort_version": COHORT_VERSION,
+        "notice": mmccd.NOTICE,
+        "mmccd": mmccd.__version__,
+        "status": str(account.state),
+        "exit_code": account.exit_code if account.state is not State.CANCELLED else None,
+        "counts": {status: counts[status] for status in STATUSES},
+        "cases": [_case(one) for one in account.outcomes.values()],
+    }
+
+
+def write_cohort(account: Account, folder: Path) -> None:
+    """Write ``cohort.json`` and ``cohort.csv``, each in one step.
+
+    Raises:
+        OutputError: they cannot be written.
+    """
+    content = cohort_content(account)
+    table = io.StringIO()
+    writer = csv.DictWriter(table, _case(Outcome(0, "")), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(content["cases"])
+    write_json(folder / NAME, content)
+    write_text(folder / TABLE, table.getvalue())
+
+
+def summary(account: Account) -> str:
+    """One line: ``12 cases: 9 done, 2 skipped, 1 failed``."""
+    total, counts = len(account.outcomes), _counts(account)
+    parts = ", ".join(f"{counts[status]} {status}" for status in STATUSES if counts[status])
+    return f"{total} {'case' if total == 1 else 'cases'}: {parts}"
+
+
+class _Watch:
+    """Tells the console of each case that is over, and writes the account now and then."""
+
+    def __init__(self, output: Path, console: Console, total: int) -> None:
+        self._output, self._console, self._total = output, console, total
+        self._done, self._written = 0, time.monotonic()
+        console.stage("cases")
+        console.progress(0, total)
+
+    def __call__(self, account: Account, change: Outcome | None) -> None:
+        if change is not None and change.state.is_over:
+            self._done += 1
+            self._console.note(
+                f"{self._done} of {self._total}: {change.line()}",
+                kind="case",
+                case=change.name,
+                status=_status(change),
+                done=self._done,
+                total=self._total,
+            )
+            self._console.progress(self._done, self._total)
+        if time.monotonic() - self._written > WRITE_EVERY_S:
+            write_cohort(account, self._output)
+            self._written = time.monotonic()
+
+
+@contextmanager
+def _said_how_far(account: Account, output: Path) -> Iterator[None]:
+    """Note and say of a run that is ended from outside how far it came."""
+    try:
+        yield
+    except (CancelledError, KeyboardInterrupt) as error:
+        complete = sum(one.exit_code == 0 for one in account.outcomes.values())
+        far = (
+            f"{complete} of {len(account.outcomes)} cases are complete; the same command goes on"
+            " with the others"
+        )
+        by_signal = isinstance(error, CancelledError)
+        account.end(CancelledError.exit_code if by_signal else INTERRUPTED)
+        write_cohort(account, output)
+        if by_signal:
+            raise CancelledError(f"ended by SIGTERM; {far}") from error
+        raise KeyboardInterrupt(f"interrupted; {far}") from error
+
+
+def _case(one: Outcome) -> dict[str, Any]:
+    return {
+        "number": one.number,
+        "name": one.name,
+        "status": _status(one),
+        "exit_code": one.exit_code,
+        "error": one.error,
+        "volume_ml": one.volume_ml,
+        "seconds": one.seconds,
+        "warnings": len(one.warnings) if one.summary is not None else None,
+        "code": one.code,
+    }
+
+
+def _status(one: Outcome) -> str:
+    if one.exit_code is None:
+        return UNFINISHED
+    return SKIPPED if one.skipped else in_files(one.state)
+
+
+def _counts(account: Account) -> Counter[str]:
+    return Counter(_status(one) for one in account.outcomes.values())

@@ -1,0 +1,289 @@
+"""From the words of a command line, or a folder that is mounted, to the images to be judged."""
+
+from __future__ import annotations
+
+import glob
+import hashlib
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from mmccd.core import InputError
+from mmccd.jobs.inputs import DICOM, NIFTI, Input, each_once, flair_only, stem
+
+if TYPE_CHECKING:
+    from mmccd.data import Case
+
+DATALIST_ENDING = ".json"
+RESERVED = ("cohort",)
+"""Names of our own files beside the folders of a cohort."""
+UNREADABLE = "study-unreadable"
+_HASH_DIGITS = 12
+
+
+def find_inputs(words: Sequence[str], modality: str) -> tuple[list[Input], bool]:
+    """The images that a command line means.
+
+    A word is a volume file (NIfTI, NRRD, MetaImage, MGH), a DICOM file, a folder with one DICOM
+    study, a folder that is one case of BraTS layout, a pattern such as ``*.nii.gz``, or a cohort: a
+    datalist JSON, a folder of cases (BraTS layout), of DICOM studies (each in a folder of its own),
+    or of NIfTI files. A folder whose subfolders hold files of one StudyInstanceUID only is one
+    study.
+
+    Args:
+        words: at least one.
+        modality: which image of a case is taken.
+
+    Returns:
+        The images, each once and with a name of its own, and whether they are a cohort: more than
+        one, or a word that means one.
+
+    Raises:
+        InputError: a pattern that nothing fits, a cohort without that modality, a folder that
+            cannot be read.
+    """
+    found: list[Input] = []
+    paths = [path for word in words for path in _expand(word)]
+    is_cohort = len(paths) > 1
+    for path in paths:
+        members = None if _is_one(path, modality) else cohort_members(path, modality)
+        is_cohort = is_cohort or members is not None
+        found += [one_input(path, modality)] if members is None else members
+    return each_once(found, RESERVED), is_cohort
+
+
+def one_input(path: Path, modality: str) -> Input:
+    """A path that is one image: of a folder that is a case, its image of the modality with its
+    brain mask.
+    """
+    if not path.is_dir():
+        return Input(path, stem(path), DICOM if path.is_file() and _is_dicom(path) else NIFTI)
+    from mmccd.data import read_case
+
+    case = read_case(path)
+    if modality in case.images:
+        return Input(case.images[modality], case.name, brain=case.brain)
+    return Input(path, path.resolve().name, DICOM)
+
+
+def cohort_members(root: Path, modality: str) -> list[Input]:
+    """The images of a data folder or a datalist, sorted by name.
+
+    Of a folder: its cases of BraTS layout, and the subfolders that hold DICOM, one study each;
+    where it has neither, its NIfTI files (where some are named ``*_flair`` or ``*-t2f``, only
+    those).
+
+    Raises:
+        InputError: nothing of the kind, no case with that modality.
+    """
+    from mmccd.data import find_cases
+
+    studies = {folder.name: Input(folder, folder.name, DICOM) for folder in _study_folders(root)}
+    files = [] if studies else _nifti_files(root)
+    try:
+        cases = find_cases(root)
+    except InputError:
+        if not studies and not files:
+            raise
+        cases = []
+    images = {
+        case.name: Input(case.images[modality], case.name, brain=case.brain)
+        for case in cases
+        if modality in case.images
+    }
+    found = {**studies, **images} or (
+        {} if cases else {str(file): Input(file, stem(file)) for file in files}
+    )
+    if not found:
+        raise InputError(
+            f"{root}: no case has {modality}; expected CASE/CASE_{modality}.nii.gz, or a DICOM"
+            " study in each subfolder"
+        )
+    return sorted(found.values(), key=lambda one: one.name)
+
+
+def find_studies(path: Path) -> list[Input]:
+    """All studies of a mounted input, in the order of their names, which say nothing of a patient.
+
+    A NIfTI file is a study; where some are named as FLAIR, only those. DICOM files belong together
+    by their StudyInstanceUID, in whatever folders they lie. Of one study alone the whole folder is
+    the input, as for ``mmccd predict``.
+
+    Args:
+        path: a NIfTI file, a DICOM file, or a folder with NIfTI or DICOM files at any depth.
+
+    Raises:
+        InputError: missing, not readable, or nothing in it that could be a study.
+    """
+    if not path.exists():
+        raise InputError(
+            f"{path}: no such file or folder; expected NIfTI files or DICOM studies; mount the"
+            " input or give it with -i"
+        )
+    dicom, nifti, others = _sort_files(path)
+    if dicom or nifti:
+        studies = _dicom_studies(path, dicom, alone=not nifti)
+        images = [Input(file, stem(file)) for file in sorted(flair_only(nifti))]
+        return sorted([*studies, *each_once(images)], key=lambda one: one.name)
+    if path.is_file():
+        return each_once([Input(path, stem(path))])  # the reader will say what is wrong with it
+    raise InputError(
+        f"{path}: holds no NIfTI and no DICOM file ({others} others); expected studies; check what"
+        " is mounted there"
+    )
+
+
+def study_name(uid: str) -> str:
+    """The name of a DICOM study: ``study-`` and 12 digits of the SHA-256 of its StudyInstanceUID,
+    so that a system that knows the UID finds it.
+    """
+    return f"study-{hashlib.sha256(uid.encode()).hexdigest()[:_HASH_DIGITS]}"
+
+
+def study_uid(file: Path) -> str:
+    """The StudyInstanceUID of a DICOM file; "" where it has none or cannot be read."""
+    import pydicom
+
+    from mmccd.io import READ_ERRORS, quiet
+
+    try:
+        with quiet():
+            dataset = pydicom.dcmread(
+                file, stop_before_pixels=True, force=True, specific_tags=["StudyInstanceUID"]
+            )
+            return str(dataset.get("StudyInstanceUID") or "").strip()
+    except READ_ERRORS:
+        return ""
+
+
+def _sort_files(path: Path) -> tuple[list[Path], list[Path], int]:
+    """DICOM files, NIfTI files, and the number of others."""
+    # pydicom takes a while to load.
+    from mmccd.io import DICOM_ENDINGS, files_below, is_nifti_name, looks_like_dicom
+
+    try:
+        files = list(files_below(path))
+        dicom = [
+            file
+            for file in files
+            if file.name.upper() != "DICOMDIR"
+            and (file.name.lower().endswith(DICOM_ENDINGS) or looks_like_dicom(file))
+        ]
+    except OSError as error:
+        raise InputError(
+            f"{path}: a file in it cannot be read ({error.strerror}); check permissions"
+        ) from error
+    there = set(dicom)
+    nifti = [file for file in files if is_nifti_name(file) and file not in there]
+    return dicom, nifti, len(files) - len(dicom) - len(nifti)
+
+
+def _dicom_studies(path: Path, files: list[Path], alone: bool) -> list[Input]:
+    """Files by study. Files that do not say where they belong go to the studies that have files in
+    the same folder, which then are refused as damaged.
+    """
+    by_uid, lost = _by_uid(files)
+    if len(by_uid) <= 1 and alone:
+        names = [study_name(uid) for uid in by_uid] or [UNREADABLE] * bool(lost)
+        return [Input(path, name, DICOM) for name in names]
+    orphans = set(lost)
+    studies = []
+    for uid, own in by_uid.items():
+        folders = {file.parent for file in own}
+        near = [file for file in lost if file.parent in folders]
+        orphans -= set(near)
+        studies.append(Input(path, study_name(uid), DICOM, files=(*own, *near)))
+    if orphans:
+        studies.append(Input(path, UNREADABLE, DICOM, files=tuple(sorted(orphans))))
+    return studies
+
+
+def _by_uid(files: Iterable[Path]) -> tuple[dict[str, list[Path]], list[Path]]:
+    """DICOM files by StudyInstanceUID, and those that have none or cannot be read."""
+    by_uid: dict[str, list[Path]] = {}
+    for file in files:
+        by_uid.setdefault(study_uid(file), []).append(file)
+    return by_uid, by_uid.pop("", [])
+
+
+def _expand(word: str) -> list[Path]:
+    """The path itself, or what a pattern fits."""
+    if Path(word).exists() or not glob.has_magic(word):
+        return [Path(word)]
+    found = [Path(name) for name in sorted(glob.glob(word, recursive=True))]  # noqa: PTH207 (a pattern may be absolute)
+    if not found:
+        raise InputError(
+            f"{word}: nothing fits this pattern; expected NIfTI files, DICOM folders or a data"
+            " folder; check it with 'ls'"
+        )
+    return found
+
+
+def _is_one(path: Path, modality: str) -> bool:
+    if not path.is_dir():
+        return not (path.is_file() and path.name.lower().endswith(DATALIST_ENDING))
+    from mmccd.data import read_case
+
+    if modality in read_case(path).images or any(_is_dicom(file) for file in _files(path)):
+        return True
+    cases = _cases(path)
+    if any(modality in case.images for case in cases):
+        return False
+    studies = _study_folders(path)
+    if studies:
+        return len({study_uid(_first_dicom(folder)) for folder in studies}) == 1
+    return not _nifti_files(path) and not cases
+
+
+def _cases(root: Path) -> list[Case]:
+    from mmccd.data import find_cases
+
+    try:
+        return find_cases(root)
+    except InputError:
+        return []
+
+
+def _study_folders(root: Path) -> list[Path]:
+    from mmccd.io import holds_dicom
+
+    folders = [entry for entry in _entries(root) if entry.is_dir()] if root.is_dir() else []
+    return [folder for folder in folders if holds_dicom(folder)]
+
+
+def _first_dicom(folder: Path) -> Path:
+    from mmccd.io import files_below, looks_like_dicom
+
+    return next(file for file in files_below(folder) if looks_like_dicom(file))
+
+
+def _nifti_files(root: Path) -> list[Path]:
+    from mmccd.io import is_nifti_name
+
+    files = _files(root) if root.is_dir() else []
+    return flair_only(
+        [file for file in files if is_nifti_name(file) and not file.name.startswith(".")]
+    )
+
+
+def _files(root: Path) -> list[Path]:
+    return [entry for entry in _entries(root) if entry.is_file()]
+
+
+def _entries(root: Path) -> list[Path]:
+    try:
+        return sorted(root.iterdir())
+    except OSError as error:
+        raise InputError(
+            f"{root}: cannot be read ({error.strerror}); expected a readable folder; check"
+            " permissions"
+        ) from error
+
+
+def _is_dicom(file: Path) -> bool:
+    from mmccd.io import looks_like_dicom
+
+    try:
+        return looks_like_dicom(file)
+    except OSError:
+        return False

@@ -1,0 +1,115 @@
+"""The working process of :mod:`mmccd.jobs.runners.supervised`.
+
+It is a process of its own so that a task that hangs, or that the system ends for want of memory,
+ends neither the others nor the account of the run. Its first line on stdin is an order (``how`` to
+run a task, ``log_format``, ``log_level``); each further one is a task. It tells, line by line, that
+a task begins, each stage, and the outcome.
+"""
+
+from __future__ import annotations
+
+import importlib
+import json
+import logging
+import os
+import queue
+import signal
+import sys
+import threading
+from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
+from typing import IO, TYPE_CHECKING, Any
+
+import psutil
+
+from mmccd.core import Console, MmccdError
+from mmccd.jobs.logs import log_to_stderr
+from mmccd.jobs.outcome import Outcome, explain
+from mmccd.jobs.pipelines import Pipelines
+from mmccd.jobs.redaction import Redactor
+from mmccd.jobs.task import Task
+
+if TYPE_CHECKING:
+    from mmccd.pipeline import AnomalyPipeline
+
+logger = logging.getLogger(__name__)
+
+How = Callable[[Task, Callable[[], "AnomalyPipeline"], Console], Outcome]
+Tell = Callable[..., None]
+_CHUNK = 65536
+
+
+class EventConsole(Console):
+    """Tells the parent of each stage."""
+
+    def __init__(self, tell: Tell) -> None:
+        self._tell = tell
+
+    def stage(self, name: str) -> None:
+        """See :class:`~mmccd.core.Console`."""
+        self._tell("stage", stage=name)
+
+
+def main() -> int:
+    """Work on tasks until stdin ends, which ends the process at once: the parent is gone, however
+    it went.
+
+    Returns:
+        0 where it cannot work at all (why stands in the events), 1 for a defect.
+    """
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides
+    tell = _teller(os.fdopen(os.dup(1), "w", buffering=1))
+    os.dup2(2, 1)  # what libraries print must not be taken for events
+    lines: queue.SimpleQueue[bytes] = queue.SimpleQueue()
+    threading.Thread(target=_listen, args=(lines,), daemon=True).start()
+    order = json.loads(lines.get())
+    log_to_stderr(order["log_format"], order["log_level"])
+    try:
+        how = _function(order["how"])
+        pipelines = Pipelines()
+        while True:
+            _work(Task.from_dict(json.loads(lines.get())), how, pipelines, order, tell)
+    except MmccdError as error:
+        tell("fatal", exit_code=error.exit_code, message=str(error))
+    except Exception as error:  # a traceback may quote the patient's data
+        logger.error("%s", explain(error)[1])
+        return 1
+    return 0
+
+
+def _work(task: Task, how: How, pipelines: Pipelines, order: dict[str, str], tell: Tell) -> None:
+    """Run one task and tell how it ended."""
+    log_to_stderr(order["log_format"], order["log_level"], Redactor.of([task]))
+    tell("begin")
+    outcome = how(task, partial(pipelines.get, task.settings), EventConsole(tell))
+    memory = round(psutil.Process().memory_info().rss / 2**20, 1)
+    tell("done", outcome=replace(outcome, memory_mib=memory).as_dict())
+
+
+def _function(name: str) -> How:
+    """The function that ``module:function`` names."""
+    module, _, function = name.partition(":")
+    found: How = getattr(importlib.import_module(module), function)
+    return found
+
+
+def _teller(events: IO[str]) -> Tell:
+    def tell(event: str, **values: Any) -> None:
+        events.write(json.dumps({"event": event, **values}) + "\n")
+        events.flush()
+
+    return tell
+
+
+def _listen(lines: queue.SimpleQueue[bytes]) -> None:
+    rest = b""
+    while chunk := os.read(0, _CHUNK):
+        *whole, rest = (rest + chunk).split(b"\n")
+        for line in whole:
+            lines.put(line)
+    os._exit(1)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,64 @@
+"""The segmentation's connected components, measured: what a reader looks at one by one."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from mmccd.core import Component, Volume
+from mmccd.postprocessing.segmentation import components
+
+MOST_LISTED = 100
+
+
+def measure_components(
+    segmentation: Volume, smoothed: NDArray[np.float32], most: int = MOST_LISTED
+) -> tuple[list[Component], int]:
+    """The largest components, and how many there are in all.
+
+    Args:
+        segmentation: above 0 = anomalous.
+        smoothed: the map that was thresholded, on the same grid.
+        most: how many are listed at the most.
+
+    Returns:
+        The components, largest first (of equal ones, that with the higher peak first), and the
+        number of all.
+    """
+    labels, count = components(segmentation.data > 0)
+    sizes = np.bincount(labels.ravel(), minlength=count + 1)[1:]
+    largest = np.argsort(-sizes, kind="stable")[:most] + 1
+    boxes = ndimage.find_objects(labels)
+    measured = [
+        _measure(segmentation, smoothed, boxes[number - 1], labels[boxes[number - 1]] == number)
+        for number in largest
+    ]
+    return sorted(measured, key=lambda one: (-one.volume_ml, -one.peak)), count
+
+
+def _measure(
+    segmentation: Volume,
+    smoothed: NDArray[np.float32],
+    box: tuple[slice, slice, slice],
+    inside: NDArray[np.bool_],
+) -> Component:
+    voxels = np.argwhere(inside)
+    values = smoothed[box][inside]
+    start = np.array([part.start for part in box])
+    strongest = int(values.argmax())
+    return Component(
+        volume_ml=round(len(voxels) * segmentation.voxel_ml, 4),
+        centre_mm=_place(segmentation, voxels.mean(axis=0) + start),
+        peak=float(values[strongest]),
+        peak_mm=_place(segmentation, voxels[strongest] + start),
+    )
+
+
+def _place(volume: Volume, voxel: NDArray[Any]) -> tuple[float, float, float]:
+    x, y, z = (
+        round(float(value), 2) for value in volume.affine[:3, :3] @ voxel + volume.affine[:3, 3]
+    )
+    return x, y, z

@@ -1,0 +1,171 @@
+"""mmccd.core.report and report_parts: the type, its schema, and that a report is made of its parts
+alone.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import numpy as np
+import pytest
+from pydantic import ValidationError
+from tests.reports import content_of, report_of
+
+from mmccd.core.findings import Finding
+from mmccd.core.report import Component, Report, report_schema
+from mmccd.core.report_parts import ReportParts, build_report
+from mmccd.core.volume import Volume
+
+GOLDEN = Path(__file__).parents[1] / "integration" / "golden.json"
+
+
+def parts() -> ReportParts:
+    """A cube of 2 mL of brain in voxels of 1 mL, one of which is marked."""
+    brain = np.zeros((3, 3, 3), dtype=bool)
+    brain[1, 1, 1:] = True
+    anomaly = np.where(brain, 0.5, 0.0).astype(np.float32)
+    anomaly[1, 1, 2] = 1.5
+    content = content_of()
+    notes = content["input"]
+    read = (Finding("nifti.no_orientation", "no orientation"), Finding("dicom.lossy", "lossy"))
+    return ReportParts(
+        notice="for research only",
+        image=Volume(
+            np.zeros((3, 3, 3), np.float32),
+            np.diag([10.0, 10.0, 10.0, 1.0]),
+            "flair",
+            {"file": "a.nii", "files": 3},
+            findings=read,
+        ),
+        brain=brain,
+        covered=brain,
+        anomaly=anomaly,
+        segmentation=(anomaly > 1).astype(np.uint8),
+        percentile=np.where(anomaly > 1, 97.0, 50.0).astype(np.float32),
+        components=[Component(volume_ml=1, centre_mm=(0, 0, 0), peak=1.5, peak_mm=(0, 0, 0))],
+        component_count=1,
+        threshold=1.0,
+        calibration=None,
+        brain_notes={
+            name: notes[name]
+            for name in (
+                "brain_found_by",
+                "extractor",
+                "bias_correction",
+                "checks",
+                "slices_with_brain",
+            )
+        },
+        settings=content["settings"],
+        weights=content["weights"],
+        versions=content["versions"],
+        seconds={"cycle": 1.23456},
+        findings=(Finding("slices.thick", "thick slices"),),
+    )
+
+
+def test_a_report_is_made_of_its_parts_alone() -> None:
+    assert build_report(parts()) == build_report(parts())
+    other = build_report(replace(parts(), threshold=2.0))
+    assert other != build_report(parts())
+
+
+def test_figures() -> None:
+    report = build_report(parts())
+    assert (report.report_version, report.status, report.anomaly_found) == (1, "done", True)
+    assert (report.volumes_ml.brain, report.volumes_ml.anomalous) == (2.0, 1.0)
+    assert (report.map.mean, report.map.max) == (1.0, 1.5)
+    assert report.map.p99 == pytest.approx(1.49)
+    assert report.unusual_ml is not None
+    assert report.unusual_ml["above_95_percent"] == 1.0
+    assert report.unusual_ml["expected_above_95_percent"] == pytest.approx(0.1)
+    assert report.timings_s == {"cycle": 1.235}
+    assert (report.threshold.source, report.threshold.calibration) == ("given", None)
+
+
+def test_every_finding_is_a_warning_and_has_its_code() -> None:
+    report = build_report(parts())
+    assert report.warnings == ("thick slices", "no orientation; lossy")
+    assert report.input.warning == "no orientation; lossy"
+    assert [finding.code for finding in report.findings] == [
+        "slices.thick",
+        "nifti.no_orientation",
+        "dicom.lossy",
+    ]
+    more = report.with_finding(Finding("dicom.no_objects", "none", "warning"))
+    assert more.warnings[-1] == "none"
+    assert more.findings[-1].code == "dicom.no_objects"
+
+
+def test_json_and_back() -> None:
+    report = build_report(parts())
+    content = report.model_dump(mode="json")
+    assert content["findings"][0] == {
+        "code": "slices.thick",
+        "text": "thick slices",
+        "severity": "warning",
+    }
+    assert content["input"]["files"] == 3, "what a reader notes is kept"
+    assert "dicom" not in content
+    assert "request" not in content
+    assert Report.model_validate_json(json.dumps(content)) == report
+
+
+@pytest.mark.parametrize("case", json.loads(GOLDEN.read_text())["cases"])
+def test_version_1_stays_readable(case: str) -> None:
+    """Reports of before there were findings: nothing in them is lost."""
+    content = json.loads(GOLDEN.read_text())["cases"][case]["report"]
+    content |= {"versions": {"mmccd": "0.1.0"}, "timings_s": {"cycle": 1.0}}
+    again = Report.model_validate(content).model_dump(mode="json")
+    assert again.pop("findings") == []
+    assert again == content
+    jsonschema.validate(content, report_schema())
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"report_version": 2},
+        {"volumes_ml": {"brain": "much"}},
+        {"threshold": {"source": "guessed"}},
+        {"lesions": [{"volume_ml": 1.0}]},
+    ],
+)
+def test_what_is_no_report(changes: dict[str, Any]) -> None:
+    with pytest.raises(ValidationError):
+        report_of(**changes)
+
+
+def test_it_cannot_be_changed() -> None:
+    with pytest.raises(ValidationError, match="frozen"):
+        report_of().status = "done"
+
+
+def test_the_published_schema_is_current(project: Path) -> None:
+    text = (project / "docs" / "report.schema.json").read_text()
+    assert json.loads(text) == report_schema(), (
+        "python -m mmccd.core.report > docs/report.schema.json writes it anew"
+    )
+    jsonschema.Draft202012Validator.check_schema(report_schema())
+
+
+def test_the_schema_knows_a_report() -> None:
+    jsonschema.validate(content_of(), report_schema())
+    jsonschema.validate(build_report(parts()).model_dump(mode="json"), report_schema())
+    with pytest.raises(jsonschema.ValidationError):
+        jsonschema.validate({**content_of(), "status": "perhaps"}, report_schema())
+
+
+def test_core_does_without_pydantic_until_a_report_is_touched() -> None:
+    code = (
+        "import sys, mmccd.core as core; core.Volume; core.UsageError; core.Finding; core.Result;"
+        " print('pydantic' in sys.modules); core.Report; print('pydantic' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["False", "True"]
