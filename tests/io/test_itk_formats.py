@@ -140,7 +140,7 @@ class TestSameVolume:
         volume = read_volume(save(tmp_path / f"a{ending}", voxels(code), AFFINE))
         np.testing.assert_array_equal(volume.data, voxels())
         assert volume.provenance["file"] == f"a{ending}"
-        assert "warning" not in volume.provenance
+        assert volume.findings == ()
 
     def test_a_left_is_a_left(self, tmp_path: Path) -> None:
         """Signs, spelled out: ITK's x grows to the patient's left, ours to the right."""
@@ -304,7 +304,16 @@ class TestRefused:
         (tmp_path / "a.nrrd").write_bytes(text.encode() + raw(voxels()))
         volume = read_volume(tmp_path / "a.nrrd")
         assert volume.spacing == pytest.approx((1, 2, 3))
-        assert "no patient space" in volume.provenance["warning"]
+        (finding,) = volume.findings
+        assert finding.code == "nrrd.no_orientation"
+
+    def test_no_ras_flag_is_said(self, tmp_path: Path) -> None:
+        path = save(tmp_path / "a.mgh", voxels(), AFFINE)
+        content = bytearray(path.read_bytes())
+        content[28:30] = b"\0\0"
+        path.write_bytes(content)
+        (finding,) = read_volume(path).findings
+        assert finding.code == "mgh.no_orientation"
 
 
 def test_itk_is_loaded_where_it_is_used() -> None:

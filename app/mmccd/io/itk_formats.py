@@ -4,6 +4,7 @@ through ITK, MGH through nibabel.
 
 from __future__ import annotations
 
+import gzip
 import os
 import sys
 from collections.abc import Iterator
@@ -16,10 +17,9 @@ import numpy as np
 from nibabel.freesurfer.mghformat import MGHError
 from numpy.typing import NDArray
 
-from mmccd.core import InputError, UnsuitableInputError, Volume, first_line
+from mmccd.core import Finding, InputError, UnsuitableInputError, Volume, first_line
 from mmccd.io.nifti import (
     READ_ERRORS,
-    check_whole,
     checked_affine,
     three_dimensional_shape,
 )
@@ -34,7 +34,13 @@ ENDINGS: dict[str, Format] = {
     ".mgh": "MGH",
 }
 _NRRD_START = b"NRRD0"
+_GZIP_START = b"\x1f\x8b"
+_RAS_FLAG = slice(28, 30)
 _META_KEYS = (b"ObjectType", b"NDims")
+_NO_RAS_FLAG = (
+    "the header has no orientation (its RAS flag is not set); the default of the format was taken"
+)
+_NO_SPACE = "the header names no patient space; left, posterior, superior (LPS) was taken"
 _LPS_TO_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
 
 
@@ -76,19 +82,19 @@ def read_other(path: Path, kind: Format, modality: str = "") -> Volume:
 
 def _read_mgh(path: Path, modality: str) -> Volume:
     try:
-        check_whole(path)
-        image = nib.MGHImage.from_filename(path)
+        content = path.read_bytes()
+        if content.startswith(_GZIP_START):
+            content = gzip.decompress(content)
+        image = nib.MGHImage.from_bytes(content)
         data = np.asarray(image.get_fdata(dtype=np.float32, caching="unchanged"))
     except (*READ_ERRORS, MGHError, LookupError) as error:
         raise _damaged(path, "MGH", first_line(error)) from error
     shape = three_dimensional_shape(path, image.shape)
     notes = {"file": path.name, "format": "MGH", "data_type": str(image.get_data_dtype())}
-    if int(image.header["goodRASFlag"]) != 1:
-        notes["warning"] = (
-            "the header has no orientation (its RAS flag is not set); the default of the format was"
-            " taken"
-        )
-    return Volume(data.reshape(shape), checked_affine(path, image.affine), modality, notes)
+    without = content[_RAS_FLAG] == b"\0\0"  # nibabel sets it when it takes the default
+    findings = (Finding("mgh.no_orientation", _NO_RAS_FLAG),) if without else ()
+    affine = checked_affine(path, image.affine)
+    return Volume(data.reshape(shape), affine, modality, notes, findings=findings)
 
 
 def _read_itk(path: Path, kind: Format, modality: str) -> Volume:
@@ -108,12 +114,10 @@ def _read_itk(path: Path, kind: Format, modality: str) -> Volume:
         "format": kind,
         "data_type": header.GetComponentTypeAsString(header.GetComponentType()),
     }
-    if kind == "NRRD" and "NRRD_space" not in header.GetMetaDataDictionary().GetKeys():
-        notes["warning"] = (
-            "the header names no patient space; left, posterior, superior (LPS) was taken"
-        )
-    data = _voxels(path, kind, header, len(stored))
-    return Volume(np.ascontiguousarray(data.T).reshape(shape), affine, modality, notes)
+    without = kind == "NRRD" and "NRRD_space" not in header.GetMetaDataDictionary().GetKeys()
+    findings = (Finding("nrrd.no_orientation", _NO_SPACE),) if without else ()
+    data = np.ascontiguousarray(_voxels(path, kind, header, len(stored)).T).reshape(shape)
+    return Volume(data, affine, modality, notes, findings=findings)
 
 
 def _header(path: Path, kind: Format) -> Any:

@@ -107,7 +107,7 @@ def write_nifti(volume: Volume, path: str | Path, dtype: DTypeLike) -> None:
 
 def _open(path: Path) -> nib.Nifti1Image:
     try:
-        check_whole(path)
+        _check_whole(path)
         image = nib.load(path)
     except PermissionError as error:
         raise InputError(
@@ -126,16 +126,11 @@ def _open(path: Path) -> nib.Nifti1Image:
     return image
 
 
-def check_whole(path: Path) -> None:
+def _check_whole(path: Path) -> None:
     """Read a compressed file to its end, where the checksum stands: nibabel stops before it and
     would pass on damaged voxels.
-
-    Raises:
-        OSError: the file cannot be read, or is no gzip file (BadGzipFile).
-        EOFError: it is cut off.
-        zlib.error: it is damaged.
     """
-    if path.name.lower().endswith((".gz", ".mgz")):
+    if path.name.lower().endswith(".gz"):
         with gzip.open(path) as file:
             while file.read(_CHUNK):
                 pass
