@@ -255,14 +255,15 @@ class TestTraining:
             bundles.train(BACKWARD, "runs/other", "--network_def#channels", "[4,8]")
 
 
-class TestAfterTraining:
-    @pytest.fixture(scope="class")
-    def exported(self, bundles: Bundles, trained_f: Path, trained_g: Path) -> Path:
-        """The bundles with exported weights."""
-        for folder, name in ((trained_f, FORWARD), (trained_g, BACKWARD)):
-            assert cli.run(["export", str(folder / "best.pt"), str(bundles.root / name)]) == 0
-        return bundles.root
+@pytest.fixture(scope="module")
+def exported(bundles: Bundles, trained_f: Path, trained_g: Path) -> Path:
+    """The bundles with exported weights."""
+    for folder, name in ((trained_f, FORWARD), (trained_g, BACKWARD)):
+        assert cli.run(["export", str(folder / "best.pt"), str(bundles.root / name)]) == 0
+    return bundles.root
 
+
+class TestAfterTraining:
     def test_export(self, exported: Path, trained_f: Path) -> None:
         models = load_models(exported)
         assert models.target == "t2"

@@ -40,7 +40,7 @@ from mmccd.io.read import read_volume
 
 TABLE = Path(__file__).resolve().parents[2] / "docs" / "dicom.md"
 ROW = re.compile(r"\| `([\w-]+)` \| (.+) \| (\d) \| (?:`(.+)`)? ?\|")
-SUBFOLDER = "Mustermann_PID-4711"
+SUBFOLDER = "MUSTERMANN_4711"
 CORONAL = AXIAL[:, [0, 2, 1, 3]]
 SAGITTAL = AXIAL[:, [1, 2, 0, 3]] @ np.diag([1.0, 0.3, 5.5 / 0.9, 1.0])
 

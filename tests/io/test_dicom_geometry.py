@@ -319,19 +319,20 @@ def second_opinion_of_each(folder: Path) -> Volume:
     return second_opinion(folder).with_data(np.stack(layers, axis=2))
 
 
+@pytest.fixture(scope="module", params=RAW)
+def head(
+    request: pytest.FixtureRequest, real_data: Path
+) -> tuple[NDArray[np.uint16], NDArray[np.float64]]:
+    image = nib.load(real_data / "raw" / request.param / f"{request.param}_flair.nii.gz")
+    image = image.slicer[tuple(slice(max(0, n // 2 - 20), n // 2 + 20) for n in image.shape)]
+    data = image.get_fdata(dtype=np.float32)
+    return np.rint(data * (4095 / data.max())).astype(np.uint16), image.affine
+
+
 class TestRealHeads:
     """Real intensities and real geometry, written as DICOM and read again: the middle of heads, at
     most 40 voxels an axis, because each slice is a file.
     """
-
-    @pytest.fixture(scope="class", params=RAW)
-    def head(
-        self, request: pytest.FixtureRequest, real_data: Path
-    ) -> tuple[NDArray[np.uint16], NDArray[np.float64]]:
-        image = nib.load(real_data / "raw" / request.param / f"{request.param}_flair.nii.gz")
-        image = image.slicer[tuple(slice(max(0, n // 2 - 20), n // 2 + 20) for n in image.shape)]
-        data = image.get_fdata(dtype=np.float32)
-        return np.rint(data * (4095 / data.max())).astype(np.uint16), image.affine
 
     @pytest.mark.parametrize("plane", PLANES)
     def test_single_frames(

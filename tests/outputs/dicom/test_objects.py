@@ -236,19 +236,18 @@ def check_standard(folder: Path) -> None:
     assert said == []
 
 
+@pytest.fixture(scope="module", params=["axial", "multi-frame"])
+def nothing(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("nothing")
+    (folder / "out").mkdir()
+    write_dicom(
+        result_on(write_kind(request.param, folder / "source"), nothing=True), folder / "out"
+    )
+    return folder
+
+
 class TestNothingFound:
     """A run that finds nothing says so in every object."""
-
-    @pytest.fixture(scope="class", params=["axial", "multi-frame"])
-    def nothing(
-        self, request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
-    ) -> Path:
-        folder = tmp_path_factory.mktemp("nothing")
-        (folder / "out").mkdir()
-        write_dicom(
-            result_on(write_kind(request.param, folder / "source"), nothing=True), folder / "out"
-        )
-        return folder
 
     def test_an_empty_segmentation_on_all_frames(self, nothing: Path) -> None:
         dataset = objects(nothing)[SEG]
