@@ -10,6 +10,7 @@ from mmccd.imaging.bias import _centred_samples, _spline_weights, correct_bias
 from mmccd.phantom import Phantom
 
 
+@pytest.mark.slow
 def test_a_known_field_is_removed(healthy_phantom: Phantom) -> None:
     flair, brain = healthy_phantom.images["flair"], healthy_phantom.brain.data > 0
     ramp = np.geomspace(0.6, 1.6, flair.shape[0])[:, None, None]
