@@ -27,6 +27,8 @@ from mmccd.bundle import BACKWARD, FORWARD, load_models
 from mmccd.core.errors import InputError, OutputError, ResourceError
 from mmccd.phantom import Phantom
 
+pytestmark = pytest.mark.slow
+
 CPU = torch.device("cpu")
 TINY_SCOPE = Scope(
     slices=1, repeats=1, presets=("fast",), shape=(60, 60, 20), voxel_mm=4.0, quick=True

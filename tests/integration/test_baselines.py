@@ -20,6 +20,8 @@ from mmccd.bundle.runs import find_run
 from mmccd.evaluation.candidates import Setup, make_candidates
 from mmccd.methods.base import Slices
 
+pytestmark = pytest.mark.slow
+
 TINY = {**SMALL, "vae": {**SMALL["vae"], "size": 128}}
 Train = Callable[..., Path]
 

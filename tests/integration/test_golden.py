@@ -14,6 +14,8 @@ import pytest
 import torch
 from tests.integration.golden import CASES, FILE, PRESETS, digest, machine, run_case
 
+pytestmark = pytest.mark.slow
+
 TOLERANCE = 1e-5
 
 

@@ -23,9 +23,12 @@ from mmccd.pipeline import make_intake
 from mmccd.quality import Intake
 
 RAW = Path(os.environ.get("MMCCD_DATA", "/nowhere")) / "raw"
-pytestmark = pytest.mark.skipif(
-    "MMCCD_DATA" not in os.environ, reason="MMCCD_DATA is not set: no real heads"
-)
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(
+        "MMCCD_DATA" not in os.environ, reason="MMCCD_DATA is not set: no real heads"
+    ),
+]
 PATIENT = RAW / "FG6692"
 FLAIR = PATIENT / "FG6692_flair.nii.gz"
 HEADS = sorted(path for path in RAW.glob("*/*.nii.gz") if "brainmask" not in path.name)

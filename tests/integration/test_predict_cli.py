@@ -26,6 +26,8 @@ from mmccd.bundle import BACKWARD, FORWARD
 from mmccd.core.volume import Volume
 from mmccd.phantom import Phantom
 
+pytestmark = pytest.mark.slow
+
 FILES = (
     "anomaly_map.nii.gz",
     "brain_mask.nii.gz",

@@ -31,6 +31,8 @@ from mmccd.jobs.batch import predict_folder
 from mmccd.phantom import Phantom
 from mmccd.pipeline import AnomalyPipeline
 
+pytestmark = pytest.mark.slow
+
 MAPS = ("anomaly_map", "segmentation", "brain_mask")
 Image = tuple[NDArray[np.uint16], NDArray[np.float64]]
 

@@ -26,6 +26,8 @@ from mmccd.bundle.trained import load_trained
 from mmccd.core.errors import InputError
 from mmccd.phantom import Phantom
 
+pytestmark = pytest.mark.slow
+
 QUICK = [
     "--precision",
     "fp32",

@@ -18,6 +18,8 @@ from mmccd.bundle import BACKWARD, FORWARD
 from mmccd.bundle.find import BRAIN
 from mmccd.models.networks import TranslationUNet
 
+pytestmark = pytest.mark.slow
+
 PARTS = ("app", "bundles", "setup.cfg", "setup.py", "pyproject.toml", "README.md", "LICENSE")
 
 

@@ -96,6 +96,7 @@ def test_label_map(label_file: Path) -> None:
     )
 
 
+@pytest.mark.slow
 def test_label_map_with_its_head(label_file: Path) -> None:
     anatomy = load_anatomy(label_file, head=True)
     assert anatomy.has_head
@@ -133,6 +134,7 @@ def test_no_anatomy(tmp_path: Path, name: str) -> None:
         find_anatomies(tmp_path / name)
 
 
+@pytest.mark.slow
 def test_real_label_map(real_data: Path) -> None:
     """A brain of 1 to 1.8 litres in one piece; a phantom with its head is refused as not
     skull-stripped, one without is taken.

@@ -168,6 +168,7 @@ def test_a_split_without_label_maps(tmp_path: Path, label_maps: Path) -> None:
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.slow
 def test_the_same_arguments_give_the_same_files(tmp_path: Path) -> None:
     for name in ("a", "b"):
         write_phantoms(tmp_path / name, 1, 3, lesions="ms", slice_mm=10.0, pixel_mm=3.0)

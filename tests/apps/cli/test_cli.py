@@ -449,6 +449,7 @@ def test_sigterm_handler_is_put_back() -> None:
 
 
 @pytest.mark.parametrize("existing", [False, True], ids=["new folder", "folder of someone else"])
+@pytest.mark.slow
 def test_sigterm_ends_predict_and_leaves_nothing(
     tiny_bundles: Path, phantom_data: Path, tmp_path: Path, existing: bool
 ) -> None:

@@ -89,6 +89,7 @@ def test_nothing_found(lesion_phantom: Phantom) -> None:
     )
 
 
+@pytest.mark.slow
 def test_the_demonstration_runs_with_what_ships(tmp_path: Path) -> None:
     """As `make demo` does, to the end: its phantom, the weights that ship, the stored threshold."""
     assert cli.run(["demo", "--output", str(tmp_path / "demo")]) == 0

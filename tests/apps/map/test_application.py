@@ -25,10 +25,13 @@ from mmccd.jobs import study_name
 from mmccd.phantom import Phantom
 
 # Where CI is set these tests run, or fail: they are never left out unnoticed.
-pytestmark = pytest.mark.skipif(
-    importlib.util.find_spec("holoscan") is None and not os.environ.get("CI"),
-    reason="the MONAI Deploy App SDK is not installed",
-)
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(
+        importlib.util.find_spec("holoscan") is None and not os.environ.get("CI"),
+        reason="the MONAI Deploy App SDK is not installed",
+    ),
+]
 Image = tuple[NDArray[np.uint16], NDArray[np.float64]]
 
 

@@ -31,10 +31,13 @@ from mmccd.phantom import Phantom
 
 # Where CI is set these tests run, or fail (but for the archive itself): they are never left out
 # unnoticed.
-pytestmark = pytest.mark.skipif(
-    importlib.util.find_spec("holoscan") is None and not os.environ.get("CI"),
-    reason="the MONAI Deploy App SDK is not installed",
-)
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(
+        importlib.util.find_spec("holoscan") is None and not os.environ.get("CI"),
+        reason="the MONAI Deploy App SDK is not installed",
+    ),
+]
 STUDY = "1.2.826.0.1.3680043.8.498.77"
 USER, PASSWORD = "mmccd", "a pass:wörd"
 MINUTES_S = 240

@@ -19,6 +19,8 @@ from tests.jobs.conftest import Cohort
 
 from mmccd.apps.cli import cli
 
+pytestmark = pytest.mark.slow
+
 distributed = pytest.importorskip("distributed", reason="the extra cohort is not installed")
 
 
