@@ -134,8 +134,10 @@ def fit_reference(rows: list[dict[str, Any]]) -> dict[str, Any]:
     }
 
 
-def strangeness(reference: dict[str, Any], values: NDArray[np.float64]) -> NDArray[np.float64]:
-    """As :meth:`~mmccd.quality.rules.InputStatistics.strangeness`."""
+def out_of_distribution(
+    reference: dict[str, Any], values: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """As :meth:`~mmccd.quality.rules.InputStatistics.out_of_distribution`."""
     offset = values - np.array(reference["mean"])
     return np.asarray(
         np.sqrt(
@@ -155,11 +157,11 @@ def limits(rows: list[dict[str, Any]], reference: dict[str, Any]) -> dict[str, A
         for name in ("bias", "jump", *FACES)
     }
     low, high = (pick(row["detail"] for row in flair) for pick in (min, max))
-    far = strangeness(reference, table(flair, tuple(reference["features"])))
+    far = out_of_distribution(reference, table(flair, tuple(reference["features"])))
     return {
         "flair_warn": WARN,
         "flair_refuse": REFUSE,
-        "strangeness": round(QUALITY_MARGIN * float(far.max()), 3),
+        "out_of_distribution": round(QUALITY_MARGIN * float(far.max()), 3),
         "bias": most["bias"],
         "jump": most["jump"],
         "detail": [round(low / QUALITY_MARGIN, 4), round(high * QUALITY_MARGIN, 4)],

@@ -132,7 +132,8 @@ class AnomalyPipeline:
         if threshold is None and self.calibration is None and require_threshold:
             raise ModelError(
                 f"{models.root}: no calibration for target {models.target}, preset {preset},"
-                f" {self.precision} and these weights; give --threshold, or run 'mmccd calibrate'"
+                f" {self.precision} and these weights; give --threshold, or run 'mmccd calibrate'",
+                code="calibration.missing",
             )
         known = self.calibration or models.calibration(self.preset, self.precision)
         self.normal_range: NormalRange | None = known.normal_range if known else None
@@ -238,7 +239,8 @@ class AnomalyPipeline:
             text = first_line(error)
             raise ResourceError(
                 f"out of memory on {describe_devices(self.devices)} ({text}); use --device cpu or a"
-                " machine with more memory"
+                " machine with more memory",
+                code="resource.memory",
             ) from error
         inside = slices.brain[:, 0].numpy()
         covered = brain.mask & slices.transform.slices_to_native(
@@ -281,7 +283,9 @@ class AnomalyPipeline:
             ResourceError: out of memory.
         """
         if self.threshold is None:
-            raise ModelError("no threshold: give one, or calibrate these settings")
+            raise ModelError(
+                "no threshold: give one, or calibrate these settings", code="calibration.missing"
+            )
         tell = stage or _say_nothing
         clock = _Clock()
         tell("brain")

@@ -171,7 +171,8 @@ def extract_brain(
             raise UnsuitableInputError(
                 f"{name}: no brain was found in it ({mask.sum() * np.prod(grid.spacing) / 1000:.0f}"
                 " mL); expected an MRI of a head; check the image and its orientation, or give the"
-                " brain's mask with --brain-mask"
+                " brain's mask with --brain-mask",
+                code="brain.not_found",
             )
         moved = _middle(mask, grid)
         if max(abs(moved[0]), abs(moved[1])) <= _MOVE_MM:

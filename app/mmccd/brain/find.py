@@ -77,7 +77,8 @@ def find_brain(
         raise UnsuitableInputError(
             f"{volume.provenance.get('file', 'the volume')}: is not skull-stripped (expected zeros"
             " outside the brain); strip it first (e.g. with HD-BET or SynthStrip), or give the"
-            " brain's mask with --brain-mask"
+            " brain's mask with --brain-mask",
+            code="brain.not_stripped",
         )
     found = extract(volume)
     if (
@@ -103,7 +104,8 @@ def _check_not_constant(volume: Volume) -> None:
         value = "no finite voxel" if finite.size == 0 else f"the value {finite[0]:g} everywhere"
         raise UnsuitableInputError(
             f"{volume.provenance.get('file', 'the volume')}: is empty, it holds {value}; expected"
-            " an image of a head; check the export"
+            " an image of a head; check the export",
+            code="image.empty",
         )
 
 
@@ -113,13 +115,15 @@ def _given_mask(volume: Volume, given: Volume) -> NDArray[np.bool_]:
         raise UnsuitableInputError(
             f"{name}: lies on another grid (shape {given.shape}) than the image (shape"
             f" {volume.shape}); expected a mask on the image's own grid and affine; resample it to"
-            " the image"
+            " the image",
+            code="brain_mask.other_grid",
         )
     mask = np.asarray(given.data > 0.5)
     if not mask.any():
         raise UnsuitableInputError(
             f"{name}: the brain mask is empty; expected values of 1 inside the brain; check the"
-            " mask"
+            " mask",
+            code="brain_mask.empty",
         )
     return mask
 

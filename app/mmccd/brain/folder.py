@@ -42,7 +42,8 @@ def extract_files(
     if not files or not files[0].is_file():
         raise InputError(
             f"{source}: holds no NIfTI file; expected MR images of heads; give a file, or a folder"
-            " of them"
+            " of them",
+            code="nifti.none",
         )
     make_folder(output)
     network = network.to(device).eval()

@@ -71,13 +71,15 @@ def extract_with_hd_bet(volume: Volume, device: str = "cpu") -> Extraction:
             said = (done.stderr.strip().splitlines() or ["nothing"])[-1][:120]
             raise ModelError(
                 f"{PROGRAM}: ended with code {done.returncode} and said: {said}; expected a brain"
-                " mask; run it by itself to see why"
+                " mask; run it by itself to see why",
+                code="extractor.failed",
             )
         found = np.asarray(read_nifti(mask, "mask").data > 0.5)
     if found.shape != volume.shape or not found.any():
         raise ModelError(
             f"{PROGRAM}: gave a mask of shape {found.shape} with {int(found.sum())} voxels for a"
-            f" volume of shape {volume.shape}; expected the brain"
+            f" volume of shape {volume.shape}; expected the brain",
+            code="extractor.failed",
         )
     return Extraction(found, np.zeros_like(found), 0.0)
 

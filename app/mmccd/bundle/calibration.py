@@ -123,7 +123,8 @@ def threshold_for_rate(healthy: NDArray[Any], rate: float) -> float:
     if healthy.size * rate < 1:
         raise UnsuitableInputError(
             f"{healthy.size} healthy voxels are too few for a false-positive rate of {rate}; give"
-            " more data"
+            " more data",
+            code="calibration.too_few_voxels",
         )
     return float(np.quantile(healthy, 1 - rate, method="inverted_cdf"))
 

@@ -99,7 +99,8 @@ def read_calibrations(path: Path) -> list[Calibration]:
     except (OSError, LookupError, TypeError, ValueError, AttributeError) as error:
         raise ModelError(
             f"{path}: holds no usable calibrations ({type(error).__name__}: {first_line(error)});"
-            " restore it, or remove it and run 'mmccd calibrate' or give --threshold"
+            " restore it, or remove it and run 'mmccd calibrate' or give --threshold",
+            code="calibration.damaged",
         ) from error
 
 

@@ -37,7 +37,8 @@ def export_weights(checkpoint: str | Path, bundle: str | Path, research: bool = 
     if not isinstance(state, dict) or "epoch" not in content:
         raise InputError(
             f"{checkpoint}: is no training checkpoint (found {sorted(content)[:5]}); expected"
-            " best.pt or last.pt"
+            " best.pt or last.pt",
+            code="checkpoint.damaged",
         )
     name = (
         f"research/{record['source']}_{record['target']}"
@@ -65,7 +66,9 @@ def _training_record(path: Path) -> dict[str, Any]:
     try:
         record = json.loads(path.read_text())
     except (OSError, ValueError) as error:
-        raise InputError(f"{path}: cannot be read ({first_line(error)}); {expected}") from error
+        raise InputError(
+            f"{path}: cannot be read ({first_line(error)}); {expected}", code="checkpoint.no_record"
+        ) from error
     keys = (
         BRAIN_KEYS if isinstance(record, dict) and record.get("task") == BRAIN_TASK else CARD_KEYS
     )
@@ -73,5 +76,7 @@ def _training_record(path: Path) -> dict[str, Any]:
         key for key in (*keys, "key_metric") if not isinstance(record, dict) or key not in record
     ]
     if missing:
-        raise InputError(f"{path}: has no {', '.join(missing)}; {expected}")
+        raise InputError(
+            f"{path}: has no {', '.join(missing)}; {expected}", code="checkpoint.no_record"
+        )
     return dict(record)

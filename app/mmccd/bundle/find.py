@@ -32,7 +32,8 @@ def find_bundles(given: str | Path | None = None) -> Path:
         if not (root / name / "configs").is_dir():
             raise ModelError(
                 f"{root / name}: no such bundle; expected a folder with {FORWARD} and {BACKWARD};"
-                " give it with --bundles"
+                " give it with --bundles",
+                code="bundle.missing",
             )
     return root
 
@@ -65,7 +66,8 @@ def find_bundle(root: Path, name: str) -> Path:
     if len(found) != 1:
         raise ModelError(
             f"{root}: has {len(found)} bundles of the weights {name}, expected one folder {name} or"
-            f" {name}_*; give other --bundles, or choose another --preset"
+            f" {name}_*; give other --bundles, or choose another --preset",
+            code="bundle.several",
         )
     return found[0]
 

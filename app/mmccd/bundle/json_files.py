@@ -19,15 +19,18 @@ def read_json(path: Path) -> dict[str, Any]:
         content = json.loads(path.read_text())
     except FileNotFoundError as error:
         raise ModelError(
-            f"{path}: no such file; expected a complete bundle; restore it from the distribution"
+            f"{path}: no such file; expected a complete bundle; restore it from the distribution",
+            code="bundle.missing",
         ) from error
     except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
         raise ModelError(
-            f"{path}: cannot be read ({error}); restore it from the distribution"
+            f"{path}: cannot be read ({error}); restore it from the distribution",
+            code="bundle.damaged",
         ) from error
     if not isinstance(content, dict):
         raise ModelError(
             f"{path}: holds a {type(content).__name__}, expected an object; restore it from the"
-            " distribution"
+            " distribution",
+            code="bundle.damaged",
         )
     return content

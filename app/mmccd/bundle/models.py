@@ -63,7 +63,10 @@ class ModelSet:
             UsageError: unknown.
         """
         if name not in self.presets:
-            raise UsageError(f"--preset {name}: unknown; expected one of {', '.join(self.presets)}")
+            raise UsageError(
+                f"--preset {name}: unknown; expected one of {', '.join(self.presets)}",
+                code="usage.preset",
+            )
         return self.presets[name]
 
     def with_preset(self, preset: Preset) -> ModelSet:
@@ -167,7 +170,8 @@ def _choose(root: Path, names: Iterable[str], source: str, target: str) -> dict[
                     f"{other.path}: expects {modality} normalised as"
                     f" {other.card['normalisation'][modality]}, {first.path} as"
                     f" {first.card['normalisation'][modality]}; expected weights that were trained"
-                    " alike; train one of them again"
+                    " alike; train one of them again",
+                    code="weights.inconsistent",
                 )
     return weights
 
@@ -184,7 +188,8 @@ def _pick(root: Path, name: str, source: str, target: str) -> Weights:
     raise ModelError(
         f"{bundle / 'models'}: no weights from {' to '.join(direction)} (found:"
         f" {', '.join(found) or 'none'}); train the bundle and run 'mmccd export', or give other"
-        " --bundles or --target"
+        " --bundles or --target",
+        code="weights.missing",
     )
 
 

@@ -105,7 +105,8 @@ def preset_names(bundles: str | Path | None = None) -> tuple[str, ...]:
     if not names:
         raise ModelError(
             f"{folder}: holds no preset; expected one JSON file each; restore the folder from the"
-            " distribution"
+            " distribution",
+            code="preset.missing",
         )
     return names
 
@@ -123,16 +124,21 @@ def read_preset(root: Path, name: str) -> Preset:
     """
     names = preset_names(root)
     if name not in names:
-        raise UsageError(f"--preset {name}: unknown; expected one of {', '.join(names)}")
+        raise UsageError(
+            f"--preset {name}: unknown; expected one of {', '.join(names)}", code="usage.preset"
+        )
     path = root / FORWARD / FOLDER / f"{name}.json"
     content = read_json(path)
     try:
         return Preset.from_dict(name, content)
     except KeyError as error:
-        raise ModelError(f"{path}: has no {error.args[0]}; add it or restore the file") from error
+        raise ModelError(
+            f"{path}: has no {error.args[0]}; add it or restore the file", code="preset.damaged"
+        ) from error
     except (TypeError, ValueError, AttributeError) as error:
         raise ModelError(
-            f"{path}: is no usable preset ({first_line(error)}); correct or restore it"
+            f"{path}: is no usable preset ({first_line(error)}); correct or restore it",
+            code="preset.damaged",
         ) from error
 
 

@@ -110,7 +110,8 @@ def find_run(
         raise ModelError(
             f"{path}: no such checkpoint; train it in the forward bundle with --config_file"
             f" \"['configs/train.json','configs/baselines/{method}.json']\" {flags}, or give the"
-            " folder of the runs with --runs"
+            " folder of the runs with --runs",
+            code="weights.missing",
         )
     try:
         record = json.loads(record_path.read_text())
@@ -118,13 +119,15 @@ def find_run(
     except (OSError, ValueError, LookupError, TypeError) as error:
         raise ModelError(
             f"{record_path}: cannot be used ({first_line(error)}); expected the record of the"
-            " training beside it"
+            " training beside it",
+            code="checkpoint.no_record",
         ) from error
     expected = method, source, target or source
     if found != expected:
         raise ModelError(
             f"{record_path}: is of {' '.join(found)}, expected {' '.join(expected)}; put the runs"
-            " back in their places"
+            " back in their places",
+            code="weights.inconsistent",
         )
     return Run(path, record, network)
 

@@ -34,6 +34,7 @@ def load_trained(
     except (RuntimeError, TypeError, AttributeError) as error:
         raise InputError(
             f"{weights}: does not fit to the network ({first_line(error)}); expected a checkpoint"
-            " of that bundle"
+            " of that bundle",
+            code="checkpoint.damaged",
         ) from error
     return network.to(device).eval()

@@ -59,7 +59,8 @@ class Weights:
             card = self.path.with_suffix(".json")
             raise ModelError(
                 f"{card}: has no usable normalisation of {modality} ({first_line(error)});"
-                " restore it"
+                " restore it",
+                code="weights.damaged",
             ) from error
 
     def load_network(self) -> TranslationUNet:
@@ -75,13 +76,15 @@ class Weights:
         if not self.path.is_file():
             raise ModelError(
                 f"{self.path}: no such weight file, though its card is there; restore it or train"
-                " the bundle"
+                " the bundle",
+                code="weights.missing",
             )
         found = file_sha256(self.path)
         if found != self.sha256:
             raise ModelError(
                 f"{self.path}: has the hash {found[:12]}, expected {self.sha256[:12]} (its card);"
-                " the file is damaged or was replaced"
+                " the file is damaged or was replaced",
+                code="weights.damaged",
             )
         try:
             network = kind(**self.card["network"])
@@ -96,7 +99,8 @@ class Weights:
             InputError,
         ) as error:
             raise ModelError(
-                f"{self.path}: does not fit to its card ({first_line(error)}); restore both files"
+                f"{self.path}: does not fit to its card ({first_line(error)}); restore both files",
+                code="weights.inconsistent",
             ) from error
         return network.float().eval()
 
@@ -111,7 +115,8 @@ class Weights:
         except (KeyError, TypeError, ValueError) as error:
             raise ModelError(
                 f"{self.path.with_suffix('.json')}: has no usable noise schedule ({error}); run"
-                " 'mmccd export' again"
+                " 'mmccd export' again",
+                code="weights.damaged",
             ) from error
 
 
@@ -149,6 +154,7 @@ def _read_card(path: Path, keys: tuple[str, ...] = CARD_KEYS) -> dict[str, Any]:
     missing = [key for key in (*keys, "sha256") if key not in card]
     if missing:
         raise ModelError(
-            f"{path}: the card has no {', '.join(missing)}; restore it or run 'mmccd export' again"
+            f"{path}: the card has no {', '.join(missing)}; restore it or run 'mmccd export' again",
+            code="weights.damaged",
         )
     return card

@@ -28,7 +28,8 @@ def make_folder(folder: Path, way_out: str = "choose another --output") -> None:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise OutputError(
-            f"{folder}: cannot be made ({error.strerror or error}); {way_out}"
+            f"{folder}: cannot be made ({error.strerror or error}); {way_out}",
+            code="output.not_writable",
         ) from error
 
 
@@ -51,7 +52,8 @@ def replacing(path: Path, way_out: str = WAY_OUT) -> Iterator[Path]:
         staged.replace(path)
     except OSError as error:
         raise OutputError(
-            f"{path}: cannot be written ({error.strerror or error}); {way_out}"
+            f"{path}: cannot be written ({error.strerror or error}); {way_out}",
+            code="output.not_writable",
         ) from error
     finally:
         with contextlib.suppress(OSError):

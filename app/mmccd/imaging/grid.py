@@ -77,7 +77,8 @@ class GridTransform:
         if not mask.any():
             raise UnsuitableInputError(
                 "the brain mask is empty; expected a mask of the brain; check it or give another"
-                " --brain-mask"
+                " --brain-mask",
+                code="brain_mask.empty",
             )
         centre = []
         for axis, spacing in ((0, x), (1, y)):
@@ -89,7 +90,8 @@ class GridTransform:
                 raise UnsuitableInputError(
                     f"the brain is {extent:.0f} mm wide, the model's field of view"
                     f" {grid.extent_mm:.0f} mm; check the voxel spacing in the header and the brain"
-                    " mask"
+                    " mask",
+                    code="brain.too_wide",
                 )
             middle = (inside[0] + inside[-1]) / 2
             room = extent + spacing <= grid.extent_mm

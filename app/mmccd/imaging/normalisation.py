@@ -66,7 +66,8 @@ class Normalisation:
             if reference <= 0:
                 raise UnsuitableInputError(
                     f"the 90th percentile of the brain's intensities is {reference:g}; expected a"
-                    " positive value; check the input"
+                    " positive value; check the input",
+                    code="image.constant",
                 )
             return 6.0 / reference, -3.0
         low, high = (float(value) for value in np.percentile(values, [self.lower, self.upper]))
@@ -74,7 +75,8 @@ class Normalisation:
             if not high > low:
                 raise UnsuitableInputError(
                     f"the brain's intensities are constant ({low:g}); expected an image with"
-                    " contrast; check the input"
+                    " contrast; check the input",
+                    code="image.constant",
                 )
             return 1.0 / (high - low), -low / (high - low)
         inner = values[(values >= low) & (values <= high)].astype(np.float64)
@@ -82,7 +84,8 @@ class Normalisation:
         if not std > 1e-6 * max(abs(mean), 1e-30):
             raise UnsuitableInputError(
                 f"the brain's intensities are constant ({mean:g}); expected an image with contrast;"
-                " check the input"
+                " check the input",
+                code="image.constant",
             )
         return 1.0 / std, -mean / std
 
@@ -100,13 +103,15 @@ def brain_values(volume: Volume, brain: NDArray[np.bool_]) -> NDArray[Any]:
     if np.count_nonzero(brain) < MIN_BRAIN_VOXELS:
         raise UnsuitableInputError(
             f"the brain has {np.count_nonzero(brain)} voxels; expected at least {MIN_BRAIN_VOXELS};"
-            " check the input and its brain mask"
+            " check the input and its brain mask",
+            code="brain.too_small",
         )
     values = volume.data[brain]
     bad = int(np.count_nonzero(~np.isfinite(values)))
     if bad:
         raise UnsuitableInputError(
             f"{bad} voxels inside the brain are NaN or Inf; expected finite intensities; repair the"
-            " image first"
+            " image first",
+            code="image.not_finite",
         )
     return values

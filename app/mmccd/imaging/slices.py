@@ -53,7 +53,7 @@ def to_model_slices(
         return _to_model_slices(volume, brain, normalisation, transform)
     except UnsuitableInputError as error:
         raise UnsuitableInputError(
-            f"{volume.provenance.get('file', 'the volume')}: {error}"
+            f"{volume.provenance.get('file', 'the volume')}: {error}", error.code
         ) from error
 
 

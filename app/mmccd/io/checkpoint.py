@@ -34,10 +34,12 @@ def load_tensors(path: str | Path) -> dict[str, Any]:
     except _DAMAGE as error:
         raise InputError(
             f"{path}: cannot be read as a file of weights ({first_line(error)}); expected a"
-            " checkpoint"
+            " checkpoint",
+            code="checkpoint.damaged",
         ) from error
     if not isinstance(content, dict):
         raise InputError(
-            f"{path}: holds a {type(content).__name__}, expected a dictionary of weights"
+            f"{path}: holds a {type(content).__name__}, expected a dictionary of weights",
+            code="checkpoint.damaged",
         )
     return content

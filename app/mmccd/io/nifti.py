@@ -68,9 +68,13 @@ def read_nifti(path: str | Path, modality: str = "") -> Volume:
     """
     path = Path(path)
     if not path.exists():
-        raise InputError(f"{path}: no such file; expected a NIfTI file (.nii or .nii.gz)")
+        raise InputError(
+            f"{path}: no such file; expected a NIfTI file (.nii or .nii.gz)", code="input.missing"
+        )
     if path.is_dir():
-        raise InputError(f"{path}: is a folder; expected a NIfTI file (.nii or .nii.gz)")
+        raise InputError(
+            f"{path}: is a folder; expected a NIfTI file (.nii or .nii.gz)", code="nifti.folder"
+        )
     image = _open(path)
     _check_data_type(path, image)
     shape = three_dimensional_shape(path, image.shape)
@@ -101,7 +105,8 @@ def write_nifti(volume: Volume, path: str | Path, dtype: DTypeLike) -> None:
         nib.save(image, str(path))
     except OSError as error:
         raise OutputError(
-            f"{path}: cannot be written ({error.strerror or error}); choose another --output"
+            f"{path}: cannot be written ({error.strerror or error}); choose another --output",
+            code="output.not_writable",
         ) from error
 
 
@@ -111,17 +116,20 @@ def _open(path: Path) -> nib.Nifti1Image:
         image = nib.load(path)
     except PermissionError as error:
         raise InputError(
-            f"{path}: not readable (permission denied); expected a readable NIfTI file"
+            f"{path}: not readable (permission denied); expected a readable NIfTI file",
+            code="input.not_readable",
         ) from error
     except READ_ERRORS as error:
         raise InputError(
             f"{path}: is not a NIfTI file or is damaged ({first_line(error)}); expected .nii or"
-            " .nii.gz"
+            " .nii.gz",
+            code="nifti.not_nifti",
         ) from error
     if not isinstance(image, nib.Nifti1Image):
         raise InputError(
             f"{path}: is {type(image).__name__}, expected a single-file NIfTI image; convert it to"
-            " .nii.gz first"
+            " .nii.gz first",
+            code="nifti.other_format",
         )
     return image
 
@@ -141,11 +149,13 @@ def _check_data_type(path: Path, image: nib.Nifti1Image) -> None:
     if dtype.fields is not None:
         raise UnsuitableInputError(
             f"{path}: holds RGB colour voxels; expected one grey value per voxel; give the original"
-            " series"
+            " series",
+            code="image.colour",
         )
     if dtype.kind == "c":
         raise UnsuitableInputError(
-            f"{path}: holds complex voxels; expected real ones; give the magnitude image"
+            f"{path}: holds complex voxels; expected real ones; give the magnitude image",
+            code="image.complex",
         )
 
 
@@ -158,12 +168,14 @@ def three_dimensional_shape(path: Path, shape: tuple[int, ...]) -> tuple[int, in
     if len(shape) > 3 and any(n != 1 for n in shape[3:]):
         raise UnsuitableInputError(
             f"{path}: holds several volumes (shape {shape}); expected one 3-D volume; split it"
-            " first"
+            " first",
+            code="image.several_volumes",
         )
     if len(shape) < 3 or min(shape[:3]) < MIN_SLICES:
         raise UnsuitableInputError(
             f"{path}: has shape {shape}, fewer than {MIN_SLICES} slices along one axis; expected a"
-            " whole 3-D volume"
+            " whole 3-D volume",
+            code="slices.few",
         )
     i, j, k = shape[:3]
     return i, j, k
@@ -184,7 +196,8 @@ def checked_affine(path: Path, stored: NDArray[np.generic]) -> NDArray[np.float6
     ):
         raise UnsuitableInputError(
             f"{path}: the affine is singular or not finite, so the voxels have no place in the"
-            " patient; expected an invertible one; convert the original DICOM series again"
+            " patient; expected an invertible one; convert the original DICOM series again",
+            code="nifti.affine",
         )
     return affine
 
@@ -194,16 +207,19 @@ def _voxels(path: Path, image: nib.Nifti1Image) -> NDArray[np.float32]:
     if not path.name.lower().endswith(".gz") and stored > path.stat().st_size:
         raise InputError(
             f"{path}: is cut off, it has {path.stat().st_size} bytes, its header promises {stored};"
-            " copy it again"
+            " copy it again",
+            code="input.damaged",
         )
     try:
         return np.asarray(image.get_fdata(dtype=np.float32, caching="unchanged"))
     except gzip.BadGzipFile as error:
         raise InputError(
-            f"{path}: the compressed data are damaged ({first_line(error)}); copy the file again"
+            f"{path}: the compressed data are damaged ({first_line(error)}); copy the file again",
+            code="input.damaged",
         ) from error
     except READ_ERRORS as error:
         raise InputError(
             f"{path}: the voxels cannot be read, the file is cut off or damaged"
-            f" ({first_line(error)}); copy it again"
+            f" ({first_line(error)}); copy it again",
+            code="input.damaged",
         ) from error

@@ -40,7 +40,8 @@ def read_volume(path: str | Path, modality: str = "", series_uid: str | None = N
     except OSError as error:
         raise InputError(
             f"{path}: not readable ({error.strerror}); expected a NIfTI file or a DICOM study;"
-            " check permissions"
+            " check permissions",
+            code="input.not_readable",
         ) from error
     if dicom:
         from mmccd.io.dicom.read import read_dicom
@@ -49,6 +50,7 @@ def read_volume(path: str | Path, modality: str = "", series_uid: str | None = N
     if series_uid is not None and path.exists():
         raise UsageError(
             f"--series: {path} is not DICOM; --series chooses a series of a DICOM study; leave"
-            " it out"
+            " it out",
+            code="usage.series",
         )
     return read_other(path, other, modality) if other else read_nifti(path, modality)

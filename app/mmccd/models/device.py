@@ -39,17 +39,25 @@ def choose_device(name: str = "auto") -> torch.device:
         device = torch.device(name)
     except RuntimeError as error:
         raise UsageError(
-            f"--device {name}: unknown; expected auto, cpu, cuda, cuda:N or mps"
+            f"--device {name}: unknown; expected auto, cpu, cuda, cuda:N or mps",
+            code="usage.device",
         ) from error
     if device.type not in ("cpu", "cuda", "mps"):
-        raise UsageError(f"--device {name}: not supported; expected auto, cpu, cuda, cuda:N or mps")
+        raise UsageError(
+            f"--device {name}: not supported; expected auto, cpu, cuda, cuda:N or mps",
+            code="usage.device",
+        )
     if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
         raise UsageError(
             f"--device {name}: this machine has {torch.cuda.device_count()} CUDA devices; use"
-            " --device auto or cpu"
+            " --device auto or cpu",
+            code="usage.device",
         )
     if device.type == "mps" and not torch.backends.mps.is_available():
-        raise UsageError("--device mps: this machine has no MPS device; use --device auto or cpu")
+        raise UsageError(
+            "--device mps: this machine has no MPS device; use --device auto or cpu",
+            code="usage.device",
+        )
     return device
 
 
@@ -67,7 +75,8 @@ def choose_devices(names: str = "auto") -> tuple[torch.device, ...]:
     if names == ALL_CUDA:
         if not torch.cuda.device_count():
             raise UsageError(
-                f"--device {names}: this machine has no CUDA device; use --device auto or cpu"
+                f"--device {names}: this machine has no CUDA device; use --device auto or cpu",
+                code="usage.device",
             )
         return tuple(torch.device("cuda", index) for index in range(torch.cuda.device_count()))
     devices = tuple(choose_device(name) for name in names.split(","))
@@ -77,7 +86,8 @@ def choose_devices(names: str = "auto") -> tuple[torch.device, ...]:
     ):
         raise UsageError(
             f"--device {names}: expected different CUDA devices with their numbers, such as"
-            f" cuda:0,cuda:1, or {ALL_CUDA}"
+            f" cuda:0,cuda:1, or {ALL_CUDA}",
+            code="usage.device",
         )
     return devices
 
@@ -110,7 +120,10 @@ def choose_precision(name: str, device: torch.device) -> str:
         UsageError: an unknown name.
     """
     if name not in PRECISIONS:
-        raise UsageError(f"precision {name!r}: unknown; expected one of {', '.join(PRECISIONS)}")
+        raise UsageError(
+            f"precision {name!r}: unknown; expected one of {', '.join(PRECISIONS)}",
+            code="usage.precision",
+        )
     if name == "auto":
         return "bf16" if has_fast_bf16(device) else "fp32"
     return name

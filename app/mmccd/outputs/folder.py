@@ -73,24 +73,30 @@ def check_output(folder: Path, force: bool) -> None:
     """
     with _as_output_error(folder):
         if folder.exists() and not folder.is_dir():
-            raise OutputError(f"{folder}: is a file; expected a folder; choose another --output")
+            raise OutputError(
+                f"{folder}: is a file; expected a folder; choose another --output",
+                code="output.in_the_way",
+            )
         there = [name for name in NAMES if (folder / name).exists()] if folder.is_dir() else []
         folders = [name for name in there if (folder / name).is_dir()]
         in_the_way = (folder / DICOM).exists() and not (folder / DICOM).is_dir()
     if in_the_way:
         raise OutputError(
             f"{folder}: holds a file {DICOM} where a folder of ours belongs; remove it or choose"
-            " another --output"
+            " another --output",
+            code="output.in_the_way",
         )
     if folders:
         raise OutputError(
             f"{folder}: holds a folder {folders[0]} where a file of ours belongs; remove it or"
-            " choose another --output"
+            " choose another --output",
+            code="output.in_the_way",
         )
     if there and not force:
         raise OutputError(
             f"{folder}: already holds {', '.join(there)}; choose another --output, or replace them"
-            " with --force"
+            " with --force",
+            code="output.exists",
         )
 
 
@@ -103,7 +109,8 @@ def _make_folder(folder: Path, made: list[Path]) -> None:
     if not os.access(folder, os.W_OK):
         raise OutputError(
             f"{folder}: is not writable; expected a folder that this user may write to; choose"
-            " another --output"
+            " another --output",
+            code="output.not_writable",
         )
 
 
@@ -152,5 +159,6 @@ def _as_output_error(folder: Path) -> Iterator[None]:
     except OSError as error:
         raise OutputError(
             f"{folder}: cannot be written ({error.strerror or error}); choose another --output or"
-            " free some space"
+            " free some space",
+            code="output.not_writable",
         ) from error

@@ -1,4 +1,4 @@
-"""Look at an input before it is judged: features, rules, findings."""
+"""Quality control of an input before it is judged: features, rules, findings."""
 
 import lazy_loader
 

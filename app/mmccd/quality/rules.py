@@ -1,5 +1,5 @@
-"""Is this an image that the models can judge? Checks before the cycle; each finding is a warning or
-a refusal.
+"""Quality control: is this an image that the models can judge? Rules on its features; each gives
+findings, which warn or refuse.
 """
 
 from __future__ import annotations
@@ -58,7 +58,8 @@ class InputStatistics:
             return cls(*(content[key] for key in ("classifier", "reference", "limits", "origin")))
         except (OSError, ValueError, LookupError, TypeError) as error:
             raise ModelError(
-                f"{path}: cannot be read ({first_line(error)}); restore it from the distribution"
+                f"{path}: cannot be read ({first_line(error)}); restore it from the distribution",
+                code="bundle.damaged",
             ) from error
 
     def contrasts(self, measured: dict[str, float]) -> dict[str, float]:
@@ -75,9 +76,9 @@ class InputStatistics:
         shares = {name: float(np.exp(score - largest)) for name, score in scores.items()}
         return {name: share / sum(shares.values()) for name, share in shares.items()}
 
-    def strangeness(self, measured: dict[str, float]) -> float:
-        """Mahalanobis distance from the reference, divided by the root of the number of features:
-        about 1 for what is usual.
+    def out_of_distribution(self, measured: dict[str, float]) -> float:
+        """Out-of-distribution score: Mahalanobis distance from the reference, divided by the root
+        of the number of features; about 1 for what is usual.
         """
         offset = (
             np.array([measured[name] for name in self.reference["features"]])
@@ -143,15 +144,16 @@ def review(
     measured = measure(
         replace(slices, image=slices.image[::-1], mask=slices.mask[::-1]) if turned else slices
     )
-    contrasts, strangeness = statistics.contrasts(measured), statistics.strangeness(measured)
+    contrasts = statistics.contrasts(measured)
+    score = statistics.out_of_distribution(measured)
     contrast = check_contrast(contrasts, statistics.limits)
     if chosen_by_user and not whole:
         contrast = [_as_warning(finding) for finding in contrast]
-    found = shape + contrast + check_quality(measured, strangeness, statistics.limits)
+    found = shape + contrast + check_quality(measured, score, statistics.limits)
     found += check_thickness(slices, statistics.limits) + direction
     figures = {
         "contrast_probabilities": {name: round(value, 4) for name, value in contrasts.items()},
-        "strangeness": round(strangeness, 3),
+        "strangeness": round(score, 3),  # its name in version 1 of the report
         **{name: round(measured[name], 4) for name in QUALITY},
     }
     return Review(tuple(found), figures)
@@ -270,7 +272,7 @@ def face_shares(slices: BrainSlices) -> dict[str, float]:
 
 
 def check_quality(
-    measured: dict[str, float], strangeness: float, limits: dict[str, Any]
+    measured: dict[str, float], score: float, limits: dict[str, Any]
 ) -> list[Finding]:
     """Uneven brightness, slices that do not fit together, a blurred or noisy image, or something
     else that training never showed.
@@ -303,12 +305,12 @@ def check_quality(
                 f" {high:.2f}); maps may be wrong",
             )
         )
-    if strangeness > limits["strangeness"]:
+    if score > limits["out_of_distribution"]:
         findings.append(
             Finding(
                 "image.out_of_distribution",
-                f"the image is unlike those that the models know (distance {strangeness:.1f}, usual"
-                f" are up to {limits['strangeness']:.1f}); maps may be wrong",
+                f"the image is unlike those that the models know (distance {score:.1f}, usual"
+                f" are up to {limits['out_of_distribution']:.1f}); maps may be wrong",
             )
         )
     return findings

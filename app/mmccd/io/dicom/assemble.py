@@ -58,7 +58,8 @@ def assemble(
     if not np.isfinite(volume.array).all():
         raise UnsuitableInputError(
             f"{path}: {series.label} has values that are not finite after rescaling; expected"
-            " finite ones; check slope and intercept"
+            " finite ones; check slope and intercept",
+            code="image.not_finite",
         )
     return *_columns_rows_slices(volume), headers
 
@@ -146,7 +147,8 @@ def _check_pixels(dataset: Dataset, series: Series, path: Path) -> None:
     if any(slope == 0 for slope in _slopes(dataset)):
         raise UnsuitableInputError(
             f"{path}: {series.label} has a rescale slope of 0; expected another number; export the"
-            " series again"
+            " series again",
+            code="dicom.no_scale",
         )
 
 

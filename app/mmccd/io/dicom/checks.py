@@ -38,10 +38,12 @@ class Refusal:
     """Why a series cannot be used.
 
     Attributes:
+        code: stable name of the reason.
         reason: what was found and what was expected.
         damaged: the files are damaged or incomplete, rather than of the wrong kind.
     """
 
+    code: str
     reason: str
     damaged: bool = False
 
@@ -72,12 +74,15 @@ def _kind(series: Series) -> Refusal | None:
     if not any(instance.rows and instance.columns for instance in instances) and modalities != [
         "MR"
     ]:
-        return Refusal(f"holds no images ({', '.join(modalities)}), expected MR images")
+        return Refusal(
+            "dicom.no_images", f"holds no images ({', '.join(modalities)}), expected MR images"
+        )
     if modalities != ["MR"]:
-        return Refusal(f"modality {', '.join(modalities)}, expected MR")
+        return Refusal("dicom.not_mr", f"modality {', '.join(modalities)}, expected MR")
     empty = sum(not (instance.rows and instance.columns) for instance in instances)
     if empty:
         return Refusal(
+            "input.damaged",
             f"{empty} of {len(instances)} files hold no image (cut off, or headers only), expected"
             " pixels in each",
             damaged=True,
@@ -91,22 +96,27 @@ def _kind(series: Series) -> Refusal | None:
     )
     if colour:
         return Refusal(
+            "image.colour",
             f"colour images ({colour[0] or 'no photometric interpretation'}), expected grey values"
-            " (MONOCHROME1 or MONOCHROME2)"
+            " (MONOCHROME1 or MONOCHROME2)",
         )
     if any("MOSAIC" in instance.image_type for instance in instances):
-        return Refusal("mosaic images (all slices in one picture), expected one slice an image")
+        return Refusal(
+            "dicom.mosaic", "mosaic images (all slices in one picture), expected one slice an image"
+        )
     return None
 
 
 def _completeness(series: Series) -> Refusal | None:
     if series.conflicting:
         return Refusal(
+            "dicom.conflicting",
             f"{series.conflicting} files have another one's SOP instance UID but different content,"
-            " expected one file an image"
+            " expected one file an image",
         )
     if series.missing:
         return Refusal(
+            "dicom.files_missing",
             f"the DICOMDIR lists {series.missing} more files that are not there, expected all of"
             " them",
             damaged=True,
@@ -118,19 +128,22 @@ def _header_refusal(series: Series) -> Refusal | None:
     instances, frames = series.instances, series.frames
     if any(instance.multi_frame for instance in instances) and len(instances) > 1:
         return Refusal(
+            "dicom.several_multi_frame",
             f"{len(instances)} files with multi-frame images among them, expected one such file or"
-            " single images"
+            " single images",
         )
     if not instances[0].multi_frame and len(frames) > len(instances):
         return Refusal(
+            "dicom.no_geometry",
             "several frames in a file without positions for each, expected an enhanced object or"
-            " single images"
+            " single images",
         )
     sizes = sorted({(instance.rows, instance.columns) for instance in instances})
     if len(sizes) > 1:
         return Refusal(
+            "dicom.several_sizes",
             f"{len(sizes)} matrix sizes ({sizes[0][0]}x{sizes[0][1]}, {sizes[1][0]}x{sizes[1][1]}),"
-            " expected one"
+            " expected one",
         )
     rows, columns = sizes[0]
     if (
@@ -139,18 +152,21 @@ def _header_refusal(series: Series) -> Refusal | None:
         or rows * columns * len(frames) > MAX_VOXELS
     ):
         return Refusal(
+            "image.too_large",
             f"{len(frames)} images of {rows}x{columns} pixels, expected at most"
-            f" {MAX_MATRIX}x{MAX_MATRIX} and 2^30 voxels"
+            f" {MAX_MATRIX}x{MAX_MATRIX} and 2^30 voxels",
         )
     if len(frames) < MIN_SLICES:
         return Refusal(
+            "slices.few",
             f"{len(frames)} {'slice' if len(frames) == 1 else 'slices'}, expected at least"
-            f" {MIN_SLICES} of a whole head"
+            f" {MIN_SLICES} of a whole head",
         )
     references = {instance.frame_of_reference for instance in instances}
     if len(references) > 1:
         return Refusal(
-            f"{len(references)} frames of reference (the patient was moved), expected one"
+            "dicom.several_frames_of_reference",
+            f"{len(references)} frames of reference (the patient was moved), expected one",
         )
     return _missing(frames) or _implausible(frames)
 
@@ -165,7 +181,10 @@ def _missing(frames: list[Frame]) -> Refusal | None:
     for attribute, name in named:
         count = sum(getattr(frame, attribute) is None for frame in frames)
         if count:
-            return Refusal(f"{count} of {len(frames)} images have no {name}, expected one in each")
+            return Refusal(
+                "dicom.no_geometry",
+                f"{count} of {len(frames)} images have no {name}, expected one in each",
+            )
     return None
 
 
@@ -173,20 +192,23 @@ def _implausible(frames: list[Frame]) -> Refusal | None:
     spacings = _stacked(frames, "spacing")
     if spacings.min() < PIXEL_SPACING_MM[0] or spacings.max() > PIXEL_SPACING_MM[1]:
         return Refusal(
+            "dicom.spacing",
             f"pixel spacing {spacings.min():g} to {spacings.max():g} mm, expected"
-            f" {PIXEL_SPACING_MM[0]} to {PIXEL_SPACING_MM[1]} mm"
+            f" {PIXEL_SPACING_MM[0]} to {PIXEL_SPACING_MM[1]} mm",
         )
     if np.ptp(spacings, axis=0).max() > 1e-3 * spacings.min():
         return Refusal(
-            f"several pixel spacings ({spacings.min():g} to {spacings.max():g} mm), expected one"
+            "dicom.several_spacings",
+            f"several pixel spacings ({spacings.min():g} to {spacings.max():g} mm), expected one",
         )
     orientations = _stacked(frames, "orientation").reshape(-1, 2, 3)
     lengths = np.linalg.norm(orientations, axis=2)
     scalar = np.abs(np.einsum("ij,ij->i", orientations[:, 0], orientations[:, 1]))
     if np.abs(lengths - 1).max() > 0.01 or scalar.max() > 0.01:
         return Refusal(
+            "dicom.no_geometry",
             "an image orientation that is not two perpendicular unit vectors, expected row and"
-            " column directions"
+            " column directions",
         )
     return None
 
@@ -206,9 +228,10 @@ def _directions(frames: list[Frame]) -> Refusal | None:
     odd = int(np.count_nonzero(angles > ORIENTATION_TOLERANCE_DEG))
     if odd:
         return Refusal(
+            "dicom.several_orientations",
             f"slices in several orientations, {odd} of {len(frames)} turned by up to"
             f" {angles.max():.2g} degrees (a localiser?), expected one to"
-            f" {ORIENTATION_TOLERANCE_DEG} degrees"
+            f" {ORIENTATION_TOLERANCE_DEG} degrees",
         )
     return None
 
@@ -221,10 +244,13 @@ def _steps(frames: list[Frame], between_slices: float | None) -> Refusal | None:
     positions = positions[order]
     steps = np.diff(positions @ normal)
     if steps.max() <= DUPLICATE_MM:
-        return Refusal(f"{len(frames)} images at one position, expected a stack of slices")
+        return Refusal(
+            "dicom.one_position",
+            f"{len(frames)} images at one position, expected a stack of slices",
+        )
     doubled = np.flatnonzero(steps <= DUPLICATE_MM)
     if doubled.size:
-        return Refusal(_duplicates([frames[i] for i in order], doubled))
+        return Refusal("dicom.duplicates", _duplicates([frames[i] for i in order], doubled))
     return _shear(positions, normal) or _gaps(steps, between_slices)
 
 
@@ -248,8 +274,9 @@ def _shear(positions: NDArray[np.float64], normal: NDArray[np.float64]) -> Refus
     if (sideways > SHEAR_ROUNDING_MM + SHEAR_TOLERANCE * along).any():
         angle = np.degrees(np.arctan2(sideways[-1], along[-1]))
         return Refusal(
+            "dicom.tilt",
             f"the slices are not stacked at right angles (off by {angle:.2g} degrees, gantry tilt),"
-            " expected a right-angled stack"
+            " expected a right-angled stack",
         )
     return None
 
@@ -259,8 +286,9 @@ def _gaps(steps: NDArray[np.float64], between_slices: float | None) -> Refusal |
     off = steps[np.abs(steps - median) > max(SPACING_TOLERANCE * median, ROUNDING_MM)]
     if off.size:
         return Refusal(
+            "dicom.gaps",
             f"slices are missing or unevenly spaced ({off.size} of {steps.size} steps are not"
-            f" {median:.4g} mm, the largest is {steps.max():.4g} mm), expected one spacing"
+            f" {median:.4g} mm, the largest is {steps.max():.4g} mm), expected one spacing",
         )
     # Some scanners write the empty space between slices, which is less than a step, but never half
     # of one with contiguous slices.
@@ -268,8 +296,9 @@ def _gaps(steps: NDArray[np.float64], between_slices: float | None) -> Refusal |
         ratio = median / between_slices
         if round(ratio) >= 2 and abs(ratio - round(ratio)) <= SPACING_TOLERANCE:
             return Refusal(
+                "dicom.gaps",
                 f"the slices are {median:.4g} mm apart, but were acquired every"
-                f" {between_slices:.4g} mm: some are missing, expected all"
+                f" {between_slices:.4g} mm: some are missing, expected all",
             )
     return None
 

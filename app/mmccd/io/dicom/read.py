@@ -34,7 +34,10 @@ def read_dicom(path: str | Path, modality: str = "", series_uid: str | None = No
     """
     path = Path(path)
     if not path.exists():
-        raise InputError(f"{path}: no such file or folder; expected a folder with a DICOM study")
+        raise InputError(
+            f"{path}: no such file or folder; expected a folder with a DICOM study",
+            code="input.missing",
+        )
     choice = choose(scan(path), path, series_uid)
     data, affine, headers = assemble(choice.series, path)
     volume = Volume(data, affine, modality, _provenance(choice.series), headers)

@@ -102,7 +102,9 @@ def choose(study: Study, path: Path, uid: str | None = None) -> Choice:
         )
         return Choice(usable[0], (Finding("dicom.contrast_not_said", text),))
     for series in usable:
-        refusals[series.uid] = Refusal(f"may be FLAIR or not ({contrast(series).reason})")
+        refusals[series.uid] = Refusal(
+            "dicom.contrast_not_said", f"may be FLAIR or not ({contrast(series).reason})"
+        )
     raise _none(study, path, {key: refusal for key, refusal in refusals.items() if refusal})
 
 
@@ -157,23 +159,27 @@ def _check_there(study: Study, path: Path) -> None:
         raise InputError(
             f"{path}: {study.damaged} DICOM file(s) in it are damaged or cut off; expected whole"
             " files, because a slice may be missing; copy them again, or remove them if they"
-            " belong to something else"
+            " belong to something else",
+            code="input.damaged",
         )
     if study.series:
         return
     if study.listed:
         raise InputError(
             f"{path}: the DICOMDIR lists {study.listed} files that are not there; expected them"
-            " beside it; copy the whole folder"
+            " beside it; copy the whole folder",
+            code="dicom.files_missing",
         )
     if study.nifti:
         raise InputError(
             f"{path}: holds {study.nifti} NIfTI file(s) and no DICOM; expected a DICOM study; give"
-            " one NIfTI file, or run the bundle's configs/cycle.json for a whole data folder"
+            " one NIfTI file, or run the bundle's configs/cycle.json for a whole data folder",
+            code="dicom.none",
         )
     raise InputError(
         f"{path}: holds no DICOM file; expected a NIfTI file or a folder with a DICOM study; check"
-        " the path"
+        " the path",
+        code="dicom.none",
     )
 
 
@@ -182,13 +188,15 @@ def _asked_for(study: Study, path: Path, uid: str) -> Choice:
     if series is None:
         raise InputError(
             f"{path}: has no series with the UID given by --series; found {_listing(study)}; give"
-            " one of these"
+            " one of these",
+            code="dicom.no_such_series",
         )
     refusal = volume_refusal(series)
     if refusal:
         raise _error(refusal)(
             f"{path}: {series.label} cannot be used: {refusal.reason}; give another series or the"
-            " complete one"
+            " complete one",
+            refusal.code,
         )
     doubt = _derived(series) or _other_contrast(series)
     if doubt is None:
@@ -200,18 +208,22 @@ def _asked_for(study: Study, path: Path, uid: str) -> Choice:
 def _derived(series: Series) -> Refusal | None:
     image_type = series.first.image_type
     if "LOCALIZER" in image_type or _LOCALISER_WORDS.search(series.first.wording):
-        return Refusal("a localiser, expected a whole volume")
+        return Refusal("dicom.localiser", "a localiser, expected a whole volume")
     derived = [value for value in image_type if value in _DERIVED]
     if derived:
-        return Refusal(f"a derived image ({', '.join(derived)}), expected the original one")
+        return Refusal(
+            "dicom.derived", f"a derived image ({', '.join(derived)}), expected the original one"
+        )
     if len(image_type) > 2 and image_type[2] in _NOT_MAGNITUDE:
-        return Refusal("a phase or imaginary image, expected the magnitude")
+        return Refusal("dicom.not_magnitude", "a phase or imaginary image, expected the magnitude")
     return None
 
 
 def _other_contrast(series: Series) -> Refusal | None:
     found = contrast(series)
-    return Refusal(f"not FLAIR ({found.reason})") if found.kind == OTHER else None
+    return (
+        Refusal("dicom.not_flair", f"not FLAIR ({found.reason})") if found.kind == OTHER else None
+    )
 
 
 def _rank(series: Series) -> tuple[int, bool, bool, int, int]:
@@ -248,9 +260,11 @@ def _others(candidates: list[Series]) -> tuple[Finding, ...]:
 def _none(study: Study, path: Path, refusals: dict[str, Refusal]) -> MmccdError:
     every_one_damaged = all(refusal.damaged for refusal in refusals.values())
     kind: type[MmccdError] = InputError if every_one_damaged else UnsuitableInputError
+    codes = {refusal.code for refusal in refusals.values()}
     return kind(
         f"{path}: no series can be used; found {_listing(study, refusals)}; expected one FLAIR"
-        " volume; give another folder, or choose a series with --series UID"
+        " volume; give another folder, or choose a series with --series UID",
+        codes.pop() if len(codes) == 1 else "dicom.no_series",
     )
 
 

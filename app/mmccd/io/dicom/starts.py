@@ -37,7 +37,8 @@ def holds_dicom(path: Path) -> bool:
     except OSError as error:
         raise InputError(
             f"{path}: a file in it cannot be read ({error.strerror}); expected readable files;"
-            " check permissions"
+            " check permissions",
+            code="input.not_readable",
         ) from error
 
 
@@ -52,7 +53,8 @@ def files_below(path: Path) -> Iterator[Path]:
     def refuse(error: OSError) -> None:
         raise InputError(
             f"{path}: a folder in it cannot be read ({error.strerror}); expected readable folders;"
-            " check permissions"
+            " check permissions",
+            code="input.not_readable",
         ) from error
 
     if path.is_file():
