@@ -50,7 +50,10 @@ def test_a_commands_own_default_can_be_replaced() -> None:
         (["one", "x", "-p", "a", "--path", "b"], "--path is given twice"),
         (["one", "x", "--loud=perhaps"], "neither true nor false"),
         (["one", "x", "--count", "many"], "--count: 'many' is not a whole number"),
-        (["one", "x", "--preset", "turbo"], "--preset turbo: cannot be used; expected one of full"),
+        (
+            ["one", "x", "--preset", "turbo"],
+            "--preset turbo: cannot be used; expected one of balanced",
+        ),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )
@@ -64,7 +67,7 @@ def test_help() -> None:
     assert FORM.usage == "usage: mmccd command FIRST OTHERS [OTHERS ...] [FLAGS]"
     text = FORM.help()
     assert "-p, --path PATH" in text
-    assert "how thorough the method is (full, balanced, fast; default fast)" in text
+    assert "how thorough the method is (balanced, fast, full; default fast)" in text
     assert "--device" not in text
 
 

@@ -11,7 +11,7 @@ from typing import Annotated, Any
 
 import pytest
 
-from mmccd.core import FLAG, VARIABLE, Setting, Settings, UsageError
+from mmccd.core import FLAG, VARIABLE, ModelError, Setting, Settings, UsageError
 
 BIG = 2**64
 
@@ -52,9 +52,9 @@ def test_what_is_taken(given: dict[str, Any], name: str, value: object) -> None:
 @pytest.mark.parametrize(
     ("given", "expected"),
     [
-        ({"preset": "quick"}, "one of full, balanced, fast"),
+        ({"preset": "quick"}, "one of balanced, fast, full"),
         ({"preset": "fats"}, "did you mean fast?"),
-        ({"preset": None}, "one of full"),
+        ({"preset": None}, "one of balanced"),
         ({"target": "pd"}, "one of t2, t1"),
         ({"extractor": "bet"}, "one of mmccd, hd-bet"),
         ({"device": "gpu"}, "cuda:N"),
@@ -70,7 +70,7 @@ def test_what_is_taken(given: dict[str, Any], name: str, value: object) -> None:
         ({"series": "description=("}, "a regular expression"),
         ({"workers": 0}, "from 1 on"),
         ({"threads": 0}, "from 1 on"),
-        ({"max_voxels": 0}, "from 1 on"),
+        ({"max_voxels": -1}, "from 0 on"),
         ({"timeout_s": -1}, "seconds"),
         ({"log_format": "xml"}, "one of text, json"),
         ({"log_level": "loud"}, "debug, info"),
@@ -99,14 +99,17 @@ def test_a_scheduler_has_its_own_workers() -> None:
 
 
 def test_presets_are_those_of_the_bundles(tmp_path: Path) -> None:
-    configs = tmp_path / "forward_masked_diffusion" / "configs"
-    configs.mkdir(parents=True)
-    (configs / "cycle.json").write_text('{"presets": {"own": {}}}')
+    presets = tmp_path / "forward_masked_diffusion" / "configs" / "presets"
+    presets.mkdir(parents=True)
+    (tmp_path / "backward_translator" / "configs").mkdir(parents=True)
+    (presets / "own.json").touch()
     assert Settings(bundles=str(tmp_path), preset="own").preset == "own"
     with pytest.raises(UsageError, match="expected one of own"):
         Settings(bundles=str(tmp_path), preset="fast")
-    (configs / "cycle.json").write_text("damaged")
-    assert Settings(bundles=str(tmp_path), preset="fast").preset == "fast"
+    (presets / "own.json").unlink()
+    with pytest.raises(ModelError, match="holds no preset"):
+        Settings(bundles=str(tmp_path), preset="fast")
+    assert Settings.declared()["preset"].setting.listed(str(tmp_path)) == ()
 
 
 def test_what_decides_a_result() -> None:

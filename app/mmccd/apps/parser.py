@@ -83,7 +83,7 @@ class Argument:
     @property
     def explained(self) -> str:
         """Its help with the values it may have and its default."""
-        names = self.setting.names()
+        names = self.setting.listed()
         shown = not self.is_switch and self.default is not None
         notes = [", ".join(names) or self.setting.expected, f"default {self.default}" * shown]
         text = "; ".join(note for note in notes if note)

@@ -8,6 +8,8 @@ import importlib
 from dataclasses import dataclass
 from typing import Any
 
+from mmccd.core.errors import MmccdError
+
 FLAG, VARIABLE = "flag", "variable"
 """Front doors: the command line's flags; MMCCD_* variables and the section of app.yaml."""
 PREFIX = "MMCCD_"
@@ -57,6 +59,13 @@ class Setting:
         if callable(found):
             found = found(bundles) if self.in_bundles else found()
         return tuple(found)
+
+    def listed(self, bundles: str | None = None) -> tuple[str, ...]:
+        """As :meth:`names`, for help and completion: none where they cannot be found."""
+        try:
+            return self.names(bundles)
+        except MmccdError:
+            return ()
 
 
 def flag_of(name: str) -> str:

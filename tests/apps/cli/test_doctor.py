@@ -41,11 +41,11 @@ def test_machine_and_versions(shared_bundles: Path) -> None:
 def test_what_can_be_chosen(shared_bundles: Path) -> None:
     text, _ = told(str(shared_bundles))
     choices = examine(str(shared_bundles))["choices"]
-    assert choices["preset"] == ["full", "balanced", "fast"]
+    assert choices["preset"] == ["balanced", "fast", "full"]
     assert choices["extractor"] == ["mmccd", "hd-bet"]
     assert choices["target"] == ["t2", "t1"]
     assert {"mmccd", "intensity"} <= set(choices["methods"])
-    assert "full, balanced, fast" in line_with(text, "preset ")
+    assert "balanced, fast, full" in line_with(text, "preset ")
 
 
 def test_weights(shared_bundles: Path) -> None:

@@ -54,7 +54,7 @@ def test_an_empty_variable_is_none() -> None:
 @pytest.mark.parametrize(
     ("name", "value", "expected"),
     [
-        ("PRESET", "quick", "full, balanced, fast"),
+        ("PRESET", "quick", "balanced, fast, full"),
         ("TARGET", "pd", "t2, t1"),
         ("THRESHOLD", "nan", "a finite number"),
         ("THRESHOLD", "high", "a finite number"),
@@ -67,7 +67,7 @@ def test_an_empty_variable_is_none() -> None:
         ("BIAS_CORRECTION", "n4", "true or false"),
         ("EXTRACTOR", "bet", "mmccd, hd-bet"),
         ("TIMEOUT_S", "-1", "seconds"),
-        ("MAX_VOXELS", "0", "from 1 on"),
+        ("MAX_VOXELS", "-1", "from 0 on"),
         ("LOG_FORMAT", "xml", "text, json"),
         ("LOG_LEVEL", "loud", "debug, info"),
         ("SERIES", "first", "number=N"),

@@ -39,7 +39,7 @@ def _add(command: argparse.ArgumentParser, argument: Argument) -> None:
     setting = argument.setting
     action = command.add_argument(
         argument.flag if argument.place == FLAG else argument.name,
-        choices=setting.names() or setting.offers or None,
+        choices=setting.listed() or setting.offers or None,
         nargs="+" if argument.place == WORDS else None,
         help=argument.name,
     )

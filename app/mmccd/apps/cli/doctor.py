@@ -74,7 +74,7 @@ def examine(bundles: str | None = None) -> dict[str, Any]:
 def choices(bundles: str | None = None) -> dict[str, list[str]]:
     """What can be chosen, from the registries: presets, targets, extractors, methods to compare."""
     declared = Settings.declared(FLAG)
-    names = {name: one.setting.names(bundles) for name, one in declared.items()}
+    names = {name: one.setting.listed(bundles) for name, one in declared.items()}
     listed = {name: list(values) for name, values in names.items() if values}
     return {**listed, "methods": list(method_names())}
 
