@@ -131,7 +131,7 @@ def task(tmp_path: Path) -> Task:
 
 def test_a_case_that_kills_its_workers(task: Task) -> None:
     outcome = workers._outcome(FakeFuture(distributed.KilledWorker("key", "worker", 2)), task)
-    assert (outcome.status, outcome.exit_code) == ("failed", 7)
+    assert (outcome.state, outcome.exit_code) == ("failed", 7)
     assert "killed" in str(outcome.error)
     assert not task.output.exists()
 
