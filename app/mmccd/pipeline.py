@@ -4,10 +4,11 @@ evaluation.
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import platform
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -229,19 +230,9 @@ class AnomalyPipeline:
             kept = slices.brain & torch.from_numpy(wanted)[:, None, None, None]
             slices = replace(slices, brain=kept)
         slice_mm = slices.transform.spacing[2]
-        try:
-            scores = self.scorer.score(
-                Slices(slices.image, slices.brain, slice_mm), progress, cancelled
-            )
-        except (MemoryError, RuntimeError) as error:
-            if not _is_out_of_memory(error):
-                raise
-            text = first_line(error)
-            raise ResourceError(
-                f"out of memory on {describe_devices(self.devices)} ({text}); use --device cpu or a"
-                " machine with more memory",
-                code="resource.memory",
-            ) from error
+        given = Slices(slices.image, slices.brain, slice_mm)
+        with _told_out_of_memory(describe_devices(self.devices)):
+            scores = self.scorer.score(given, progress, cancelled)
         inside = slices.brain[:, 0].numpy()
         covered = brain.mask & slices.transform.slices_to_native(
             np.asarray(inside.any(axis=(1, 2)))
@@ -295,13 +286,8 @@ class AnomalyPipeline:
         tell("score")
         maps = self.maps(prepared.volume, brain, None, progress, cancelled)
         clock.lap("cycle")
-        segmentation = segment(
-            maps.smoothed,
-            maps.brain,
-            self.threshold,
-            volume.voxel_ml,
-            self.preset.postprocessing,
-        )
+        post = self.preset.postprocessing
+        segmentation = segment(maps.smoothed, maps.brain, self.threshold, volume.voxel_ml, post)
         percentile = self._percentile(maps)
         clock.lap("segmentation")
         parts = self._parts(volume, prepared, maps, segmentation, percentile, clock.seconds)
@@ -310,9 +296,7 @@ class AnomalyPipeline:
             anomaly_map=volume.with_data(maps.anomaly, "anomaly"),
             smoothed_map=volume.with_data(maps.smoothed, "anomaly"),
             segmentation=volume.with_data(segmentation, "mask"),
-            percentile_map=(
-                volume.with_data(percentile, "anomaly") if percentile is not None else None
-            ),
+            percentile_map=None if percentile is None else volume.with_data(percentile, "anomaly"),
             brain_mask=volume.with_data(brain.mask.astype(np.uint8), "mask"),
             maps=maps.scores,
             report=build_report(parts),
@@ -433,6 +417,21 @@ def make_intake(
     return Intake(
         network, statistics, extractor, bias_correction, unchecked, device or torch.device("cpu")
     )
+
+
+@contextlib.contextmanager
+def _told_out_of_memory(devices: str) -> Iterator[None]:
+    """A failed allocation as a ResourceError."""
+    try:
+        yield
+    except (MemoryError, RuntimeError) as error:
+        if not _is_out_of_memory(error):
+            raise
+        raise ResourceError(
+            f"out of memory on {devices} ({first_line(error)}); use --device cpu or a machine with"
+            " more memory",
+            code="resource.memory",
+        ) from error
 
 
 def _is_out_of_memory(error: BaseException) -> bool:

@@ -5,6 +5,7 @@ networks reach.
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -143,45 +144,45 @@ def measure_loops(
         ``largest_difference`` between the maps of the plain loop and of the cycle in fp32, relative
         to the maximum.
     """
-    shipped, paper = Networks.shipped(models, device, "fp32"), Networks.of_the_paper(models, device)
     precisions = ("fp32", "bf16") if has_fast_bf16(device) else ("fp32",)
     cycles = {
         name: _Cycle(Networks.shipped(models, device, name), settings, name) for name in precisions
     }
-    plain = cycles["fp32"].inferer.scheduler
+    scheduler = cycles["fp32"].inferer.scheduler
+
+    def plain(networks: Networks) -> Callable[[Tensor], Tensor]:
+        f, g = networks.forward, networks.backward
+        return lambda x: plain_loop(x, f, g, scheduler, settings.stride)
+
+    shipped, paper = Networks.shipped(models, device, "fp32"), Networks.of_the_paper(models, device)
     works = {
         **{("shipped", "cycle", name): (image, cycle.run) for name, cycle in cycles.items()},
-        ("shipped", "one at a time", "fp32"): (
-            image,
-            lambda x: plain_loop(x, shipped.forward, shipped.backward, plain, settings.stride),
-        ),
-        ("paper", "one at a time", "fp32"): (
-            image[:1],
-            lambda x: plain_loop(x, paper.forward, paper.backward, plain, settings.stride),
-        ),
+        ("shipped", "one at a time", "fp32"): (image, plain(shipped)),
+        ("paper", "one at a time", "fp32"): (image[:1], plain(paper)),
     }
     cycles["fp32"].run(image[:1])  # warm up
     seconds: dict[tuple[str, str, str], float] = {}
     maps = {}
     for _ in range(repeats):
         for name, (x, function) in works.items():
-            taken, maps[name] = timed(lambda x=x, function=function: function(x), device)  # type: ignore[misc]
+            taken, maps[name] = timed(partial(function, x), device)
             seconds[name] = min(taken, seconds.get(name, taken))
-    rows: list[dict[str, Any]] = [
-        {
-            "network": name[0],
-            "loop": name[1],
-            "precision": name[2],
-            "passes": passes(works[name][0], settings),
-            "seconds": round(taken, 3),
-        }
-        for name, taken in seconds.items()
+    rows = [
+        _loop_row(name, passes(works[name][0], settings), taken) for name, taken in seconds.items()
     ]
-    for row in rows:
-        row["passes_per_s"] = round(row["passes"] / row["seconds"], 2)
     reference = maps["shipped", "one at a time", "fp32"].cpu()
     difference = (maps["shipped", "cycle", "fp32"].cpu() - reference).abs().max() / reference.max()
     return {"rows": rows, "ratios": _ratios(rows), "largest_difference": float(difference)}
+
+
+def _loop_row(name: tuple[str, str, str], count: int, seconds: float) -> dict[str, Any]:
+    taken = round(seconds, 3)
+    return {
+        **dict(zip(("network", "loop", "precision"), name, strict=True)),
+        "passes": count,
+        "seconds": taken,
+        "passes_per_s": round(count / taken, 2),
+    }
 
 
 class _Cycle:

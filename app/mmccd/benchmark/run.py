@@ -98,20 +98,25 @@ def run_benchmark(
         "benchmark_version": VERSION,
         "machine": machine,
         "versions": versions(),
-        "settings": {
-            "slices": scope.slices,
-            "repeats": scope.repeats,
-            "cycle": settings.as_dict(),
-            "network": models.weights["forward"].card["network"],
-            "volume": _HEALTHY_VOLUME,
-            "voxel_mm": scope.voxel_mm,
-        },
+        "settings": _settings(scope, settings, models),
         "networks": networks,
         "loops": loops,
         "sweep": sweep,
         "volumes": volumes,
         "full": extrapolated(models, networks, volumes),
         "peak_memory_gib": peak,
+    }
+
+
+def _settings(scope: Scope, settings: CycleSettings, models: ModelSet) -> dict[str, Any]:
+    """What the figures were measured with."""
+    return {
+        "slices": scope.slices,
+        "repeats": scope.repeats,
+        "cycle": settings.as_dict(),
+        "network": models.weights["forward"].card["network"],
+        "volume": _HEALTHY_VOLUME,
+        "voxel_mm": scope.voxel_mm,
     }
 
 

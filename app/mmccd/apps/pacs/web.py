@@ -140,24 +140,7 @@ class Archive:
             )
             with answer:
                 _check(answer, self.url, "fetching a series", InputError)
-                try:
-                    boundary = boundary_of(answer.headers.get("Content-Type", ""))
-                    count = save_parts(
-                        budget.spend(answer.iter_content(_CHUNK)), boundary, folder, total
-                    )
-                except (BrokenBodyError, requests.RequestException) as error:
-                    reason = (
-                        str(error) if isinstance(error, BrokenBodyError) else type(error).__name__
-                    )
-                    raise InputError(
-                        f"{self.url}: fetching a series failed ({reason}); expected all its"
-                        " objects; it is tried again"
-                    ) from error
-                except OSError as error:
-                    raise OutputError(
-                        f"the temporary folder cannot be written ({error.strerror or error}); free"
-                        " some space, or set TMPDIR"
-                    ) from error
+                count = self._save(answer, budget, folder, total)
             if count < one.instances:
                 raise InputError(
                     f"{self.url}: sent {count} of a series' {one.instances} objects; expected all;"
@@ -165,6 +148,23 @@ class Archive:
                 )
             total += count
         return total
+
+    def _save(self, answer: requests.Response, budget: Budget, folder: Path, first: int) -> int:
+        """Write the parts of an answer, numbered from ``first`` on; their number."""
+        try:
+            boundary = boundary_of(answer.headers.get("Content-Type", ""))
+            return save_parts(budget.spend(answer.iter_content(_CHUNK)), boundary, folder, first)
+        except (BrokenBodyError, requests.RequestException) as error:
+            reason = str(error) if isinstance(error, BrokenBodyError) else type(error).__name__
+            raise InputError(
+                f"{self.url}: fetching a series failed ({reason}); expected all its objects; it is"
+                " tried again"
+            ) from error
+        except OSError as error:
+            raise OutputError(
+                f"the temporary folder cannot be written ({error.strerror or error}); free some"
+                " space, or set TMPDIR"
+            ) from error
 
     def store(self, study: str, files: list[Path]) -> None:
         """Store objects in a study.

@@ -184,6 +184,36 @@ def read_dataset(path: Path, pixels: bool) -> Dataset:
     return dataset
 
 
+def _timing(dataset: Dataset, first: Groups) -> dict[str, float | None]:
+    """Distances in mm and times in ms, of the header or else of its first functional group."""
+    places = {
+        "between_slices": ("SpacingBetweenSlices", "PixelMeasuresSequence", "SpacingBetweenSlices"),
+        "thickness": ("SliceThickness", "PixelMeasuresSequence", "SliceThickness"),
+        "repetition_time": (
+            "RepetitionTime",
+            "MRTimingAndRelatedParametersSequence",
+            "RepetitionTime",
+        ),
+        "echo_time": ("EchoTime", "MREchoSequence", "EffectiveEchoTime"),
+        "inversion_time": ("InversionTime", "MRModifierSequence", "InversionTimes"),
+    }
+    found = {
+        name: _first(_number(dataset, keyword), _nested(first, sequence, nested))
+        for name, (keyword, sequence, nested) in places.items()
+    }
+    return {**found, "inversion_time": found["inversion_time"] or None}
+
+
+def _wording(dataset: Dataset, first: Groups) -> str:
+    """What names the contrast, in small letters."""
+    words = [
+        *(_text(dataset, name) for name in ("SeriesDescription", "ProtocolName", "SequenceName")),
+        _text(dataset, "AcquisitionContrast")
+        or _nested_text(first, "MRImageFrameTypeSequence", "AcquisitionContrast"),
+    ]
+    return " ".join(word for word in words if word).lower()
+
+
 def instance_of(dataset: Dataset, path: Path) -> Instance | None:
     """A header as plain values; None where it has no SOP class or no series, so that nothing can be
     said about it.
@@ -197,13 +227,6 @@ def instance_of(dataset: Dataset, path: Path) -> Instance | None:
     secrets = _secret_words(dataset)
     groups = _functional_groups(dataset)
     first = groups[0] if groups else (dataset,)
-    wording = [
-        _text(dataset, "SeriesDescription"),
-        _text(dataset, "ProtocolName"),
-        _text(dataset, "SequenceName"),
-        _text(dataset, "AcquisitionContrast")
-        or _nested_text(first, "MRImageFrameTypeSequence", "AcquisitionContrast"),
-    ]
     return Instance(
         path=path,
         sop_uid=_text(dataset, "SOPInstanceUID"),
@@ -221,27 +244,8 @@ def instance_of(dataset: Dataset, path: Path) -> Instance | None:
         frames=(
             tuple(_enhanced_frame(group) for group in groups) if groups else _plain_frames(dataset)
         ),
-        between_slices=_first(
-            _number(dataset, "SpacingBetweenSlices"),
-            _nested(first, "PixelMeasuresSequence", "SpacingBetweenSlices"),
-        ),
-        thickness=_first(
-            _number(dataset, "SliceThickness"),
-            _nested(first, "PixelMeasuresSequence", "SliceThickness"),
-        ),
-        repetition_time=_first(
-            _number(dataset, "RepetitionTime"),
-            _nested(first, "MRTimingAndRelatedParametersSequence", "RepetitionTime"),
-        ),
-        echo_time=_first(
-            _number(dataset, "EchoTime"), _nested(first, "MREchoSequence", "EffectiveEchoTime")
-        ),
-        inversion_time=_first(
-            _number(dataset, "InversionTime"),
-            _nested(first, "MRModifierSequence", "InversionTimes"),
-        )
-        or None,
-        wording=" ".join(word for word in wording if word).lower(),
+        **_timing(dataset, first),
+        wording=_wording(dataset, first),
         number=None if (number := _number(dataset, "SeriesNumber")) is None else int(number),
         description=clean(
             _text(dataset, "SeriesDescription") or _text(dataset, "ProtocolName"), secrets
