@@ -109,7 +109,8 @@ def _compute(
     chosen = torch.zeros(len(slices.image), dtype=torch.bool)
     chosen[list(wanted)] = True
     begin = time.perf_counter()
-    scores = scorer.score(replace(slices, brain=slices.brain & chosen[:, None, None, None]))
+    brain = slices.brain & chosen[:, None, None, None]
+    scores = scorer.score(replace(slices, brain=brain, whole=slices.brain))
     seconds = (time.perf_counter() - begin) / len(wanted)
     return StoredMaps(
         np.asarray(wanted, dtype=np.int64),

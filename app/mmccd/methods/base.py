@@ -31,12 +31,14 @@ class Slices:
         brain: bool of the same shape; slices without brain are not scored.
         slice_mm: distance of neighbouring slices in mm.
         numbers: index of each slice in its volume, for the noise; None: 0, 1, ...
+        whole: the brain with the slices that are not to be scored; None: there are none.
     """
 
     image: Tensor
     brain: Tensor
     slice_mm: float
     numbers: Sequence[int] | None = None
+    whole: Tensor | None = None
 
 
 class Scorer(Protocol):

@@ -5,12 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
+import numpy as np
 import torch
 from scipy import ndimage
 
 from mmccd.core import ScoreMaps
 from mmccd.methods.base import Cancelled, Context, Progress, Slices
-from mmccd.methods.plain import PlainMethod
+from mmccd.methods.plain import RANGE, PlainMethod
 from mmccd.methods.scoring import score_within
 
 THICK_MM = 2.5
@@ -20,8 +21,10 @@ THRESHOLD = 1.2
 
 @dataclass(frozen=True)
 class RuleScorer:
-    """Median of 3 x 3 x 3 pixels and slices; of 5 x 5 pixels where slices are thicker than
-    2.5 mm. Beyond the first and the last slice of the stack these count again.
+    """(v - P2) / (P90 - P2) of the brain on the model grid, then the median of 3 x 3 x 3 pixels and
+    slices, of 5 x 5 pixels where slices are thicker than 2.5 mm.
+
+    Beyond the first and the last slice of the stack these count again; outside the brain is 0.
     """
 
     def score(
@@ -31,8 +34,13 @@ class RuleScorer:
         cancelled: Cancelled | None = None,
     ) -> ScoreMaps:
         """See :meth:`mmccd.methods.Scorer.score`; nothing is translated or reconstructed."""
+        whole = slices.brain if slices.whole is None else slices.whole
+        if not whole.any():
+            return score_within(slices.brain, slices.image)
+        low, high = np.percentile(slices.image[whole].numpy(), [RANGE.lower, RANGE.upper])
+        scaled = torch.where(whole, (slices.image - low) / (high - low), 0).float()
         size = (1, 5, 5) if slices.slice_mm > THICK_MM else (3, 3, 3)
-        smooth = ndimage.median_filter(slices.image[:, 0].numpy(), size=size, mode="nearest")
+        smooth = ndimage.median_filter(scaled[:, 0].numpy(), size=size, mode="nearest")
         return score_within(slices.brain, torch.from_numpy(smooth)[:, None])
 
 
