@@ -66,3 +66,8 @@ def test_trained_registered_and_evaluated(
     assert [row["title"] for row in rows] == ["Intensity threshold", "AE, wide code"]
     assert 0 < rows[1]["figures"]["auprc"] < 1
     assert len(rows[1]["key"]["weights"][0]) == 64
+
+
+def test_the_page_shows_the_module(project: Path) -> None:
+    module = (project / "docs" / "examples" / f"{EXAMPLE}.py").read_text()
+    assert f"```python\n{module}```" in (project / "docs" / "contributing.md").read_text()
