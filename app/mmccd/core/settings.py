@@ -143,8 +143,9 @@ class SettingsModel(BaseModel):
             return os.fspath(value)
         if not declared.setting.choices or value is None:
             return value
-        names = declared.setting.names(info.data.get("bundles"))
-        if str(value).lower() in names:
+        # What cannot be listed (bundles that are not there) is told by who loads it.
+        names = declared.setting.listed(info.data.get("bundles"))
+        if not names or str(value).lower() in names:
             return str(value).lower()
         close = difflib.get_close_matches(str(value).lower(), names, n=1)
         hint = f"; did you mean {close[0]}?" if close else ""
