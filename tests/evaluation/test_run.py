@@ -264,7 +264,8 @@ class TestEndToEnd:
         assert row["figures"]["auprc"] != both[1]["auprc"]
 
     def test_cases_csv(self, evaluated: Path) -> None:
-        lines = list(csv.DictReader((evaluated / "paper" / "cases.csv").open()))
+        with (evaluated / "paper" / "cases.csv").open() as file:
+            lines = list(csv.DictReader(file))
         assert len(lines) == 11 * 2
         for line in lines:
             assert (line["case"], line["split"]) == ("ill_test", "test")

@@ -79,6 +79,7 @@ class Ledger:
             self._lock = (folder / _LOCK).open("w")
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
+            self.close()
             raise UsageError(
                 f"{folder}: another service works with it; expected one for each state folder; wait"
                 " for it or end it"
