@@ -450,3 +450,17 @@ def test_real_volume(shared_bundles: Path, real_data: Path) -> None:
     assert np.array_equal(found.anomaly_map.affine, volume.affine)
     assert (found.anomaly_map.data[volume.data == 0] == 0).mean() > 0.99
     assert (found.anomaly_map.data[volume.data > 0] > 0).mean() > 0.97
+
+
+def test_a_preset_of_another_method(tiny_bundles: Path, flair: Volume) -> None:
+    """A plain rule by one JSON file: nothing comes back, and the input's brightness decides."""
+    folder = tiny_bundles / "forward_masked_diffusion" / "configs" / "presets"
+    content = json.loads((folder / "fast.json").read_text())
+    content |= {"method": "rule", "settings": {}, "postprocessing": {}}
+    (folder / "plain.json").write_text(json.dumps(content))
+    models = load_models(tiny_bundles, preset="plain")
+    result = AnomalyPipeline(models, "plain", "cpu", threshold=1.2).run(flair)
+    assert bool(torch.isnan(result.maps.reconstructed).all())
+    marked = result.segmentation.data > 0
+    assert marked.any()
+    assert flair.data[marked].mean() > np.percentile(flair.data[result.brain_mask.data > 0], 80)

@@ -306,11 +306,9 @@ class AnomalyPipeline:
         scorers = [
             self.method.build(replace(self.context, device=device)) for device in self.devices
         ]
-        if len(scorers) == 1:
-            return scorers[0]
         cycles = tuple(scorer for scorer in scorers if isinstance(scorer, CycleScorer))
-        assert len(cycles) == len(scorers), "slices can be shared where they are scored one by one"
-        return ParallelScorer(cycles)
+        # Slices can be shared where they are scored one by one, which is what the cycle does.
+        return ParallelScorer(cycles) if len(cycles) == len(scorers) > 1 else scorers[0]
 
     def _context(self) -> Context:
         return Context(

@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from mmccd.postprocessing import Postprocessing
 
 FOLDER = Path("configs") / "presets"
-METHOD = "mmccd"
 _FIELDS = ("method", "settings", "postprocessing", "batch_size", "precision", "weights")
 
 
@@ -29,7 +28,8 @@ class Preset:
 
     Attributes:
         name: that of its file.
-        method: what scores the slices; ``mmccd`` is the masked cycle.
+        method: what scores the slices, see :func:`~mmccd.methods.method_names`; ``mmccd`` is the
+            masked cycle.
         cycle: the method's settings: masks, steps, reading.
         postprocessing: what the threshold is applied to.
         batch_size: images per network pass.
@@ -50,10 +50,12 @@ class Preset:
     weights: tuple[str, ...]
 
     def __post_init__(self) -> None:
+        from mmccd.methods import method_names
         from mmccd.models import PRECISIONS
 
-        if self.method != METHOD:
-            raise ValueError(f"method must be {METHOD!r}, got {self.method!r}")
+        if self.method not in method_names():
+            known = ", ".join(method_names())
+            raise ValueError(f"method must be one of {known}, got {self.method!r}")
         if self.precision not in PRECISIONS:
             raise ValueError(f"precision must be one of {PRECISIONS}, got {self.precision!r}")
         if self.batch_size < 1:
