@@ -36,7 +36,7 @@ def test_a_bad_file_among_good_ones(cohort: Cohort, capsys: pytest.CaptureFixtur
     assert "\r" not in captured.err
     found = account(cohort)
     assert (found["status"], found["exit_code"], found["counts"]["failed"]) == ("failed", 3, 1)
-    rows = list(csv.DictReader((cohort.output / "cohort.csv").open()))
+    rows = list(csv.DictReader((cohort.output / "cohort.csv").read_text().splitlines()))
     assert [row["name"] for row in rows] == ["bad", "healthy", "lesion"]
     assert list(rows[0]) == list(found["cases"][0])
     report = json.loads((cohort.output / "lesion" / "report.json").read_text())

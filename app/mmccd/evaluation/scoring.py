@@ -140,7 +140,7 @@ def _read(path: Path, key: str) -> StoredMaps | None:
     file.
     """
     try:
-        with np.load(path, allow_pickle=False) as stored:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as stored:
             if str(stored["key"]) != key:
                 return None
             layers = {name: torch.from_numpy(stored[name]) for name in LAYERS}
