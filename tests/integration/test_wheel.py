@@ -57,11 +57,9 @@ def wheel(
     for name in PARTS:
         source = project / name
         if source.is_dir():
-            shutil.copytree(
-                source,
-                copy / name,
-                ignore=shutil.ignore_patterns("__pycache__", "models", "runs", "*.egg-info"),
-            )
+            weights = ("models",) if name == "bundles" else ()
+            ignored = shutil.ignore_patterns("__pycache__", "runs", "*.egg-info", *weights)
+            shutil.copytree(source, copy / name, ignore=ignored)
         else:
             copy.mkdir(exist_ok=True)
             shutil.copy(source, copy / name)

@@ -102,7 +102,12 @@ def preset_names(bundles: str | Path | None = None) -> tuple[str, ...]:
     Raises:
         ModelError: no bundles, or no preset in them.
     """
-    folder = find_bundles(bundles) / FORWARD / FOLDER
+    return _names_in(find_bundles(bundles))
+
+
+def _names_in(root: Path) -> tuple[str, ...]:
+    """Of the forward bundle in that folder, whatever else is missing there."""
+    folder = root / FORWARD / FOLDER
     names = tuple(sorted(path.stem for path in folder.glob("*.json")))
     if not names:
         raise ModelError(
@@ -124,7 +129,7 @@ def read_preset(root: Path, name: str) -> Preset:
         UsageError: there is no such preset.
         ModelError: its file is damaged.
     """
-    names = preset_names(root)
+    names = _names_in(root)
     if name not in names:
         raise UsageError(
             f"--preset {name}: unknown; expected one of {', '.join(names)}", code="usage.preset"
@@ -146,4 +151,4 @@ def read_preset(root: Path, name: str) -> Preset:
 
 def read_presets(root: Path) -> dict[str, Preset]:
     """All presets by name; raises as :func:`read_preset`."""
-    return {name: read_preset(root, name) for name in preset_names(root)}
+    return {name: read_preset(root, name) for name in _names_in(root)}

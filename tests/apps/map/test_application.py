@@ -173,7 +173,7 @@ class TestExitCodes:
         failed(
             run(nifti, output, shared_bundles, MMCCD_PRESET="quick"),
             2,
-            "MMCCD_PRESET: 'quick' cannot be used",
+            "MMCCD_PRESET: 'quick': cannot be used",
         )
         assert not output.exists()
         failed(run(tmp_path / "none", output, shared_bundles), 3, "no such file")

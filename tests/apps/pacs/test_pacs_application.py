@@ -11,9 +11,9 @@ from pathlib import Path
 import psutil
 import pytest
 
-from mmccd.apps.map.settings import Settings
 from mmccd.apps.pacs import application
 from mmccd.apps.pacs.application import Application, own_variables, settings_file
+from mmccd.core import Settings
 from mmccd.core.errors import CancelledError, MmccdError
 from mmccd.jobs import Worker
 

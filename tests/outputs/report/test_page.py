@@ -234,7 +234,7 @@ def test_a_click_on_a_region_moves_the_crosshair(either: Opened) -> None:
             "Array.from(report.viewer.frac2mm(report.viewer.scene.crosshairPos, 0,"
             " true)).slice(0, 3)"
         )
-        assert np.abs(np.array(place) - lesions[number]["peak_mm"]).max() < 0.05
+        assert np.abs(np.array(place) - lesions[number].peak_mm).max() < 0.05
         told = re.search(r"R (\S+), A (\S+), S (\S+) mm", page.inner_text("#location"))
         assert told
         assert np.abs(np.array([float(value) for value in told.groups()]) - place).max() < 0.051
