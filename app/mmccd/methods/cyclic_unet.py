@@ -7,15 +7,14 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
-from mmccd.core import ScoreMaps
-from mmccd.methods.base import Cancelled, Context, Method, Need, Progress, Slices, translator
-from mmccd.methods.scoring import batches, error_within
+from mmccd.methods.base import Context, Method, Need, translator
+from mmccd.methods.scoring import BatchedScorer
 
 
 @dataclass(frozen=True)
-class TranslationCycleScorer:
+class TranslationCycleScorer(BatchedScorer):
     """|x - g(h(x))|.
 
     Attributes:
@@ -30,20 +29,10 @@ class TranslationCycleScorer:
     device: torch.device
     batch_size: int = 16
 
-    @torch.inference_mode()
-    def score(
-        self,
-        slices: Slices,
-        progress: Progress | None = None,
-        cancelled: Cancelled | None = None,
-    ) -> ScoreMaps:
-        """See :meth:`mmccd.methods.Scorer.score`."""
-        translated, reconstructed = (torch.zeros_like(slices.image) for _ in range(2))
-        for part in batches(slices, self.batch_size, progress, cancelled):
-            target = self.forward(slices.image[part].to(self.device)).float()
-            translated[part] = target.cpu()
-            reconstructed[part] = self.backward(target).float().cpu()
-        return error_within(slices, translated, reconstructed)
+    def reconstruct(self, image: Tensor, numbers: Tensor) -> tuple[Tensor, Tensor]:
+        """See :meth:`BatchedScorer.reconstruct`."""
+        target = self.forward(image).float()
+        return target, self.backward(target).float()
 
 
 @dataclass(frozen=True)

@@ -10,9 +10,8 @@ import torch
 from monai.inferers import Inferer
 from torch import Tensor, nn
 
-from mmccd.core import ScoreMaps
-from mmccd.methods.base import Cancelled, Context, Method, Need, Progress, Slices, trained
-from mmccd.methods.scoring import batches, error_within
+from mmccd.methods.base import Context, Method, Need, trained
+from mmccd.methods.scoring import BatchedScorer
 from mmccd.models import (
     INITIAL,
     NO_MASK,
@@ -85,7 +84,7 @@ class PartialDiffusionInferer(Inferer):
 
 
 @dataclass(frozen=True)
-class DiffusionScorer:
+class DiffusionScorer(BatchedScorer):
     """|x - x'| with x' from partial noising and denoising.
 
     Attributes:
@@ -100,19 +99,10 @@ class DiffusionScorer:
     device: torch.device
     batch_size: int = 16
 
-    @torch.inference_mode()
-    def score(
-        self,
-        slices: Slices,
-        progress: Progress | None = None,
-        cancelled: Cancelled | None = None,
-    ) -> ScoreMaps:
-        """See :meth:`mmccd.methods.Scorer.score`."""
-        found = torch.zeros_like(slices.image)
-        for part in batches(slices, self.batch_size, progress, cancelled):
-            image = slices.image[part].to(self.device)
-            found[part] = self.inferer(image, self.network, part).cpu()
-        return error_within(slices, found, found)
+    def reconstruct(self, image: Tensor, numbers: Tensor) -> tuple[Tensor, Tensor]:
+        """See :meth:`BatchedScorer.reconstruct`."""
+        found = self.inferer(image, self.network, numbers)
+        return found, found
 
 
 @dataclass(frozen=True)

@@ -5,15 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
-from mmccd.core import ScoreMaps
-from mmccd.methods.base import Cancelled, Context, Method, Progress, Slices
-from mmccd.methods.scoring import batches, error_within
+from mmccd.methods.base import Context, Method
+from mmccd.methods.scoring import BatchedScorer
 
 
 @dataclass(frozen=True)
-class ReconstructionScorer:
+class ReconstructionScorer(BatchedScorer):
     """|x - x'|.
 
     Attributes:
@@ -26,18 +25,10 @@ class ReconstructionScorer:
     device: torch.device
     batch_size: int = 16
 
-    @torch.inference_mode()
-    def score(
-        self,
-        slices: Slices,
-        progress: Progress | None = None,
-        cancelled: Cancelled | None = None,
-    ) -> ScoreMaps:
-        """See :meth:`mmccd.methods.Scorer.score`."""
-        found = torch.zeros_like(slices.image)
-        for part in batches(slices, self.batch_size, progress, cancelled):
-            found[part] = self.network(slices.image[part].to(self.device)).float().cpu()
-        return error_within(slices, found, found)
+    def reconstruct(self, image: Tensor, numbers: Tensor) -> tuple[Tensor, Tensor]:
+        """See :meth:`BatchedScorer.reconstruct`."""
+        found = self.network(image).float()
+        return found, found
 
 
 @dataclass(frozen=True)

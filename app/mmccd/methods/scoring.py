@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
 
 import torch
@@ -29,6 +30,44 @@ def batches(
         done += len(part)
         if progress is not None:
             progress(done, len(holding))
+
+
+class BatchedScorer(ABC):
+    """|x - x'| with x' from passes over a few slices at a time.
+
+    Attributes:
+        device: where the passes run.
+        batch_size: slices per pass.
+    """
+
+    device: torch.device
+    batch_size: int
+
+    @abstractmethod
+    def reconstruct(self, image: Tensor, numbers: Tensor) -> tuple[Tensor, Tensor]:
+        """One pass.
+
+        Args:
+            image: x, ``(batch, 1, height, width)`` on the device.
+            numbers: index of each slice in its volume, int64 ``(batch,)``.
+
+        Returns:
+            y_0 (or x' where there is no second contrast) and x', float32 of the shape of x.
+        """
+
+    @torch.inference_mode()
+    def score(
+        self,
+        slices: Slices,
+        progress: Progress | None = None,
+        cancelled: Cancelled | None = None,
+    ) -> ScoreMaps:
+        """See :meth:`mmccd.methods.Scorer.score`."""
+        translated, reconstructed = (torch.zeros_like(slices.image) for _ in range(2))
+        for part in batches(slices, self.batch_size, progress, cancelled):
+            found = self.reconstruct(slices.image[part].to(self.device), part)
+            translated[part], reconstructed[part] = (layer.cpu() for layer in found)
+        return error_within(slices, translated, reconstructed)
 
 
 def score_within(brain: Tensor, score: Tensor) -> ScoreMaps:
