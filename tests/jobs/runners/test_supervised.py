@@ -155,10 +155,12 @@ def test_an_error_that_ends_the_run(tmp_path: Path, at_once: bool) -> None:
 def test_cancelled_in_the_middle(tmp_path: Path) -> None:
     """The process is gone, and nothing is half-written."""
     run = supervised(tmp_path, f"{HALF_WRITTEN}(task.output / 'pid').touch()\ntime.sleep(60)")
+    # What other tests of this process left running (a resource tracker, say) is none of ours.
+    before = set(psutil.Process().children())
     with run, closing(run(tasks_in(tmp_path, 1))) as changes:
         while not (tmp_path / "s0" / ".mmccd_staging").exists():
             next(changes)
-        (worker,) = psutil.Process().children()
+        (worker,) = set(psutil.Process().children()) - before
     assert not psutil.wait_procs([worker], timeout=10)[1]
     assert not (tmp_path / "s0" / ".mmccd_staging").exists()
 
