@@ -1,4 +1,5 @@
 from .bias import correct_bias as correct_bias
+from .draws import Draws as Draws, blur as blur, pixel_grid as pixel_grid
 from .grid import (
     MODEL_ORIENTATION as MODEL_ORIENTATION,
     Grid as Grid,
