@@ -13,6 +13,11 @@ from .anatomy import (
     find_anatomies as find_anatomies,
     load_anatomy as load_anatomy,
 )
+from .label_slices import (
+    CLASSES as CLASSES,
+    EDGE as EDGE,
+    cut_label_slices as cut_label_slices,
+)
 from .lesions import (
     DEMO_LESIONS as DEMO_LESIONS,
     DEMO_SEED as DEMO_SEED,
@@ -27,6 +32,11 @@ from .physics import (
     TISSUES as TISSUES,
     Tissue as Tissue,
     signal as signal,
+)
+from .slice_images import (
+    ContrastPool as ContrastPool,
+    SliceImages as SliceImages,
+    picture_slices as picture_slices,
 )
 from .subject import Phantom as Phantom, make_phantom as make_phantom
 from .write import (
