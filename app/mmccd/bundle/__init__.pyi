@@ -10,6 +10,7 @@ from .calibrations import (
 )
 from .export import (
     export_weights as export_weights,
+    write_weights as write_weights,
 )
 from .find import (
     BACKWARD as BACKWARD,

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from mmccd.bundle.weights import BRAIN_KEYS, BRAIN_TASK, CARD_KEYS, file_sha256
 from mmccd.core import InputError, first_line, make_folder, replacing, write_json
@@ -46,19 +48,28 @@ def export_weights(checkpoint: str | Path, bundle: str | Path, research: bool = 
         else "model"
     )
     path = Path(bundle) / "models" / f"{name}.pt"
-    make_folder(path.parent)
-    with replacing(path) as staged:
-        torch.save({key: value.half() for key, value in state.items()}, staged)
-    card = {
-        **record,
-        "epoch": int(content["epoch"]),
-        "research_only": research,
-        "sha256": file_sha256(path),
-    }
+    card = {**record, "epoch": int(content["epoch"]), "research_only": research}
     if "value" in content:
         card["validation"] = {record["key_metric"]: float(content["value"])}
-    write_json(path.with_suffix(".json"), card)
+    write_weights(path, state, card)
     return path
+
+
+def write_weights(path: Path, state: Mapping[str, Tensor], card: Mapping[str, Any]) -> None:
+    """Write float16 weights and, beside them, their card with the file's hash.
+
+    Args:
+        path: ``.pt`` file; its folder is made if it is not there.
+        state: parameters of the network.
+        card: see :class:`~mmccd.bundle.Weights`.
+
+    Raises:
+        OutputError: they cannot be written.
+    """
+    make_folder(path.parent)
+    with replacing(path) as staged:
+        torch.save({key: value.half().cpu() for key, value in state.items()}, staged)
+    write_json(path.with_suffix(".json"), {**card, "sha256": file_sha256(path)})
 
 
 def _training_record(path: Path) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from .device import (
     autocast as autocast,
     choose_device as choose_device,
     choose_devices as choose_devices,
+    choose_precision as choose_precision,
     describe_devices as describe_devices,
     has_fast_bf16 as has_fast_bf16,
     usable_cores as usable_cores,

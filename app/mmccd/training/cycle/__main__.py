@@ -1,0 +1,72 @@
+"""``python -m mmccd.training.cycle pack|train``: see docs/training.md."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from mmccd.core import MmccdError
+from mmccd.training.cycle.commands import pack, train
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m mmccd.training.cycle", description=__doc__)
+    commands = parser.add_subparsers(required=True, metavar="pack|train")
+    one = commands.add_parser("pack", help="bring training data into small files")
+    one.set_defaults(command=pack)
+    one.add_argument("--output", type=Path, required=True, help="folder of the pack")
+    one.add_argument(
+        "--maps",
+        nargs="+",
+        metavar="FOLDER:SLICES[:LEFT_OUT]",
+        help="label maps, slices of each, and how many of the last ones to leave out",
+    )
+    one.add_argument("--cases", type=Path, help="data folder of real pairs")
+    one.add_argument("--split_file", type=Path, help="its training split is taken")
+    one.add_argument("--names", nargs="+", help="these cases instead of a split")
+    one.add_argument("--source", default="flair")
+    one.add_argument("--target", default="t2")
+    one.add_argument("--seed", type=int, default=0)
+    one.add_argument("--processes", type=int, default=1)
+    two = commands.add_parser("train", help="train f and g")
+    two.set_defaults(command=train)
+    two.add_argument("--pack", type=Path, required=True, help="folder that 'pack' made")
+    two.add_argument("--output", type=Path, required=True, help="gets f.pt, g.pt and their cards")
+    two.add_argument("--source", default="flair")
+    two.add_argument("--target", default="t2")
+    two.add_argument("--networks", nargs="+", choices=("f", "g"), default=("f", "g"))
+    two.add_argument("--factor", type=int, default=2, help="space-to-depth")
+    two.add_argument("--channels", type=int, nargs="+", default=(64, 128, 192))
+    two.add_argument("--seconds", type=float, default=540.0, help="time budget in all")
+    two.add_argument("--batch_size", type=int, default=96)
+    two.add_argument("--learning_rate", type=float, default=6e-4)
+    two.add_argument("--real_share", type=float, default=0.2)
+    two.add_argument("--init_f", type=Path, help="weights to start f from")
+    two.add_argument("--init_g", type=Path, help="weights to start g from")
+    two.add_argument("--through", type=Path, help="a trained f, where g is trained alone")
+    two.add_argument("--seed", type=int, default=0)
+    two.add_argument("--device", default="auto")
+    two.add_argument("--precision", default="auto", choices=("auto", "fp32", "bf16"))
+    two.add_argument("--data", default="", help="for the card: what the pack was made of")
+    two.add_argument("--licence", default="", help="for the card")
+    two.add_argument("--research", action="store_true", help="for the card: may not ship")
+    return parser
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one of the two; the exit code."""
+    logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
+    options = _parser().parse_args(arguments)
+    try:
+        options.command(options)
+    except MmccdError as error:
+        sys.stderr.write(f"{error}\n")
+        return error.exit_code
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

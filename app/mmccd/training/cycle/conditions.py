@@ -1,0 +1,74 @@
+"""What f gets to see of a slice in training: strips, a veil, or everything."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+
+import torch
+from torch import Tensor
+
+from mmccd.imaging import Draws
+from mmccd.training.corruption import corrupt, jitter, normalise_slices, scan, slip
+from mmccd.training.cycle.pack import HIGHEST, LOWEST
+from mmccd.training.cycle.pairs import Pairs
+
+UNCHANGED_BELOW = 0.1
+"""Soft label below which a pixel counts as healthy when the slice is normalised."""
+
+
+@dataclass(frozen=True)
+class Hiding:
+    """How the condition is hidden, drawn for each sample.
+
+    Attributes:
+        strips: share of samples with a strip of full noise, as in Alg. 1.
+        veil: share with partial noise x + s eps, s up to ``veil_sd``; the rest is clear.
+        strip_width: narrowest and widest strip in pixels, uniform in the logarithm.
+        veil_sd: largest s.
+        partly: share of the veiled samples in which only half the slice is veiled.
+    """
+
+    strips: float = 0.25
+    veil: float = 0.35
+    strip_width: tuple[int, int] = (4, 64)
+    veil_sd: float = 1.5
+    partly: float = 0.3
+
+    def as_dict(self) -> dict[str, object]:
+        """Plain values for a card."""
+        return asdict(self) | {"strip_width": list(self.strip_width)}
+
+    def __call__(self, condition: Tensor, draws: Draws) -> Tensor:
+        """Hide parts of each slice ``(batch, 1, size, size)``."""
+        count, size = len(condition), condition.shape[-1]
+        kind = draws.uniform(count)
+        noise = draws.normal(count, 1, size, size)
+        strips = _strips(count, size, self.strip_width, draws) & (kind < self.strips)
+        veiled = (kind >= self.strips) & (kind < self.strips + self.veil)
+        part = draws.chance(count, 1 - self.partly) | (draws.field(count, 3, size) > 0)
+        amount = draws.uniform(count, 0, self.veil_sd) * veiled * part
+        return torch.where(strips, noise, condition + amount * noise)
+
+
+def _strips(count: int, size: int, width: tuple[int, int], draws: Draws) -> Tensor:
+    """One strip a slice, across or down, that may hang over the border; bool ``(batch, 1, size,
+    size)``.
+    """
+    thick = draws.log_uniform(count, *width).round()
+    start = (draws.uniform(count) * (size + thick)).floor() - thick
+    line = torch.arange(size, device=draws.device)
+    inside = (line >= start) & (line < start + thick)
+    down = draws.chance(count, 0.5)
+    return torch.where(down, inside.transpose(-1, -2), inside)
+
+
+def corrupted_source(pairs: Pairs, draws: Draws) -> tuple[Tensor, Tensor]:
+    """x with synthetic anomalies, scanner effects and mask slips, normalised by its healthy part.
+
+    Returns:
+        The slices, and their soft labels.
+    """
+    changed, label = corrupt(pairs.source, pairs.brain, draws)
+    seen, brain = slip(torch.where(pairs.brain, scan(changed, draws), 0), pairs.brain, draws)
+    seen = normalise_slices(seen, brain, label < UNCHANGED_BELOW)
+    return jitter(seen, brain, draws).clamp(LOWEST, HIGHEST), label * brain
