@@ -25,6 +25,8 @@ from mmccd.benchmark.sweep import measure_sweep
 from mmccd.benchmark.volume import brats_size_phantom, measure_volume
 from mmccd.bundle import BACKWARD, FORWARD, load_models
 from mmccd.core.errors import InputError, OutputError, ResourceError
+from mmccd.methods import CycleSettings, MaskedCycleInferer
+from mmccd.models import MaskedDiffusionScheduler
 from mmccd.phantom import Phantom
 
 pytestmark = pytest.mark.slow
@@ -45,6 +47,16 @@ def figures(shared_bundles: Path, lesion_phantom: Phantom) -> dict[str, Any]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(run_module, "make_phantom", lambda seed: lesion_phantom)
         return run_benchmark("cpu", TINY_SCOPE, str(shared_bundles))
+
+
+@pytest.mark.parametrize(("hiding", "draws"), [("strips", 1), ("veil", 3), ("both", 2)])
+def test_strips_of_a_run_are_counted_without_draws(hiding: str, draws: int) -> None:
+    cycle = CycleSettings(steps=1, stride=8, width=8, hiding=hiding, draws=draws, rounds=2)
+    brain = torch.ones(2, 1, 32, 32, dtype=torch.bool)
+    inferer = MaskedCycleInferer(MaskedDiffusionScheduler(), cycle)
+    maps = inferer(torch.zeros(2, 1, 32, 32), lambda x, t: x[:, :1], lambda y: y, brain)
+    veil = 2 * draws if cycle.has_veil else 0
+    assert volume_module._strips(maps.coverage, cycle) == inferer.count(brain) - veil
 
 
 def test_figures(figures: dict[str, Any]) -> None:

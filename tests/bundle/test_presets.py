@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from monai.bundle import ConfigParser
 from tests.bundle.bundles import assert_one_line
+from tests.conftest import change_preset
 
 from mmccd.bundle.find import FORWARD
 from mmccd.bundle.presets import FOLDER, preset_names, read_preset, read_presets
@@ -41,6 +42,18 @@ def test_a_file_is_a_preset(tiny_bundles: Path) -> None:
     (folder / "notes.txt").touch()
     assert preset_names(tiny_bundles) == ("balanced", "fast", "full", "mine")
     assert read_preset(tiny_bundles, "mine").cycle == read_preset(tiny_bundles, "fast").cycle
+
+
+def test_a_preset_says_what_is_hidden(tiny_bundles: Path) -> None:
+    hidden = {"hiding": "both", "veil_sd": 0.5, "draws": 2, "level": True}
+    plain = read_preset(tiny_bundles, "fast")
+    change_preset(tiny_bundles, "fast", settings=hidden)
+    changed = read_preset(tiny_bundles, "fast")
+    assert changed.settings()["cycle"] == {**plain.settings()["cycle"], **hidden}
+    change_preset(tiny_bundles, "fast", settings={"draws": "many"})
+    with pytest.raises(ModelError) as error:
+        read_preset(tiny_bundles, "fast")
+    assert_one_line(error.value, "fast.json", "draws must be a whole number")
 
 
 def test_unknown(tiny_bundles: Path) -> None:

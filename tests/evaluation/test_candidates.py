@@ -24,11 +24,16 @@ from mmccd.imaging.normalisation import Normalisation
 from mmccd.methods.base import Slices
 from mmccd.methods.registry import find_method, method_names
 
+VEILED = (
+    "mmccd:hiding=both:draws=2:veil_sd=0.5:level=true",
+    "masked_translation:hiding=veil:veil_sd=0.5",
+)
 
-@pytest.mark.parametrize("name", method_names())
+
+@pytest.mark.parametrize("name", [*method_names(), *VEILED])
 def test_every_method_scores(setup: Setup, name: str) -> None:
     (one,) = make_candidates([name], setup)
-    assert one.title == find_method(name).title
+    assert one.title.startswith(find_method(name.split(":")[0]).title)
     assert json.loads(json.dumps(one.key)) == one.key
     image = torch.randn(3, 1, 128, 128, generator=torch.Generator().manual_seed(0))
     brain = torch.zeros_like(image, dtype=torch.bool)
@@ -90,6 +95,9 @@ def test_key_follows_the_setup(setup: Setup, name: str, change: dict[str, object
         ("mmccd:steps=2", "steps"),
         ("mmccd:stride=8", "stride"),
         ("mmccd:sign=brighter:other_side=0.5", "other_side"),
+        ("mmccd:hiding=veil:draws=3:veil_sd=0.5", "veil_sd"),
+        ("mmccd:level=true", "level"),
+        ("masked_translation:hiding=veil", "hiding"),
         ("ddpm:level=100:steps=4", "level"),
     ],
 )
@@ -107,6 +115,19 @@ def test_settings_reach_the_cycle(setup: Setup) -> None:
         inferer.settings.stride,
         len(inferer.settings.masks((128, 128))),
     ) == (3, 8, 30)
+
+
+def test_what_is_hidden_reaches_the_cycle(setup: Setup) -> None:
+    name = "mmccd:hiding=veil:draws=3:veil_sd=0.5:level=true"
+    assert read_name(name) == (
+        "mmccd",
+        {"hiding": "veil", "draws": 3, "veil_sd": 0.5, "level": True},
+    )
+    plain, one = make_candidates(["mmccd:level=false", name], setup)
+    cycle = one.build().inferer.settings  # type: ignore[attr-defined]
+    assert (cycle.hiding, cycle.draws, cycle.veil_sd, cycle.level) == ("veil", 3, 0.5, True)
+    assert "hiding" not in plain.key["cycle"], "maps that were made of strips stay valid"
+    assert plain.key == make_candidates(["mmccd"], setup)[0].key
 
 
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])
@@ -137,6 +158,10 @@ def test_key_follows_the_weights(setup: Setup, tmp_path: Path) -> None:
         (["mmccd:steps"], "steps"),
         (["mmccd:stride=17"], "stride"),
         (["mmccd:precision=fp16"], "fp16"),
+        (["mmccd:hiding=blinds"], "hiding must be one of strips, veil, both"),
+        (["mmccd:veil_sd=2"], "veil_sd must be 0 to 1.5"),
+        (["mmccd:draws=1.5"], "draws='1.5' of mmccd is not a number"),
+        (["mmccd:level=1"], "level='1' of mmccd is not true or false"),
         (["mmccd", "mmccd"], "twice"),
         (["ddpm:level=2000"], "levels"),
     ],

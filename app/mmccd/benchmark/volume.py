@@ -8,7 +8,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -18,6 +18,9 @@ from mmccd.benchmark.machine import peak_memory_gib
 from mmccd.core import ResourceError, Volume
 from mmccd.io import write_nifti
 from mmccd.phantom import Acquisition, make_phantom
+
+if TYPE_CHECKING:
+    from mmccd.methods import CycleSettings
 
 BRATS_SHAPE = (240, 240, 155)
 _LAPS = ("start", "read", "load", "brain", "cycle", "segmentation", "write")
@@ -137,19 +140,19 @@ def predict_here(
         "precision": pipeline.precision,
         "shape": list(volume.shape),
         "slices_with_brain": result.report.input.slices_with_brain,
-        "strips": (
-            pipeline.preset.cycle.rounds
-            * _strips(result.maps.coverage, pipeline.preset.cycle.width)
-        ),
+        "strips": _strips(result.maps.coverage, pipeline.preset.cycle),
         "seconds": seconds,
         "peak_memory_gib": round(peak_memory_gib(torch.device("cpu")), 2),
         "gpu_memory_gib": round(peak_memory_gib(pipeline.device), 2) if on_gpu else None,
     }
 
 
-def _strips(coverage: torch.Tensor, width: int) -> int:
-    """Strips of one round: each covers ``width`` rows or columns of a slice."""
-    return round(float(coverage.sum()) / (width * coverage.shape[-1]))
+def _strips(coverage: torch.Tensor, cycle: CycleSettings) -> int:
+    """Strips of all rounds: each covers ``width`` rows or columns of a slice, a draw of the veil
+    all of it.
+    """
+    veil = cycle.draws * (coverage > 0) if cycle.has_veil else 0
+    return cycle.rounds * round(float((coverage - veil).sum()) / (cycle.width * coverage.shape[-1]))
 
 
 def main() -> None:

@@ -183,10 +183,24 @@ def read_name(text: str) -> tuple[str, dict[str, Any]]:
                 f" {', '.join(known) or 'none'}"
             )
         try:
-            settings[key] = known[key](value)
+            settings[key] = _read_value(value, known[key])
         except ValueError as error:
-            raise UsageError(f"--methods: {key}={value!r} of {name} is not a number") from error
+            expected = "true or false" if known[key] is bool else "a number"
+            raise UsageError(f"--methods: {key}={value!r} of {name} is not {expected}") from error
     return name, settings
+
+
+def _read_value(text: str, kind: type) -> Any:
+    """A setting from its text.
+
+    Raises:
+        ValueError: it is none of that kind.
+    """
+    if kind is not bool:
+        return kind(text)
+    if text not in ("true", "false"):
+        raise ValueError(f"expected true or false, got {text!r}")
+    return text == "true"
 
 
 def _setting_types(method: type[Method]) -> dict[str, type]:

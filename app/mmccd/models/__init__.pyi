@@ -21,6 +21,7 @@ from .networks import TranslationUNet as TranslationUNet
 from .noise import (
     ANCESTRAL as ANCESTRAL,
     CONDITION as CONDITION,
+    FIRST_DRAW as FIRST_DRAW,
     INITIAL as INITIAL,
     NO_MASK as NO_MASK,
     normal_noise as normal_noise,

@@ -16,8 +16,11 @@ from torch import Tensor
 
 NO_MASK = 0xFFFFFFFF
 """Mask index of noise that all masks of a slice share (the initial noise y_T)."""
+FIRST_DRAW = 1 << 31
+"""Mask index of the first draw that hides the whole slice; further draws follow, and masks lie
+below: no draw shares its noise with a mask."""
 INITIAL, CONDITION, ANCESTRAL = 0, 1, 2
-"""Streams: y_T, the noise under the mask, the noise that a sampling step with eta > 0 adds."""
+"""Streams: y_T, the noise that hides, the noise that a sampling step with eta > 0 adds."""
 
 _LOW32 = 0xFFFFFFFF
 _MULTIPLIERS = (0xD2511F53, 0xCD9E8D57)
@@ -59,7 +62,7 @@ def normal_noise(
         seed: the run's seed, 0 <= seed < 2^64.
         slices: index of each image's slice in its volume, int64, shape ``(batch,)``.
         masks: index of each image's mask, int64, shape ``(batch,)``; :data:`NO_MASK` for noise that
-            masks share.
+            masks share, :data:`FIRST_DRAW` and above for draws that hide the whole slice.
         step: index of the sampling step, below 2^24; 0 for noise that does not change from step to
             step.
         stream: :data:`INITIAL`, :data:`CONDITION` or :data:`ANCESTRAL`.

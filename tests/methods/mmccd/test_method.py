@@ -43,3 +43,20 @@ def test_threshold_and_precision_are_those_of_the_changed_cycle() -> None:
     assert MaskedCycle(precision="fp32").threshold(context) is None
     assert MaskedCycle(steps=2).threshold(context) is None
     assert MaskedCycle(steps=2).precision_of(context) == "fp32"
+
+
+def test_what_is_hidden_can_stand_in_a_name() -> None:
+    context = Context(cycle=PRESET)
+    found = MaskedCycle(hiding="veil", veil_sd=0.5, draws=3, level=True).cycle(context)
+    assert (found.hiding, found.veil_sd, found.draws, found.level) == ("veil", 0.5, 3, True)
+    assert MaskedCycle().cycle(Context(cycle=found)) == found, "those of the preset"
+    assert not MaskedCycle(level=False).cycle(Context(cycle=found)).level
+    with pytest.raises(ValueError, match="hiding"):
+        MaskedCycle(hiding="nothing").cycle(context)
+
+
+def test_strips_that_leave_voxels_uncovered_do_not_matter_to_a_veil() -> None:
+    context = Context(cycle=PRESET)
+    assert MaskedCycle(hiding="veil", stride=65).cycle(context).stride == 65
+    with pytest.raises(ValueError, match="stride"):
+        MaskedCycle(hiding="both", stride=65).cycle(context)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from dataclasses import fields
+from dataclasses import fields, replace
 
 import pytest
 import torch
@@ -24,9 +24,16 @@ CPU = torch.device("cpu")
 SETTINGS = CycleSettings(steps=2, stride=16, rounds=2, sign="brighter")
 
 
-def scorer(networks: dict[str, TranslationUNet], forward: nn.Module | None = None) -> CycleScorer:
+BOTH = replace(SETTINGS, steps=1, hiding="both", veil_sd=0.5, draws=2, level=True)
+
+
+def scorer(
+    networks: dict[str, TranslationUNet],
+    forward: nn.Module | None = None,
+    settings: CycleSettings = SETTINGS,
+) -> CycleScorer:
     """The cycle on one device, with tiny networks."""
-    inferer = MaskedCycleInferer(MaskedDiffusionScheduler(), SETTINGS, batch_size=5)
+    inferer = MaskedCycleInferer(MaskedDiffusionScheduler(), settings, batch_size=5)
     return CycleScorer(inferer, forward or networks[FORWARD], networks[BACKWARD], CPU)
 
 
@@ -67,6 +74,18 @@ def test_several_devices_give_the_map_of_one(
     found = ParallelScorer(tuple(scorer(tiny_networks) for _ in range(devices))).score(slices)
     assert bool(expected.anomaly.nan_to_num().flatten(1).any(1)[1:6].all())
     assert_same(found, expected)
+
+
+@pytest.mark.parametrize("settings", [BOTH, replace(BOTH, hiding="veil")])
+def test_a_veil_on_several_devices(
+    settings: CycleSettings, slices: Slices, tiny_networks: dict[str, TranslationUNet]
+) -> None:
+    calls: list[tuple[int, int]] = []
+    expected = scorer(tiny_networks, settings=settings).score(slices)
+    several = ParallelScorer(tuple(scorer(tiny_networks, settings=settings) for _ in range(3)))
+    assert_same(several.score(slices, lambda *call: calls.append(call)), expected)
+    total = scorer(tiny_networks, settings=settings).count(slices.brain)
+    assert calls[-1] == (total, total)
 
 
 def test_the_same_map_every_time(slices: Slices, tiny_networks: dict[str, TranslationUNet]) -> None:

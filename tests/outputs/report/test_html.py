@@ -21,9 +21,15 @@ from tests.reports import report_of
 
 from mmccd import NOTICE
 from mmccd.core.result import Result
+from mmccd.methods.mmccd.settings import CycleSettings
 from mmccd.outputs.report.embedded import Box, grey_levels
 from mmccd.outputs.report.html import render_page, write_page
-from mmccd.outputs.report.wording import map_unit, threshold_sentence, warnings_without_names
+from mmccd.outputs.report.wording import (
+    map_unit,
+    settings_rows,
+    threshold_sentence,
+    warnings_without_names,
+)
 
 TILTED = ("LPS", (12.0, -7.0, 20.0))
 
@@ -202,6 +208,16 @@ def test_unit(units: str, reading: str, kind: str, unit: str) -> None:
         weights={"forward": {"normalisation": {"flair": {"kind": kind}}}},
     )
     assert map_unit(report) == unit
+
+
+def test_cycle_says_what_was_hidden() -> None:
+    """Nothing new stands there for a run that hid strips."""
+    veil = CycleSettings(hiding="veil", veil_sd=0.5, draws=3, level=True)
+    rows = dict(settings_rows(report_of(settings={"cycle": veil.as_dict()})))
+    assert "hiding veil, veil_sd 0.5, draws 3" in rows["Cycle"]
+    assert "level True" in rows["Cycle"]
+    rows = dict(settings_rows(report_of(settings={"cycle": CycleSettings().as_dict()})))
+    assert not any(word in rows["Cycle"] for word in ("hiding", "veil", "draws", "level"))
 
 
 def test_a_short_description_does_not_change_other_words() -> None:

@@ -13,17 +13,23 @@ from torch import Tensor
 
 from mmccd.core import CancelledError, ScoreMaps
 from mmccd.methods.base import Progress
+from mmccd.methods.mmccd.hiding import (
+    Hiding,
+    Items,
+    Strips,
+    Veil,
+    strips,
+    touched_strips,
+    veil,
+    veiled,
+)
+from mmccd.methods.mmccd.level import levelled
 from mmccd.methods.mmccd.settings import CycleSettings
 from mmccd.methods.mmccd.suspicion import suspicious_region
 from mmccd.models import (
     ANCESTRAL,
-    CONDITION,
-    INITIAL,
-    NO_MASK,
     MaskedDiffusionScheduler,
     autocast,
-    masked_condition,
-    normal_noise,
     reverse,
 )
 
@@ -33,7 +39,8 @@ Network = Callable[..., Tensor]
 
 
 class MaskedCycleInferer(Inferer):
-    """Run x -> (masked) f -> y -> g -> x' for every slice and every strip, in batches over both.
+    """Run x -> (masked) f -> y -> g -> x' for every slice and every strip or draw, in batches over
+    both.
 
     Args:
         scheduler: the noise schedule that f was trained with.
@@ -82,7 +89,8 @@ class MaskedCycleInferer(Inferer):
             backward: g, called as ``g(y_0)``.
             brain: bool of the shape of ``inputs``; strips that touch no brain and slices without
                 brain are skipped, which changes nothing inside the brain. None: everything is run.
-                With more than one round, the region to hide lies within the brain, too.
+                With more than one round, the region to hide lies within the brain, too; so does
+                what the level of a slice is taken from.
             slices: index of each slice in its volume, for the noise; 0, 1, ... where it is None.
             progress: called after each batch with (images done, images in all).
             cancelled: asked before each batch; True ends the run.
@@ -95,28 +103,56 @@ class MaskedCycleInferer(Inferer):
             CancelledError: ``cancelled`` returned True.
         """
         _check(inputs, brain, slices)
-        masks = self.settings.masks((inputs.shape[-2], inputs.shape[-1]))
-        work = _Work(
-            inputs,
-            masks.to(inputs.device),
-            _touched(masks, brain, inputs.shape[0]),
-            torch.as_tensor(range(len(inputs)) if slices is None else slices).to(torch.int64),
-            torch.zeros(inputs.shape, dtype=torch.bool, device=inputs.device),
-        )
         inside = brain.cpu() if brain is not None else torch.ones(inputs.shape, dtype=torch.bool)
-        count, rounds = int(work.touched.sum()), self.settings.rounds
-        tell = _part_of_progress(progress, 0, rounds, count)
-        result = self._round(work, network, backward, tell, cancelled)
-        for number in range(1, rounds):
-            work, changed = self._hide_suspicious(work, result, inside)
-            tell = _part_of_progress(progress, number, rounds, count)
-            new = self._round(work, network, backward, tell, cancelled)
-            result = _replaced(result, new, changed)
+        numbers = torch.as_tensor(range(len(inputs)) if slices is None else slices).to(torch.int64)
+        run = _Run(network, backward, inside, cancelled)
+        work, draws = self._strips(inputs, brain, numbers), self._veil(inputs, brain, numbers)
+        shares = [int(work.touched.sum())] * self.settings.rounds if work else []
+        tell = _Shares(progress, shares + ([int(draws.touched.sum())] if draws else []))
+        found = []
+        if work:
+            found.append(self._all_rounds(work, run, tell))
+        if draws:
+            found.append(self._round(draws, run, tell))
+        return found[0] if len(found) == 1 else _half_and_half(*found)
+
+    def count(self, brain: Tensor) -> int:
+        """What progress counts to for a brain mask: strips that touch it, times rounds, and draws
+        of the slices that hold some.
+        """
+        settings = self.settings
+        total = 0
+        if settings.has_strips:
+            masks = settings.masks((brain.shape[-2], brain.shape[-1]))
+            total += int(touched_strips(masks, brain, len(brain)).sum()) * settings.rounds
+        if settings.has_veil:
+            total += int(veiled(settings.draws, brain, len(brain)).sum())
+        return total
+
+    def _strips(self, inputs: Tensor, brain: Tensor | None, numbers: Tensor) -> Strips | None:
+        """The strips to be run, where the settings have some."""
+        if not self.settings.has_strips:
+            return None
+        masks = self.settings.masks((inputs.shape[-2], inputs.shape[-1]))
+        return strips(inputs, masks, brain, numbers)
+
+    def _veil(self, inputs: Tensor, brain: Tensor | None, numbers: Tensor) -> Veil | None:
+        """The draws of the whole slice to be run, where the settings have some."""
+        if not self.settings.has_veil:
+            return None
+        return veil(inputs, self.settings.draws, self.settings.veil_sd, brain, numbers)
+
+    def _all_rounds(self, work: Strips, run: _Run, tell: _Shares) -> ScoreMaps:
+        """All strips; again with what is suspicious hidden."""
+        result = self._round(work, run, tell)
+        for _ in range(1, self.settings.rounds):
+            work, changed = self._hide_suspicious(work, result, run.inside)
+            result = _replaced(result, self._round(work, run, tell), changed)
         return result
 
     def _hide_suspicious(
-        self, work: _Work, result: ScoreMaps, inside: Tensor
-    ) -> tuple[_Work, Tensor]:
+        self, work: Strips, result: ScoreMaps, inside: Tensor
+    ) -> tuple[Strips, Tensor]:
         """What the next round has to do, and which slices it changes, bool ``(slices,)``."""
         settings = self.settings
         hidden = suspicious_region(result.signed, inside, settings.suspicious_sd, settings.sign)
@@ -124,41 +160,35 @@ class MaskedCycleInferer(Inferer):
         touched = work.touched & changed[:, None]
         return replace(work, touched=touched, hidden=hidden.to(work.inputs.device)), changed
 
-    def count(self, brain: Tensor) -> int:
-        """What progress counts to for a brain mask: strips that touch it, times rounds."""
-        masks = self.settings.masks((brain.shape[-2], brain.shape[-1]))
-        return int(_touched(masks, brain, brain.shape[0]).sum()) * self.settings.rounds
-
-    def _round(
-        self,
-        work: _Work,
-        network: Network,
-        backward: Network,
-        progress: Progress,
-        cancelled: Callable[[], bool] | None,
-    ) -> ScoreMaps:
-        """All strips of all slices that have work to do."""
+    def _round(self, work: Hiding, run: _Run, tell: _Shares) -> ScoreMaps:
+        """All strips (or draws) of all slices that have work to do."""
         size = (work.inputs.shape[-2], work.inputs.shape[-1])
-        device = work.inputs.device
-        sums = torch.zeros(work.inputs.shape[0], 4, *size, device=device)
-        items = torch.nonzero(work.touched)
+        sums = torch.zeros(work.inputs.shape[0], 4, *size, device=work.inputs.device)
+        pairs = torch.nonzero(work.touched)
         done = 0
-        while done < len(items):
-            if cancelled is not None and cancelled():
+        while done < len(pairs):
+            if run.cancelled is not None and run.cancelled():
                 raise CancelledError("the run was cancelled; nothing was written")
-            part = items[done : done + self.batch_size]
-            if not self._batch(work, part, network, backward, sums):
+            part = pairs[done : done + self.batch_size]
+            if not self._batch(work, part, run, sums):
                 continue
             done += len(part)
-            progress(done, len(items))
-        if not len(items):
-            progress(0, 0)
-        coverage = (work.touched.float() @ work.masks.cpu().flatten(1).float()).view(-1, 1, *size)
-        return _means(sums.cpu(), coverage)
+            tell(done)
+        tell.end()
+        masks = work.masks.cpu().flatten(1).float()
+        coverage = (work.touched.float() @ masks).view(-1, 1, *size)
+        return self._finished(_means(sums.cpu(), coverage), isinstance(work, Veil), run.inside)
 
-    def _batch(
-        self, work: _Work, part: Tensor, network: Network, backward: Network, sums: Tensor
-    ) -> bool:
+    def _finished(self, means: ScoreMaps, whole: bool, inside: Tensor) -> ScoreMaps:
+        """The maps of the means: at the slice's own level where that is set, and where the whole
+        slice was hidden, the error of the mean x' (not the mean of the errors of the draws).
+        """
+        if self.settings.level:
+            signed = levelled(means.signed, inside)
+            return replace(means, signed=signed, anomaly=self._error(signed))
+        return replace(means, anomaly=self._error(means.signed)) if whole else means
+
+    def _batch(self, work: Hiding, part: Tensor, run: _Run, sums: Tensor) -> bool:
         """Add the maps of some items (slice, mask) to the sums.
 
         Returns:
@@ -170,13 +200,10 @@ class MaskedCycleInferer(Inferer):
         """
         device = work.inputs.device
         try:
-            which, index = part[:, 0].to(device), part[:, 1].to(device)
-            mask = work.masks[index][:, None]
-            source = work.inputs[which].float()
-            target = self._translate(
-                source, mask | work.hidden[which], work.numbers[part[:, 0]], index, network
-            )
-            maps = self._maps(source, target, self._forward(backward, target)) * mask
+            items = work.items(part)
+            target = self._translate(work, items, run.network)
+            maps = self._maps(items.source, target, self._forward(run.backward, target))
+            maps = maps * work.masks[items.index][:, None]
         except torch.OutOfMemoryError:
             if len(part) == 1:
                 raise
@@ -192,32 +219,19 @@ class MaskedCycleInferer(Inferer):
         )
         return False
 
-    def _translate(
-        self, source: Tensor, mask: Tensor, numbers: Tensor, index: Tensor, network: Network
-    ) -> Tensor:
-        """y_0 under the masked condition, from the y_T that all masks of a slice share; ``numbers``
-        on the CPU, so that no GPU is waited for.
-        """
-        size = (source.shape[-2], source.shape[-1])
-        different, which = (
-            part.to(source.device) for part in torch.unique(numbers, return_inverse=True)
-        )
-        numbers = numbers.to(source.device)
-        start = normal_noise(
-            self.seed, different, torch.full_like(different, NO_MASK), 0, INITIAL, size
-        )[which]
+    def _translate(self, work: Hiding, items: Items, network: Network) -> Tensor:
+        """y_0 under the condition that hides a part of x."""
 
         @lru_cache(maxsize=1)
         def condition(draw: int) -> Tensor:
-            noise = normal_noise(self.seed, numbers, index, draw, CONDITION, size)
-            return masked_condition(source, mask, noise)
+            return work.condition(self.seed, items, draw)
 
         return reverse(
             partial(self._forward, network),
-            start,
+            work.start(self.seed, items),
             self.scheduler,
             lambda step: condition(step if self.settings.redraws_noise else 0),
-            lambda step: normal_noise(self.seed, numbers, index, step, ANCESTRAL, size),
+            lambda step: work.noise(self.seed, items, step, ANCESTRAL),
         )
 
     def _forward(self, network: Network, *arguments: Tensor) -> Tensor:
@@ -226,47 +240,57 @@ class MaskedCycleInferer(Inferer):
         return output.float()
 
     def _maps(self, source: Tensor, target: Tensor, reconstructed: Tensor) -> Tensor:
-        """(error, x - x', y_0, x') as ``(batch, 4, height, width)``; the error is the L2 norm over
-        channels, squared in the public code.
-        """
+        """(error, x - x', y_0, x') as ``(batch, 4, height, width)``."""
         signed = source - reconstructed
+        return torch.cat([self._error(signed), signed, target, reconstructed], dim=1)
+
+    def _error(self, signed: Tensor) -> Tensor:
+        """The L2 norm over channels of what counts in x - x', squared in the public code."""
         bright, dark = self.settings.sides.weights
         counted = torch.where(signed > 0, bright, dark) * signed
-        error = torch.linalg.vector_norm(counted, dim=1, keepdim=True)
-        if self.settings.reading == "code":
-            error = error.square()
-        return torch.cat([error, signed, target, reconstructed], dim=1)
+        error: Tensor = torch.linalg.vector_norm(counted, dim=1, keepdim=True)
+        return error.square() if self.settings.reading == "code" else error
 
 
 @dataclass(frozen=True)
-class _Work:
-    """What one round has to do, on the device of the inputs except for ``touched`` and ``numbers``.
+class _Run:
+    """What all rounds of a call share.
 
     Attributes:
-        inputs: x.
-        masks: the strips, bool ``(masks, height, width)``.
-        touched: which strip is run for which slice, bool ``(slices, masks)`` on the CPU.
-        numbers: index of each slice in its volume, on the CPU.
-        hidden: what is hidden beside the strip, bool of the shape of ``inputs``.
+        network: f.
+        backward: g.
+        inside: the brain, on the CPU.
+        cancelled: asked before each batch.
     """
 
-    inputs: Tensor
-    masks: Tensor
-    touched: Tensor
-    numbers: Tensor
-    hidden: Tensor
+    network: Network
+    backward: Network
+    inside: Tensor
+    cancelled: Callable[[], bool] | None
 
 
-def _part_of_progress(progress: Progress | None, number: int, rounds: int, count: int) -> Progress:
-    """Progress of one of several rounds of ``count`` images each; a round with less to do ends
-    where the full one would.
+class _Shares:
+    """Progress of shares of known size, one after the other; a share with less to do than was
+    planned ends where the planned one would.
     """
 
-    def tell(done: int, total: int) -> None:
-        if progress is not None and count:
-            progress(number * count + (done if done < total else count), rounds * count)
+    def __init__(self, progress: Progress | None, shares: Sequence[int]) -> None:
+        self._progress, self._shares = progress, shares
+        self._number, self._told = 0, -1
 
-    return tell
+    def __call__(self, done: int) -> None:
+        """So many images of this share are done."""
+        now = sum(self._shares[: self._number]) + done
+        if self._progress is not None and now != self._told:
+            self._progress(now, sum(self._shares))
+        self._told = now
+
+    def end(self) -> None:
+        """This share is done, the next one begins."""
+        planned = self._shares[self._number]
+        if planned:
+            self(planned)
+        self._number += 1
 
 
 def _replaced(old: ScoreMaps, new: ScoreMaps, changed: Tensor) -> ScoreMaps:
@@ -280,6 +304,22 @@ def _replaced(old: ScoreMaps, new: ScoreMaps, changed: Tensor) -> ScoreMaps:
     )
 
 
+def _half_and_half(first: ScoreMaps, second: ScoreMaps) -> ScoreMaps:
+    """The mean of strips and veil; the veil alone where no strip lies, which is outside the brain.
+    Their coverages are added.
+    """
+    covered = first.coverage > 0
+    mean = {
+        field.name: torch.where(
+            covered,
+            (getattr(first, field.name) + getattr(second, field.name)) / 2,
+            getattr(second, field.name),
+        )
+        for field in fields(ScoreMaps)
+    }
+    return ScoreMaps(**mean | {"coverage": first.coverage + second.coverage})
+
+
 def _check(inputs: Tensor, brain: Tensor | None, slices: Sequence[int] | None) -> None:
     if inputs.ndim != 4 or inputs.shape[1] != 1:
         raise ValueError(
@@ -291,14 +331,6 @@ def _check(inputs: Tensor, brain: Tensor | None, slices: Sequence[int] | None) -
         )
     if slices is not None and len(slices) != inputs.shape[0]:
         raise ValueError(f"expected {inputs.shape[0]} slice numbers, got {len(slices)}")
-
-
-def _touched(masks: Tensor, brain: Tensor | None, count: int) -> Tensor:
-    """Which mask touches the brain of which slice: bool ``(slices, masks)`` on the CPU."""
-    if brain is None:
-        return torch.ones(count, masks.shape[0], dtype=torch.bool)
-    flat = brain.cpu().flatten(1).float()
-    return (flat @ masks.flatten(1).float().T) > 0
 
 
 def _accumulate(sums: Tensor, slices: list[int], masked: Tensor) -> None:

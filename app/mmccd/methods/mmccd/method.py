@@ -69,6 +69,10 @@ class CycleMethod(Method):
     suspicious_sd: float | None = None
     sign: str | None = None
     other_side: float | None = None
+    hiding: str | None = None
+    veil_sd: float | None = None
+    draws: int | None = None
+    level: bool | None = None
 
     def cycle(self, context: Context) -> CycleSettings:
         """The settings of the cycle.
@@ -83,7 +87,8 @@ class CycleMethod(Method):
             if name in names and value is not None
         }
         chosen = replace(context.cycle, **changes)
-        chosen.masks(SIZE)
+        if chosen.has_strips:
+            chosen.masks(SIZE)
         return chosen
 
     def precision_of(self, context: Context) -> str:

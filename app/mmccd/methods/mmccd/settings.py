@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 from torch import Tensor
@@ -12,6 +12,12 @@ from mmccd.methods.mmccd.masks import ORIENTATIONS, strip_masks
 from mmccd.models import MaskedDiffusionScheduler
 
 SIGNS = ("both", "brighter", "darker")
+HIDINGS = ("strips", "veil", "both")
+MOST_VEIL_SD = 1.5
+
+_LATER = ("hiding", "veil_sd", "draws", "level")
+"""Fields that came after the first calibrations: absent from a dictionary where they have their
+defaults, so that keys from before stay valid."""
 
 
 @dataclass(frozen=True)
@@ -40,6 +46,17 @@ class CycleSettings:
             leaves them out, 1 is ``"both"``, for which the weight has no meaning. Part of a tumour
             may be darker than its surroundings on FLAIR, and so is healthy fluid, which is why the
             two sides need not count alike.
+        hiding: what f does not see: ``"strips"`` of the slice one after the other (Alg. 2);
+            the whole slice behind a ``"veil"``, partial noise on everything; or ``"both"``, half
+            and half. ``stride``, ``width``, ``orientations``, ``rounds`` and ``suspicious_sd`` have
+            no meaning for the veil.
+        veil_sd: standard deviation of the veil, 0 to 1.5, in units of the normalised image: f sees
+            x + veil_sd * eps; 0 is clear sight. Without meaning for strips.
+        draws: how many draws of y_T and of the veil x' is the mean of, 1 or more; without a veil's
+            noise the draws differ in y_T. Without meaning for strips.
+        level: whether x' is brought to the slice's own level before it is subtracted from x
+            (:func:`~mmccd.methods.mmccd.level.levelled`): the error then lacks what is
+            smooth over the brain, such as a bias field. x' itself stays as g returned it.
     """
 
     reading: str = "paper"
@@ -52,6 +69,10 @@ class CycleSettings:
     rounds: int = 1
     suspicious_sd: float = 1.0
     other_side: float = 0.0
+    hiding: str = "strips"
+    veil_sd: float = 0.0
+    draws: int = 1
+    level: bool = False
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "orientations", tuple(self.orientations))
@@ -70,6 +91,27 @@ class CycleSettings:
             )
         if self.sampler == "ancestral" and (self.steps != 1000 or self.reading != "paper"):
             raise ValueError("ancestral sampling runs all 1000 steps, in the 'paper' reading")
+        self._check_hiding()
+
+    def _check_hiding(self) -> None:
+        if self.hiding not in HIDINGS:
+            raise ValueError(f"hiding must be one of {', '.join(HIDINGS)}, got {self.hiding!r}")
+        if not 0 <= self.veil_sd <= MOST_VEIL_SD:
+            raise ValueError(f"veil_sd must be 0 to {MOST_VEIL_SD}, got {self.veil_sd}")
+        if type(self.draws) is not int or self.draws < 1:
+            raise ValueError(f"draws must be a whole number, 1 or more, got {self.draws!r}")
+        if not isinstance(self.level, bool):
+            raise ValueError(f"level must be true or false, got {self.level!r}")
+
+    @property
+    def has_strips(self) -> bool:
+        """Whether strips are hidden."""
+        return self.hiding != "veil"
+
+    @property
+    def has_veil(self) -> bool:
+        """Whether the whole slice is hidden behind a veil."""
+        return self.hiding != "strips"
 
     @property
     def redraws_noise(self) -> bool:
@@ -100,8 +142,16 @@ class CycleSettings:
         return chosen
 
     def as_dict(self) -> dict[str, Any]:
-        """Plain values for JSON."""
-        return {**asdict(self), "orientations": list(self.orientations)}
+        """Plain values for JSON, without those of ``hiding``, ``veil_sd``, ``draws`` and ``level``
+        that are the defaults.
+        """
+        later = {field.name: field.default for field in fields(self) if field.name in _LATER}
+        values = {**asdict(self), "orientations": list(self.orientations)}
+        return {
+            name: value
+            for name, value in values.items()
+            if name not in later or value != later[name]
+        }
 
 
 def code_timesteps(steps: int, total: int) -> list[int]:

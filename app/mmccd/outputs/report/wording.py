@@ -16,7 +16,10 @@ _WEIGHTED = {
     "brighter": "Tissue that is brighter than expected counts, and darker tissue {} times as much.",
     "darker": "Tissue that is darker than expected counts, and brighter tissue {} times as much.",
 }
-_CYCLE = ("reading", "steps", "stride", "width", "sampler", "sign", "other_side", "rounds")
+_CYCLE = (
+    *("reading", "hiding", "veil_sd", "draws", "steps", "stride", "width", "sampler"),
+    *("sign", "other_side", "rounds", "level"),
+)
 _QUOTED = re.compile(r'(series (?:\d+|without number)) "[^"]*"')
 
 
