@@ -43,6 +43,7 @@ def _parser() -> argparse.ArgumentParser:
     two.add_argument("--seconds", type=float, default=540.0, help="time budget in all")
     two.add_argument("--batch_size", type=int, default=96)
     two.add_argument("--learning_rate", type=float, default=6e-4)
+    two.add_argument("--warmup", type=int, default=200, help="iterations of rising rate")
     two.add_argument("--real_share", type=float, default=0.2)
     two.add_argument("--init_f", type=Path, help="weights to start f from")
     two.add_argument("--init_g", type=Path, help="weights to start g from")

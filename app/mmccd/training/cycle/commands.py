@@ -83,6 +83,7 @@ def train(options: Namespace) -> None:
         seconds=options.seconds,
         batch_size=options.batch_size,
         learning_rate=options.learning_rate,
+        warmup=options.warmup,
         real_share=options.real_share,
         seed=options.seed,
         precision=choose_precision(options.precision, device),

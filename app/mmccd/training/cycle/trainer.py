@@ -46,7 +46,8 @@ class Recipe:
         seconds: time budget of the training, all resumed parts together; the learning rate falls to
             0 at its end.
         batch_size: slices of an iteration.
-        learning_rate: highest one, after 200 iterations.
+        learning_rate: highest one, reached after ``warmup`` iterations.
+        warmup: see ``learning_rate``.
         average: weight that the averaged network keeps in an iteration.
         real_share: share of real slices.
         through_share: share of g's samples that show what f made of a corrupted x in the place of
@@ -64,6 +65,7 @@ class Recipe:
     seconds: float = 540.0
     batch_size: int = 96
     learning_rate: float = 6e-4
+    warmup: int = 200
     average: float = 0.998
     real_share: float = 0.2
     through_share: float = 0.5
@@ -216,7 +218,7 @@ class CycleTrainer:
         return made.float()
 
     def _set_rate(self, share: float) -> None:
-        warm = min(1.0, (self.iteration + 1) / 200)
+        warm = min(1.0, (self.iteration + 1) / self.recipe.warmup)
         rate = self.recipe.learning_rate * warm * (0.5 * (1 + math.cos(math.pi * share)) + 0.01)
         for group in self.optimizer.param_groups:
             group["lr"] = rate
