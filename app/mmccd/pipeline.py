@@ -508,7 +508,7 @@ def _report_of_returned(found: ReturnedStatistics | None) -> ReturnedImage | Non
     if found is None:
         return None
     return ReturnedImage(
-        correlation=round(found.correlation, 4),
-        spread=round(found.spread, 4),
-        error=round(found.error, 4),
+        correlation=round(found.correlation, 6),
+        spread=round(found.spread, 6),
+        error=round(found.error, 6),
     )
