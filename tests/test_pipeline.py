@@ -34,11 +34,13 @@ from mmccd.core.score_maps import ScoreMaps
 from mmccd.core.volume import Volume
 from mmccd.methods.base import Slices
 from mmccd.methods.mmccd.parallel import ParallelScorer
+from mmccd.methods.scoring import error_within
 from mmccd.phantom import Phantom
 from mmccd.pipeline import NOTICE, AnomalyPipeline, make_intake
 from mmccd.postprocessing.smoothing import smooth
 
 THRESHOLD = 0.7
+DOES_NOT_FOLLOW = "reconstruction.does_not_follow"
 
 
 def make_pipeline(bundles: Path, **options: Any) -> AnomalyPipeline:
@@ -461,6 +463,56 @@ def test_a_preset_of_another_method(tiny_bundles: Path, flair: Volume) -> None:
     models = load_models(tiny_bundles, preset="plain")
     result = AnomalyPipeline(models, "plain", "cpu", threshold=1.2).run(flair)
     assert bool(torch.isnan(result.maps.reconstructed).all())
+    assert result.report.returned_image is None
+    assert DOES_NOT_FOLLOW not in [finding.code for finding in result.report.findings]
     marked = result.segmentation.data > 0
     assert marked.any()
     assert flair.data[marked].mean() > np.percentile(flair.data[result.brain_mask.data > 0], 80)
+
+
+class Returning:
+    """A scorer whose reconstructed image is known."""
+
+    def __init__(self, gain: float, texture: float) -> None:
+        self.gain, self.texture = gain, texture
+
+    def score(self, slices: Slices, progress: object = None, cancelled: object = None) -> ScoreMaps:
+        noise = torch.randn(slices.image.shape, generator=torch.Generator().manual_seed(0))
+        back = self.gain * slices.image + self.texture * noise
+        return error_within(slices, torch.full_like(back, torch.nan), back)
+
+
+def returning(bundles: Path, gain: float, texture: float) -> AnomalyPipeline:
+    pipeline = make_pipeline(bundles, threshold=THRESHOLD)
+    pipeline.scorer = Returning(gain, texture)
+    return pipeline
+
+
+@pytest.mark.parametrize(("gain", "texture", "warns"), [(0.9, 0.05, False), (0.1, 0.5, True)])
+def test_whether_what_returned_follows_the_input(
+    shared_bundles: Path, flair: Volume, gain: float, texture: float, warns: bool
+) -> None:
+    found = returning(shared_bundles, gain, texture).run(flair).report
+    image = found.returned_image
+    assert image is not None
+    assert (image.correlation < 0.5) == warns
+    assert (DOES_NOT_FOLLOW in [finding.code for finding in found.findings]) == warns
+    if not warns:
+        assert image.correlation > 0.95
+        assert image.spread == pytest.approx(gain, rel=0.02)
+
+
+def test_healthy_is_what_is_not_marked(shared_bundles: Path, flair: Volume) -> None:
+    """The figures of the report, again from the maps."""
+    pipeline = returning(shared_bundles, 0.6, 0.1)
+    image = pipeline.run(flair).report.returned_image
+    maps = pipeline.maps(flair, find_brain(flair))
+    healthy = maps.slices.brain[:, 0].numpy() & (maps.model.smoothed <= THRESHOLD)
+    x, back = (
+        layer[:, 0].numpy()[healthy] for layer in (maps.slices.image, maps.scores.reconstructed)
+    )
+    assert (maps.model.smoothed > THRESHOLD).sum() > 0, "something is marked"
+    assert image is not None
+    assert image.correlation == pytest.approx(np.corrcoef(x, back)[0, 1], abs=1e-4)
+    assert image.spread == pytest.approx(back.std() / x.std(), abs=1e-4)
+    assert image.error == pytest.approx(np.abs(x - back).mean(), abs=1e-4)

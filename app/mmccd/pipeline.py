@@ -36,6 +36,7 @@ from mmccd.core import (
     ReportParts,
     ResourceError,
     Result,
+    ReturnedImage,
     ScoreMaps,
     Settings,
     Volume,
@@ -62,7 +63,15 @@ from mmccd.postprocessing import (
     measure_components,
     segment,
 )
-from mmccd.quality import STATISTICS, InputStatistics, Intake, Prepared
+from mmccd.quality import (
+    STATISTICS,
+    InputStatistics,
+    Intake,
+    Prepared,
+    ReturnedStatistics,
+    check_returned,
+    measure_returned,
+)
 
 logger = logging.getLogger(__name__)
 
@@ -332,6 +341,30 @@ class AnomalyPipeline:
         native = maps.slices.transform.to_native(maps.model.percentile, inside)
         return np.where(maps.brain, native, 0.0).astype(np.float32)
 
+    def _returned(self, maps: VolumeMaps) -> ReturnedStatistics | None:
+        """Whether the reconstructed image follows the input where nothing is marked, on the model
+        grid; None where there is none.
+        """
+        assert self.threshold is not None
+        inside = maps.slices.brain[:, 0].numpy()
+        return measure_returned(
+            maps.slices.image[:, 0].numpy(),
+            maps.scores.reconstructed[:, 0].numpy(),
+            inside & (maps.model.smoothed <= self.threshold),
+        )
+
+    def _settings(self) -> dict[str, Any]:
+        """What decided the numbers."""
+        return {
+            "preset": self.preset.name,
+            **self.preset.settings(),
+            "target": self.models.target,
+            "precision": self.precision,
+            "batch_size": self.preset.batch_size,
+            "device": describe_devices(self.devices),
+            "seed": self.seed,
+        }
+
     def _parts(
         self,
         volume: Volume,
@@ -343,6 +376,7 @@ class AnomalyPipeline:
     ) -> ReportParts:
         """What the report is made of."""
         brain = prepared.brain
+        returned = self._returned(maps)
         components, count = measure_components(
             volume.with_data(segmentation, "mask"), maps.smoothed
         )
@@ -355,6 +389,7 @@ class AnomalyPipeline:
             anomaly=maps.anomaly,
             segmentation=segmentation,
             percentile=percentile,
+            returned=_report_of_returned(returned),
             components=components,
             component_count=count,
             threshold=self.threshold,
@@ -366,21 +401,17 @@ class AnomalyPipeline:
                 "checks": prepared.figures,
                 "slices_with_brain": int(maps.slices.brain.flatten(1).any(1).sum()),
             },
-            settings={
-                "preset": self.preset.name,
-                **self.preset.settings(),
-                "target": self.models.target,
-                "precision": self.precision,
-                "batch_size": self.preset.batch_size,
-                "device": describe_devices(self.devices),
-                "seed": self.seed,
-            },
+            settings=self._settings(),
             weights={
                 name: _weights_entry(weights.card) for name, weights in self.models.weights.items()
             },
             versions=versions(),
             seconds=seconds,
-            findings=(*self.models.warnings, *prepared.findings),
+            findings=(
+                *self.models.warnings,
+                *prepared.findings,
+                *check_returned(returned),
+            ),
         )
 
 
@@ -470,3 +501,14 @@ def versions() -> dict[str, str]:
 def _weights_entry(card: dict[str, Any]) -> dict[str, Any]:
     names = ("source", "target", "sha256", "research_only", "licence", "data", "normalisation")
     return {name: card[name] for name in names if name in card}
+
+
+def _report_of_returned(found: ReturnedStatistics | None) -> ReturnedImage | None:
+    """What the report says of the reconstructed image."""
+    if found is None:
+        return None
+    return ReturnedImage(
+        correlation=round(found.correlation, 6),
+        spread=round(found.spread, 6),
+        error=round(found.error, 6),
+    )

@@ -18,7 +18,7 @@ from pydantic import ValidationError
 from tests.reports import content_of, report_of
 
 from mmccd.core.findings import Finding
-from mmccd.core.report import Component, Report, report_schema
+from mmccd.core.report import Component, Report, ReturnedImage, report_schema
 from mmccd.core.report_parts import ReportParts, build_report
 from mmccd.core.volume import Volume
 
@@ -48,6 +48,7 @@ def parts() -> ReportParts:
         anomaly=anomaly,
         segmentation=(anomaly > 1).astype(np.uint8),
         percentile=np.where(anomaly > 1, 97.0, 50.0).astype(np.float32),
+        returned=ReturnedImage(correlation=0.7, spread=0.9, error=0.2),
         components=[Component(volume_ml=1, centre_mm=(0, 0, 0), peak=1.5, peak_mm=(0, 0, 0))],
         component_count=1,
         threshold=1.0,
@@ -112,6 +113,9 @@ def test_json_and_back() -> None:
         "severity": "warning",
     }
     assert content["input"]["files"] == 3, "what a reader notes is kept"
+    assert content["returned_image"] == {"correlation": 0.7, "spread": 0.9, "error": 0.2}
+    without = build_report(replace(parts(), returned=None)).model_dump(mode="json")
+    assert "returned_image" not in without, "a method that reconstructs nothing"
     assert "dicom" not in content
     assert "request" not in content
     assert Report.model_validate_json(json.dumps(content)) == report

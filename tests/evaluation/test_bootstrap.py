@@ -113,7 +113,7 @@ def test_interval_by_hand() -> None:
         {},
         {"figure": values},
     )
-    low, high = intervals(samples, patient_draws(["a", "b", "c"], 4000))["figure"]
+    low, high = intervals(samples.statistics(patient_draws(["a", "b", "c"], 4000)))["figure"]
     assert low == pytest.approx(0.0, abs=1e-9), (
         "one mixture in 27 (3.7 %) holds the first patient three times"
     )
@@ -128,12 +128,13 @@ def test_difference_is_paired() -> None:
     other = make_samples(cases)
     better = Samples(other.ranks, other.overlaps, {"dice_mean": other.per_case["dice_mean"] + 0.01})
     weights = patient_draws(list("abcdef"), 300)
-    gain = differences(better, other, weights)["dice_mean"]
+    gain = differences(better.statistics(weights), other.statistics(weights))["dice_mean"]
     assert gain["share_better"] == 1.0
     assert gain["interval"] == pytest.approx([0.01, 0.01])
-    low, high = intervals(other, weights)["dice_mean"]
+    low, high = intervals(other.statistics(weights))["dice_mean"]
     assert high - low > 0.05
-    assert differences(other, better, weights)["dice_mean"]["share_better"] == 0.0
+    lost = differences(other.statistics(weights), better.statistics(weights))["dice_mean"]
+    assert lost["share_better"] == 0.0
 
 
 def test_better_scores_have_a_positive_difference() -> None:
@@ -142,6 +143,7 @@ def test_better_scores_have_a_positive_difference() -> None:
         make_samples((truths, [v + t for v, t in zip(values, truths, strict=True)])),
         make_samples((truths, values)),
     )
-    gain = differences(good, bad, patient_draws(list("abcdef"), 200))["auprc"]
+    weights = patient_draws(list("abcdef"), 200)
+    gain = differences(good.statistics(weights), bad.statistics(weights))["auprc"]
     assert gain["interval"][0] > 0
     assert gain["share_better"] == 1.0

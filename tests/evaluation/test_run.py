@@ -203,6 +203,51 @@ class TestEndToEnd:
             "one patient: every resample is the same"
         )
 
+    def test_gain_over_the_constant(self, evaluated: Path) -> None:
+        dae, constant = (
+            self.row(evaluated, "slice", name, "median=3+erosion=2") for name in ("dae", "constant")
+        )
+        assert constant["gain_over_constant"] == {}
+        gap = dae["figures"]["auprc"] - constant["figures"]["auprc"]
+        assert dae["gain_over_constant"]["auprc"]["mean"] == pytest.approx(gap, abs=1e-3)
+        text = (evaluated / "slice" / "table.md").read_text()
+        assert "Gain over the constant with the same post-processing" in text
+
+    @pytest.mark.parametrize("protocol", ["slice", "paper", "strict"])
+    def test_returned_images(self, evaluated: Path, protocol: str) -> None:
+        """Of every method that reconstructs one, on the slices of the protocol."""
+        found = strict_json(evaluated / protocol / "metrics.json")["returned_images"]
+        plain = ("intensity", "histogram", "rule")
+        named = [name for name in METHODS.split(",") if name not in plain]
+        assert list(found) == named
+        constant = found["constant"]
+        assert constant["correlation"] == {"mean": 0, "interval_95": [0, 0], "cases": 1}
+        assert constant["removal"]["mean"] == pytest.approx(1)
+        assert found["dae"]["correlation"]["mean"] != 0
+        text = (evaluated / protocol / "table.md").read_text()
+        assert text.count("The returned image: ") == 1
+        with (evaluated / protocol / "cases.csv").open() as file:
+            lines = [line for line in csv.DictReader(file) if line["method"] == "dae"]
+        assert {float(line["returned_correlation"]) for line in lines} == {
+            found["dae"]["correlation"]["mean"]
+        }
+
+    def test_returned_image_from_scratch(self, evaluated: Path, labelled_data: Path) -> None:
+        """The healthy brain of all slices again, from the stored maps."""
+        found = strict_json(evaluated / "strict" / "metrics.json")["returned_images"]
+        (case,) = split_cases(labelled_data)["test"]
+        subject = load_subject(case, "test", "flair", SliceRule())
+        assert subject is not None
+        for name in ("constant", "dae"):
+            with np.load(evaluated / "maps" / name / "ill_test.npz") as stored:
+                rows = [list(stored["slices"]).index(number) for number in subject.slices]
+                back, signed = (stored[key][rows, 0] for key in ("reconstructed", "signed"))
+            healthy = subject.brain & ~subject.lesion & np.isfinite(back)
+            error, spread = (found[name][key]["mean"] for key in ("error", "spread"))
+            assert error == pytest.approx(np.abs(signed[healthy]).mean(), rel=1e-4)
+            sds = back[healthy].std(), (back + signed)[healthy].std()
+            assert spread == pytest.approx(sds[0] / sds[1], rel=1e-4, abs=1e-6)
+
     def test_post_processing_is_another_row(self, evaluated: Path) -> None:
         plain, processed = (
             self.row(evaluated, "strict", "dae", name) for name in ("none", "median=3+erosion=2")
@@ -374,12 +419,13 @@ def test_grid(
     assert cli.run(command(setup, labelled_data, tmp_path / "out", *words)) == 0
     content = strict_json(tmp_path / "out" / "slice" / "metrics.json")
     assert content["in_sample"] is True
-    assert [row["method"] for row in content["rows"]] == [
-        f"mmccd:steps={steps}:stride={stride}" for steps in (1, 2) for stride in (16, 8)
-    ]
-    assert len({row["figures"]["auprc"] for row in content["rows"]}) == 4
+    grid = [f"mmccd:steps={steps}:stride={stride}" for steps in (1, 2) for stride in (16, 8)]
+    names = [row["method"] for row in content["rows"]]
+    assert names == [*grid, "constant", "rule", "intensity"]
+    assert len({row["figures"]["auprc"] for row in content["rows"][:4]}) == 4
     printed = capsys.readouterr().out
     assert "| steps \\ stride | 8 | 16 |" in printed
+    assert "| Constant in the place of x' | none | ." in printed
     assert {path.parent.name for path in (tmp_path / "out" / "maps").rglob("*test*")} == set(), (
         "the test split is not touched"
     )
@@ -392,6 +438,7 @@ def test_dark_side_is_chosen_on_validation(
     words = ["--methods", "intensity,histogram", "--source", "t1", "--postprocessing", "none"]
     assert cli.run(command(setup, labelled_data, tmp_path / "out", *words)) == 0
     rows = strict_json(tmp_path / "out" / "slice" / "metrics.json")["rows"]
+    assert [row["method"] for row in rows] == ["intensity", "histogram"], "no rule on T1"
     assert [row["anomalous"] for row in rows] == ["dark", "dark"]
     assert rows[0]["figures"]["auprc"] > rows[0]["figures"]["prevalence"]
 

@@ -16,12 +16,16 @@ import pytest
 from mmccd.evaluation.bootstrap import Samples, rank_counts
 from mmccd.evaluation.candidates import Candidate
 from mmccd.evaluation.protocols import Judgement
+from mmccd.evaluation.returned import ReturnedFigure, ReturnedImages
 from mmccd.evaluation.tables import (
     TableRow,
     difference_markdown,
+    gain_markdown,
     grid_markdown,
     markdown,
     per_case_csv,
+    returned_json,
+    returned_markdown,
     row_json,
 )
 from mmccd.evaluation.variants import Variant
@@ -64,7 +68,7 @@ def make_row(
     )
     row = Judgement({**figures, **changes}, thresholds or THRESHOLDS, cases, SAMPLES)
     chosen, interval = Variant(variant, Postprocessing()), {"auprc": [0.4, 0.6]}
-    return TableRow(candidate, chosen, polarity, row, interval, {}, 0.25)
+    return TableRow(candidate, chosen, polarity, row, 0.25, intervals=interval)
 
 
 def test_slice_table() -> None:
@@ -133,6 +137,64 @@ def test_differences_to_the_first_method() -> None:
     assert text.splitlines()[-1] == "| DAE | none | +0.050 [-0.010, +0.110], 0.90 | - | - |"
 
 
+def test_gain_over_the_constant() -> None:
+    gain = {"auprc": {"mean": 0.05, "interval": [-0.01, 0.11], "share_better": 0.9}}
+    rows = [replace(make_row("dae"), gains=gain), make_row("constant")]
+    text = gain_markdown(rows)
+    assert text.startswith("Gain over the constant with the same post-processing")
+    assert text.splitlines()[-1] == "| DAE | none | +0.050 [-0.010, +0.110], 0.90 | - | - |"
+    assert gain_markdown(rows[::-1]) == "", "the first row is what all are compared with anyway"
+    assert gain_markdown([make_row("dae")]) == "", "no row of a constant"
+    assert row_json(rows[0])["gain_over_constant"] == gain
+
+
+def returned(correlation: float, removal: float = math.nan) -> ReturnedImages:
+    figures = {
+        "correlation": ReturnedFigure(correlation, [0.0, 0.5], 2),
+        "spread": ReturnedFigure(0.5, [0.25, 0.75], 2),
+        "error": ReturnedFigure(1.5, [1.0, 2.0], 2),
+        "removal": ReturnedFigure(removal, [], 0),
+    }
+    cases = {
+        name: {"correlation": value, "spread": 0.5, "error": 1.5, "removal": math.nan}
+        for name, value in (("a", correlation), ("b", math.nan))
+    }
+    return ReturnedImages(figures, cases)
+
+
+def test_returned_images() -> None:
+    """A line for each method, whatever the post-processing; none without such an image."""
+    dae = [replace(make_row("dae", name), returned=returned(0.25)) for name in ("none", "median")]
+    rows = [make_row("rule"), *dae, replace(make_row("constant"), returned=returned(0.0, 1.0))]
+    lines = returned_markdown(rows).splitlines()
+    assert lines[0].startswith("The returned image: ")
+    assert lines[2:] == [
+        "| Method | correlation | spread | error | removal |",
+        "|---|---|---|---|---|",
+        "| DAE | .250 [.000, .500] | .500 [.250, .750] | 1.50 [1.00, 2.00] | - |",
+        "| CONSTANT | .000 [.000, .500] | .500 [.250, .750] | 1.50 [1.00, 2.00] | 1.00 |",
+    ]
+    assert returned_markdown([make_row("rule")]) == ""
+
+
+def test_returned_images_for_a_card() -> None:
+    content = returned_json([make_row("rule"), replace(make_row("dae"), returned=returned(0.25))])
+    assert json.loads(json.dumps(content, allow_nan=False)) == content
+    assert list(content) == ["dae"]
+    assert content["dae"]["correlation"] == {
+        "mean": 0.25,
+        "interval_95": [0.0, 0.5],
+        "cases": 2,
+    }
+    assert content["dae"]["removal"] == {"mean": None, "interval_95": [], "cases": 0}
+
+
+def test_returned_images_of_each_case() -> None:
+    rows = [make_row("rule"), replace(make_row("dae"), returned=returned(0.25))]
+    lines = list(csv.DictReader(io.StringIO(per_case_csv(rows))))
+    assert [line["returned_correlation"] for line in lines] == ["", "", "0.25", ""]
+
+
 def test_grid_over_two_settings() -> None:
     rows = [
         make_row(f"mmccd:steps={steps}:stride={stride}", auprc=steps / 10 + stride / 1000)
@@ -146,6 +208,9 @@ def test_grid_over_two_settings() -> None:
         "| 1 | .108 (0.25) | .116 (0.25) |",
         "| 2 | .208 (0.25) | .216 (0.25) |",
     ]
+    more = grid_markdown([*rows, make_row("constant", auprc=0.125)]).splitlines()
+    assert more[: len(lines)] == lines
+    assert more[-1] == "| CONSTANT | none | .125 [.400, .600] |"
 
 
 def test_grid_over_one_setting_is_a_list() -> None:

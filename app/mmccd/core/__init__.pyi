@@ -40,6 +40,7 @@ from .report import (
     DicomObject as DicomObject,
     Report as Report,
     ReportInput as ReportInput,
+    ReturnedImage as ReturnedImage,
     WeightsEntry as WeightsEntry,
     report_schema as report_schema,
 )

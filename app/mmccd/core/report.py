@@ -73,6 +73,18 @@ class CalibrationSummary(_Part):
     ]
 
 
+class ReturnedImage(_Part):
+    """The reconstructed image x' against the input x in healthy tissue: the brain without the
+    segmentation, on the model grid.
+    """
+
+    correlation: Annotated[
+        float, Field(description="Pearson's, of x and x'; 0 where x' is constant")
+    ]
+    spread: Annotated[float, Field(description="standard deviation of x' over that of x")]
+    error: Annotated[float, Field(description="mean of |x - x'|, in normalised units")]
+
+
 class Threshold(_Part):
     """What the smoothed map was cut at."""
 
@@ -162,6 +174,7 @@ class Report(_Part):
         lesions: the largest of them.
         unusual_ml: volume whose error is larger than that of 95, 99 and 99.9 % of healthy voxels of
             its kind, and what chance would give; None where the settings have no calibration.
+        returned_image: whether x' follows x; only of methods that reconstruct an image.
         threshold: value and origin.
         input: what came in.
         settings: what decided the numbers.
@@ -183,6 +196,7 @@ class Report(_Part):
     lesion_count: int
     lesions: tuple[Component, ...]
     unusual_ml: dict[str, float] | None
+    returned_image: Annotated[ReturnedImage | None, Field(exclude_if=_is_none)] = None
     threshold: Threshold
     input: ReportInput
     settings: ReportSettings

@@ -10,7 +10,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mmccd.core.findings import Finding
-from mmccd.core.report import Component, MapFigures, Report, ReportInput, Threshold, Volumes
+from mmccd.core.report import (
+    Component,
+    MapFigures,
+    Report,
+    ReportInput,
+    ReturnedImage,
+    Threshold,
+    Volumes,
+)
 from mmccd.core.volume import Volume
 
 UNUSUAL = (95.0, 99.0, 99.9)
@@ -28,6 +36,7 @@ class ReportParts:
         anomaly: the map before smoothing.
         segmentation: above 0 = anomalous.
         percentile: the map in percent of healthy voxels; None without a normal range.
+        returned: figures of the reconstructed image; None where a method has none.
         components: of the segmentation, the largest first.
         component_count: how many there are in all.
         threshold: what the smoothed map was cut at.
@@ -48,6 +57,7 @@ class ReportParts:
     anomaly: NDArray[np.float32]
     segmentation: NDArray[Any]
     percentile: NDArray[np.float32] | None
+    returned: ReturnedImage | None
     components: Sequence[Component]
     component_count: int
     threshold: float
@@ -81,6 +91,7 @@ def build_report(parts: ReportParts) -> Report:
         "lesion_count": parts.component_count,
         "lesions": tuple(parts.components),
         "unusual_ml": _unusual_ml(parts),
+        "returned_image": parts.returned,
         "threshold": Threshold.model_validate(
             {
                 "value": parts.threshold,

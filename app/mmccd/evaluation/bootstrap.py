@@ -4,7 +4,7 @@ intervals of their own.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -12,6 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
+Statistics = Mapping[str, Floats]
+"""Each figure of each resample, ``(draws,)``, by name."""
 BINS = 10_000
 _DRAWS_AT_ONCE = 50
 INTERVAL = (2.5, 97.5)
@@ -94,15 +96,28 @@ class Samples:
                 where=truth + segmentation > 0,
             )
         for name, values in self.per_case.items():
-            there = np.isfinite(values)
-            total = weights @ there
-            found[name] = np.divide(
-                weights @ np.where(there, values, 0.0),
-                total,
-                out=np.full_like(total, np.nan),
-                where=total > 0,
-            )
+            found[name] = mean_of_mixtures(values, weights)
         return found
+
+
+def mean_of_mixtures(values: Floats, weights: Floats) -> Floats:
+    """Mean of a figure over the cases of each mixture that have it.
+
+    Args:
+        values: of each case, ``(cases,)``; NaN where it has none.
+        weights: as in :meth:`RankCounts.auprc`.
+
+    Returns:
+        ``(draws,)``; NaN where no case of a mixture has it.
+    """
+    there = np.isfinite(values)
+    total = weights @ there
+    return np.divide(
+        weights @ np.where(there, values, 0.0),
+        total,
+        out=np.full_like(total, np.nan),
+        where=total > 0,
+    )
 
 
 def rank_counts(
@@ -143,16 +158,15 @@ def patient_draws(patients: Sequence[str], draws: int, seed: int = 0) -> Floats:
     return times[:, [names.index(patient) for patient in patients]].astype(float)
 
 
-def intervals(samples: Samples, weights: Floats) -> dict[str, list[float]]:
+def intervals(statistics: Statistics) -> dict[str, list[float]]:
     """95 % interval of each figure."""
-    return {name: _interval(values) for name, values in samples.statistics(weights).items()}
+    return {name: interval(values) for name, values in statistics.items()}
 
 
-def differences(samples: Samples, reference: Samples, weights: Floats) -> dict[str, dict[str, Any]]:
+def differences(own: Statistics, other: Statistics) -> dict[str, dict[str, Any]]:
     """By how much a row is better than the reference on the same resamples: mean, 95 % interval,
     share of resamples where it is.
     """
-    own, other = samples.statistics(weights), reference.statistics(weights)
     found = {}
     for name in (name for name in own if name in other):
         gain = own[name] - other[name]
@@ -160,13 +174,14 @@ def differences(samples: Samples, reference: Samples, weights: Floats) -> dict[s
         if len(gain):
             found[name] = {
                 "mean": float(gain.mean()),
-                "interval": _interval(gain),
+                "interval": interval(gain),
                 "share_better": float((gain > 0).mean()),
             }
     return found
 
 
-def _interval(values: Floats) -> list[float]:
+def interval(values: Floats) -> list[float]:
+    """95 % interval of one figure over the resamples that have it; empty where none has."""
     there = values[np.isfinite(values)]
     return [float(value) for value in np.percentile(there, INTERVAL)] if len(there) else []
 

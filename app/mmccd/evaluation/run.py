@@ -7,7 +7,7 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -16,19 +16,24 @@ import numpy as np
 
 from mmccd.core import InputError, UnsuitableInputError, make_folder, write_text
 from mmccd.data import Case, split_cases
-from mmccd.evaluation.bootstrap import differences, intervals, patient_draws
+from mmccd.evaluation.bootstrap import Floats, differences, intervals, patient_draws
 from mmccd.evaluation.candidates import Candidate, Setup
 from mmccd.evaluation.pictures import Shot, choose_shown, write_curves, write_cycle, write_maps
+from mmccd.evaluation.plain_rows import CONSTANT, with_plain_rows
 from mmccd.evaluation.protocols import Judgement, Protocol
+from mmccd.evaluation.returned import returned_images
 from mmccd.evaluation.scoring import MapStore, StoredMaps
 from mmccd.evaluation.selection import choose_polarity
 from mmccd.evaluation.subjects import Subject, load_with_neighbours, with_image
 from mmccd.evaluation.tables import (
     TableRow,
     difference_markdown,
+    gain_markdown,
     grid_markdown,
     markdown,
     per_case_csv,
+    returned_json,
+    returned_markdown,
     row_json,
 )
 from mmccd.evaluation.variants import LOWEST, Scored, Variant, apply_variant
@@ -48,7 +53,8 @@ class EvaluationPlan:
         subset: the split that is reported, ``"test"`` or ``"val"``; thresholds are always chosen on
             ``"val"``.
         setup: what all methods share.
-        candidates: the methods that are compared; differences are to the first.
+        candidates: the methods that are compared; differences are to the first. The plain rows
+            that are not among them come behind.
         variants: post-processing of each row.
         protocols: slices and figures.
         rate: false-positive rate of the healthy-only threshold.
@@ -114,6 +120,7 @@ def evaluate(
             f" {len(cases[plan.subset])} {plan.subset} cases; expected both: thresholds are chosen"
             " on validation cases"
         )
+    plan = replace(plan, candidates=with_plain_rows(plan.candidates, plan.setup))
     make_folder(output)
     tables = {}
     for number, protocol in enumerate(plan.protocols):
@@ -173,21 +180,47 @@ def _run_protocol(
     weights = patient_draws([subject.case.patient for subject in group.reported], plan.draws)
     rows: list[TableRow] = []
     shots: dict[str, list[Shot]] = {}
-    reference: dict[str, Judgement] = {}
     subjects = list(group.contexts.values())
     total = len(plan.candidates) * len(subjects)
     for number, candidate in enumerate(plan.candidates):
         maps = _score_all(store, candidate, subjects, number * len(subjects), total, report)
+        returned = returned_images(group.reported, maps, weights)
+        seconds = _seconds_per_slice(group, maps)
         for variant in (chosen.of(candidate.method) for chosen in plan.variants):
             polarity, found, shown = _judge(plan, protocol, group, candidate, maps, variant)
-            first = reference.setdefault(variant.name, found)
-            gain = differences(found.samples, first.samples, weights) if number else {}
-            within = intervals(found.samples, weights)
-            seconds = _seconds_per_slice(group, maps)
-            rows.append(TableRow(candidate, variant, polarity, found, within, gain, seconds))
+            rows.append(TableRow(candidate, variant, polarity, found, seconds, returned))
             shots.setdefault(rows[-1].title, shown)
         logger.info("protocol %s: %s done", protocol.name, candidate.name)
+    rows = _compared(rows, weights)
     return _write(plan, protocol, group, rows, shots, output / protocol.name)
+
+
+def _compared(rows: Sequence[TableRow], weights: Floats) -> list[TableRow]:
+    """The rows with their intervals, and with what they have over the first method and over the
+    constant under the same post-processing.
+    """
+    statistics = [row.judgement.samples.statistics(weights) for row in rows]
+    first: dict[str, int] = {}
+    constant: dict[str, int] = {}
+    for number, row in enumerate(rows):
+        first.setdefault(row.variant.name, number)
+        if row.candidate.name == CONSTANT:
+            constant[row.variant.name] = number
+
+    def gain(number: int, reference: int | None) -> dict[str, dict[str, Any]]:
+        if reference is None or reference == number:
+            return {}
+        return differences(statistics[number], statistics[reference])
+
+    return [
+        replace(
+            row,
+            intervals=intervals(statistics[number]),
+            differences=gain(number, first[row.variant.name]),
+            gains=gain(number, constant.get(row.variant.name)),
+        )
+        for number, row in enumerate(rows)
+    ]
 
 
 def _seconds_per_slice(group: Group, maps: dict[str, StoredMaps]) -> float:
@@ -267,12 +300,12 @@ def _write(
     folder: Path,
 ) -> str:
     make_folder(folder)
-    text = (
-        grid_markdown(rows)
-        if plan.is_grid
-        else "\n".join([markdown(protocol.name, rows), difference_markdown(rows)])
-    )
-    content = {**_about(plan, protocol, group), "rows": [row_json(row) for row in rows]}
+    content = {
+        **_about(plan, protocol, group),
+        "rows": [row_json(row) for row in rows],
+        "returned_images": returned_json(rows),
+    }
+    text = _tables(plan, protocol, rows)
     write_text(folder / "table.md", text)
     write_text(folder / "cases.csv", per_case_csv(rows))
     if not plan.is_grid:
@@ -291,6 +324,16 @@ def _write(
         )
     write_text(folder / "metrics.json", json.dumps(content, indent=2, allow_nan=False) + "\n")
     return text
+
+
+def _tables(plan: EvaluationPlan, protocol: Protocol, rows: Sequence[TableRow]) -> str:
+    """All tables of a protocol that have something to say."""
+    parts = (
+        [grid_markdown(rows)]
+        if plan.is_grid
+        else [markdown(protocol.name, rows), difference_markdown(rows), gain_markdown(rows)]
+    )
+    return "\n".join(part for part in [*parts, returned_markdown(rows)] if part)
 
 
 def _write_cycle(

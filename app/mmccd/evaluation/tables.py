@@ -8,11 +8,13 @@ import csv
 import io
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from mmccd.evaluation.candidates import Candidate, read_name
+from mmccd.evaluation.plain_rows import CONSTANT
 from mmccd.evaluation.protocols import Judgement
+from mmccd.evaluation.returned import ReturnedFigure, ReturnedImages
 from mmccd.evaluation.variants import Variant
 
 
@@ -25,19 +27,24 @@ class TableRow:
         variant: which post-processing.
         polarity: 1 where bright is anomalous, -1 where dark is (chosen on validation data).
         judgement: figures, thresholds, cases.
+        seconds_per_slice: time of the scorer.
+        returned: what the method's reconstructed image has of the image; None where a method has
+            none.
         intervals: 95 % interval of each figure that is resampled.
         differences: gain over the reference row with the same post-processing, empty for the
             reference itself.
-        seconds_per_slice: time of the scorer.
+        gains: the same over the row ``constant``.
     """
 
     candidate: Candidate
     variant: Variant
     polarity: int
     judgement: Judgement
-    intervals: dict[str, list[float]]
-    differences: dict[str, dict[str, Any]]
     seconds_per_slice: float
+    returned: ReturnedImages | None = None
+    intervals: dict[str, list[float]] = field(default_factory=dict)
+    differences: dict[str, dict[str, Any]] = field(default_factory=dict)
+    gains: dict[str, dict[str, Any]] = field(default_factory=dict)
 
     @property
     def title(self) -> str:
@@ -119,20 +126,34 @@ def difference_markdown(rows: Sequence[TableRow]) -> str:
     """By how much each row is above the first method with the same post-processing; empty where
     there is one method only.
     """
-    others = [row for row in rows if row.differences]
+    return _compared(f"Difference to {rows[0].title}", [(row, row.differences) for row in rows])
+
+
+def gain_markdown(rows: Sequence[TableRow]) -> str:
+    """By how much each row is above the row ``constant`` with the same post-processing; empty where
+    there is no such row, or where it is the first, which all rows are compared with anyway.
+    """
+    if rows[0].candidate.name == CONSTANT:
+        return ""
+    return _compared("Gain over the constant", [(row, row.gains) for row in rows])
+
+
+def _compared(title: str, rows: Sequence[tuple[TableRow, dict[str, dict[str, Any]]]]) -> str:
+    """A table of differences, without the rows that have none."""
+    others = [(row, found) for row, found in rows if found]
     if not others:
         return ""
     lines = [
         (
-            f"Difference to {rows[0].title} with the same post-processing: mean over resamples of"
-            " patients [95 % interval], share of resamples above."
+            f"{title} with the same post-processing: mean over resamples of patients"
+            " [95 % interval], share of resamples above."
         ),
         "",
         "| Method | post-processing | " + " | ".join(title for title, _ in DIFFERENCES) + " |",
         "|---" * (len(DIFFERENCES) + 2) + "|",
     ]
-    for row in others:
-        cells = [_difference_cell(row.differences.get(key)) for _, key in DIFFERENCES]
+    for row, found in others:
+        cells = [_difference_cell(found.get(key)) for _, key in DIFFERENCES]
         lines.append(f"| {row.title} | {row.variant.name} | " + " | ".join(cells) + " |")
     return "\n".join(lines) + "\n"
 
@@ -146,19 +167,26 @@ def _difference_cell(found: dict[str, Any] | None) -> str:
 
 def grid_markdown(rows: Sequence[TableRow], figure: str = "auprc") -> str:
     """Rows of a grid over two settings as a table of one figure, with the seconds of a slice; a
-    plain list where there are more or fewer settings.
+    plain list where there are more or fewer settings. The plain rows, which have none, stand below.
     """
     settings = [read_name(row.candidate.name)[1] for row in rows]
     keys = list(settings[0])
     if len(keys) != 2:
         return _table(((figure, figure),), rows)
-    down, across = keys
+    plain = [row for row, one in zip(rows, settings, strict=True) if not one]
+    below = [_table(((figure, figure),), plain)] if plain else []
+    return "\n".join([_grid(rows, settings, figure), *below])
+
+
+def _grid(rows: Sequence[TableRow], settings: Sequence[dict[str, Any]], figure: str) -> str:
+    """The rows that have two settings, one table for each post-processing."""
+    down, across = settings[0]
     lines = []
     for variant in dict.fromkeys(row.variant.name for row in rows):
         found = {
             (one[down], one[across]): row
             for one, row in zip(settings, rows, strict=True)
-            if row.variant.name == variant
+            if one and row.variant.name == variant
         }
         firsts, seconds = (sorted({pair[side] for pair in found}) for side in (0, 1))
         lines += [f"{figure}, post-processing {variant} (s per slice in brackets)", ""]
@@ -173,10 +201,67 @@ def grid_markdown(rows: Sequence[TableRow], figure: str = "auprc") -> str:
     return "\n".join(lines)
 
 
-def per_case_csv(rows: Sequence[TableRow]) -> str:
-    """One line per method, post-processing and case."""
+RETURNED = ("correlation", "spread", "error", "removal")
+
+
+def returned_markdown(rows: Sequence[TableRow]) -> str:
+    """What each method's reconstructed image has of the image, a line for each method; empty where
+    no method reconstructs one.
+    """
+    there = _returned(rows)
+    if not there:
+        return ""
     lines = [
-        {"method": one.candidate.name, "postprocessing": one.variant.name, **case}
+        (
+            "The returned image: correlation with the image, spread relative to it and mean error"
+            " in healthy brain; removal, the share of a lesion's contrast that it does not show."
+            " Means over the cases that have the figure [95 % interval over patients]."
+        ),
+        "",
+        "| Method | " + " | ".join(RETURNED) + " |",
+        "|---" * (len(RETURNED) + 1) + "|",
+    ]
+    for row, found in there:
+        cells = " | ".join(_returned_cell(found.figures[key]) for key in RETURNED)
+        lines.append(f"| {row.candidate.title} | {cells} |")
+    return "\n".join(lines) + "\n"
+
+
+def returned_json(rows: Sequence[TableRow]) -> dict[str, Any]:
+    """The same by the method's name, each figure with mean, interval and number of cases."""
+    return {row.candidate.name: found.as_dict() for row, found in _returned(rows)}
+
+
+def _returned(rows: Sequence[TableRow]) -> list[tuple[TableRow, ReturnedImages]]:
+    """The first row of each method that has a reconstructed image, which no post-processing
+    touches.
+    """
+    first = {row.candidate.name: row for row in reversed(rows)}
+    return [
+        (first[name], found)
+        for name in dict.fromkeys(row.candidate.name for row in rows)
+        if (found := first[name].returned) is not None
+    ]
+
+
+def _returned_cell(found: ReturnedFigure) -> str:
+    limits = found.interval
+    return _number(found.mean) + (
+        f" [{_number(limits[0])}, {_number(limits[1])}]" if limits else ""
+    )
+
+
+def per_case_csv(rows: Sequence[TableRow]) -> str:
+    """One line per method, post-processing and case; what the reconstructed image has of the image
+    stands in the columns ``returned_...``.
+    """
+    lines = [
+        {
+            "method": one.candidate.name,
+            "postprocessing": one.variant.name,
+            **case,
+            **_returned_of(one, case["case"]),
+        }
         for one in rows
         for case in one.judgement.cases
     ]
@@ -190,6 +275,11 @@ def per_case_csv(rows: Sequence[TableRow]) -> str:
     return text.getvalue()
 
 
+def _returned_of(one: TableRow, case: str) -> dict[str, float]:
+    found = one.returned.cases[case] if one.returned else {}
+    return {f"returned_{name}": value for name, value in found.items()}
+
+
 def row_json(one: TableRow) -> dict[str, Any]:
     """Everything about a row, with null for figures that do not exist."""
     return {
@@ -200,6 +290,7 @@ def row_json(one: TableRow) -> dict[str, Any]:
         "figures": _plain(one.judgement.figures),
         "intervals_95": one.intervals,
         "difference_to_reference": one.differences,
+        "gain_over_constant": one.gains,
         "thresholds": one.judgement.thresholds,
         "seconds_per_slice": round(one.seconds_per_slice, 4),
         "key": one.candidate.key,

@@ -162,12 +162,14 @@ class Method(ABC):
         name: as it is asked for; key of the registry.
         title: for tables and figures.
         needs: its weights, by the names that it gives them.
+        sources: the contrasts that it is for; empty: any.
         is_final: its score is smoothed already, and no post-processing of a preset is added.
     """
 
     name: ClassVar[str]
     title: ClassVar[str]
     needs: ClassVar[Mapping[str, Need]] = {}
+    sources: ClassVar[tuple[str, ...]] = ()
     is_final: ClassVar[bool] = False
 
     @abstractmethod

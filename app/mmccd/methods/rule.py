@@ -50,6 +50,7 @@ class Rule(PlainMethod):
 
     name: ClassVar[str] = "rule"
     title: ClassVar[str] = "Rule (FLAIR above 1.2 of its range)"
+    sources: ClassVar[tuple[str, ...]] = ("flair",)
     is_final: ClassVar[bool] = True
 
     def build(self, context: Context) -> RuleScorer:
@@ -58,4 +59,4 @@ class Rule(PlainMethod):
 
     def threshold(self, context: Context) -> float | None:
         """1.2 on FLAIR; on other contrasts the rule says nothing."""
-        return THRESHOLD if context.source == "flair" else None
+        return THRESHOLD if context.source in self.sources else None

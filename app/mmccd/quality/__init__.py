@@ -1,4 +1,6 @@
-"""Quality control of an input before it is judged: features, rules, findings."""
+"""Quality control: of an input before it is judged (features, rules, findings), and of the image
+that a method reconstructs.
+"""
 
 import lazy_loader
 

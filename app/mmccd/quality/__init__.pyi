@@ -6,6 +6,11 @@ from .features import (
     width_to_length as width_to_length,
 )
 from .intake import Intake as Intake, Prepared as Prepared
+from .returned import (
+    ReturnedStatistics as ReturnedStatistics,
+    check_returned as check_returned,
+    measure_returned as measure_returned,
+)
 from .rules import (
     FACES as FACES,
     STATISTICS as STATISTICS,

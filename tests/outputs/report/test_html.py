@@ -7,6 +7,7 @@ import gzip
 import io
 import json
 import re
+from html import unescape
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,7 @@ from mmccd.outputs.report.embedded import Box, grey_levels
 from mmccd.outputs.report.html import render_page, write_page
 from mmccd.outputs.report.wording import (
     map_unit,
+    returned_sentence,
     settings_rows,
     threshold_sentence,
     warnings_without_names,
@@ -218,6 +220,16 @@ def test_cycle_says_what_was_hidden() -> None:
     assert "level True" in rows["Cycle"]
     rows = dict(settings_rows(report_of(settings={"cycle": CycleSettings().as_dict()})))
     assert not any(word in rows["Cycle"] for word in ("hiding", "veil", "draws", "level"))
+
+
+def test_what_returned_in_one_line() -> None:
+    figures = {"correlation": 0.064, "spread": 0.25, "error": 0.7}
+    text = returned_sentence(report_of(returned_image=figures))
+    assert "a correlation of 0.06 " in text
+    assert "0.25 times" in text
+    assert "0.70 on average" in text
+    assert text in unescape(render_page(make_result(report={"returned_image": figures})))
+    assert "follows the input" not in render_page(make_result()), "a method without such an image"
 
 
 def test_a_short_description_does_not_change_other_words() -> None:

@@ -22,6 +22,7 @@ from mmccd.outputs.report.view import OUTLINE, RadiologicalView
 from mmccd.outputs.report.wording import (
     map_sentence,
     map_unit,
+    returned_sentence,
     settings_rows,
     threshold_sentence,
     unusual_rows,
@@ -60,6 +61,7 @@ def render_page(result: Result) -> str:
         "threshold_sentence": threshold_sentence(report),
         "map_sentence": map_sentence(report),
         "map_unit": map_unit(report),
+        "returned_sentence": returned_sentence(report),
         "settings": settings_rows(report),
         "unusual": unusual_rows(report),
         "panels": draw_panels(result, view, transform, SLICES),

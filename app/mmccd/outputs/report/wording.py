@@ -83,6 +83,19 @@ def threshold_sentence(report: Report) -> str:
     )
 
 
+def returned_sentence(report: Report) -> str:
+    """Whether what returned follows the input; empty of a method that reconstructs nothing."""
+    found = report.returned_image
+    if found is None:
+        return ""
+    return (
+        "In the brain outside the segmentation, what returned follows the input with a correlation"
+        f" of {found.correlation:.2f} (1: as the input, 0: not at all), its grey values are spread"
+        f" {found.spread:.2f} times as widely, and the two differ by {found.error:.2f} on average"
+        " (normalised units)."
+    )
+
+
 def warnings_without_names(report: Report) -> list[str]:
     """The run's warnings without the names of files and the descriptions of series: what is typed
     in by hand may name a patient.

@@ -39,7 +39,8 @@ Methods = Annotated[
     Setting(
         "rows, joined by commas: ae, vae, dae, ddpm, cyclic_unet, masked_translation, mmccd,"
         " constant, intensity, histogram, rule; some with settings (mmccd:steps=1:stride=16);"
-        " differences are to the first"
+        " differences are to the first;"
+        " constant, rule and intensity stand in every table"
     ),
 ]
 Protocol = Annotated[str, Setting("slice, paper, strict, or some of them joined by commas")]
