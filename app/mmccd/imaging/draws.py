@@ -74,7 +74,7 @@ class Draws:
         return field
 
     def pixel_of(self, region: Tensor) -> Tensor:
-        """One random pixel of a region for each sample; the first one where a region is empty.
+        """One random pixel of a region for each sample; the last one where a region is empty.
 
         Args:
             region: bool ``(batch, 1, height, width)``.
