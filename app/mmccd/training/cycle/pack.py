@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import io
 import lzma
+import zipfile
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
@@ -30,6 +31,7 @@ MIN_BRAIN_PIXELS = 75
 WAY_OUT = "choose another output folder or free some space"
 
 Bytes = NDArray[np.uint8]
+_DAMAGE = (OSError, ValueError, TypeError, EOFError, zipfile.BadZipFile, lzma.LZMAError)
 
 
 def pack_labels(files: Sequence[Path], per_map: int, seed: int, processes: int = 1) -> Bytes:
@@ -108,7 +110,7 @@ def load_pack(path: Path) -> dict[str, NDArray[Any]]:
     try:
         with np.load(io.BytesIO(lzma.decompress(path.read_bytes())), allow_pickle=False) as arrays:
             return {name: _sums(arrays[name]) for name in arrays.files}
-    except (OSError, ValueError, EOFError, lzma.LZMAError) as error:
+    except _DAMAGE as error:
         raise InputError(
             f"{path}: is no pack of training slices ({first_line(error)}); make it with"
             " 'python -m mmccd.training.cycle pack'",
