@@ -136,7 +136,7 @@ def _card(name: str, trainer: CycleTrainer, options: Namespace) -> dict[str, Any
             for contrast in (source, target)
         },
         "training": trainer.as_dict(),
-        "loss": round(trainer.losses[name], 5),
+        "loss": trainer.loss(name),
         "started_from": Path(started).name if started else None,
         "device": str(trainer.draws.device),
         "command": "python -m mmccd.training.cycle " + shlex.join(_without_paths(sys.argv[1:])),

@@ -231,7 +231,7 @@ class CycleTrainer:
             "iteration": self.iteration,
             "seconds": round(spent, 1),
             "slices_per_s": round(rate, 2),
-            "loss": {name: round(value, 5) for name, value in self.losses.items()},
+            "loss": {name: self.loss(name) for name in self.losses},
         }
         logger.info("%s", line)
         self.folder.mkdir(parents=True, exist_ok=True)
@@ -267,6 +267,11 @@ class CycleTrainer:
                 code="checkpoint.damaged",
             ) from error
         logger.info("going on after %d iterations, %.0f s", self.iteration, self.before)
+
+    def loss(self, name: str) -> float | None:
+        """Running mean of a network's loss; None before it was first measured."""
+        value = self.losses[name]
+        return None if math.isnan(value) else round(value, 5)
 
     def as_dict(self) -> dict[str, Any]:
         """The recipe and how far the run came, for a card."""
