@@ -81,6 +81,7 @@ def train(options: Namespace) -> None:
         networks=tuple(options.networks),
         network={"factor": options.factor, "channels": list(options.channels)},
         seconds=options.seconds,
+        iterations=options.iterations,
         batch_size=options.batch_size,
         learning_rate=options.learning_rate,
         real_share=options.real_share,

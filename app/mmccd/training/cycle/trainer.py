@@ -1,4 +1,4 @@
-"""Train f and g together, within a time budget."""
+"""Train f and g together, within a budget."""
 
 from __future__ import annotations
 
@@ -45,6 +45,8 @@ class Recipe:
         network: what differs from :data:`mmccd.training.shared.SMALL` in both networks.
         seconds: time budget of the training, all resumed parts together; the learning rate falls to
             0 at its end.
+        iterations: the budget in iterations instead, so that the same seed gives the same networks;
+            None: the time decides.
         batch_size: slices of an iteration.
         learning_rate: highest one, after 200 iterations.
         average: weight that the averaged network keeps in an iteration.
@@ -62,6 +64,7 @@ class Recipe:
     networks: tuple[str, ...] = (FORWARD, BACKWARD)
     network: dict[str, Any] = field(default_factory=dict)
     seconds: float = 540.0
+    iterations: int | None = None
     batch_size: int = 96
     learning_rate: float = 6e-4
     average: float = 0.998
@@ -133,9 +136,9 @@ class CycleTrainer:
         self._resume()
         start = saved = time.monotonic()
         first = self.iteration
-        while (spent := self.before + time.monotonic() - start) < self.recipe.seconds:
-            self.share_spent = spent / self.recipe.seconds
-            self._set_rate(self.share_spent)
+        while (share := self._share(spent := self.before + time.monotonic() - start)) < 1:
+            self.share_spent = share
+            self._set_rate(share)
             losses = self._step()
             if not self.iteration % 20:
                 self._remember(losses)
@@ -145,8 +148,14 @@ class CycleTrainer:
             if time.monotonic() - saved > checkpoint_every:
                 self._save(spent)
                 saved = time.monotonic()
-        self._save(self.recipe.seconds)
-        self._log(self.recipe.seconds, 0.0)
+        self._save(spent)
+        self._log(spent, 0.0)
+
+    def _share(self, spent: float) -> float:
+        """How much of the budget is used after some seconds."""
+        if self.recipe.iterations is not None:
+            return self.iteration / self.recipe.iterations if self.recipe.iterations > 0 else 1.0
+        return spent / self.recipe.seconds if self.recipe.seconds > 0 else 1.0
 
     def _step(self) -> dict[str, Tensor]:
         """One iteration; the loss of each network, not waited for."""
