@@ -255,6 +255,7 @@ class CycleTrainer:
             "iteration": self.iteration,
             "seconds": spent,
             "losses": self.losses,
+            "random": self.draws.state_dict(),
         }
         save_atomically(content, self.folder / "last.pt")
 
@@ -269,6 +270,7 @@ class CycleTrainer:
             self.optimizer.load_state_dict(content["optimizer"])
             self.iteration, self.before = int(content["iteration"]), float(content["seconds"])
             self.losses = {name: float(content["losses"][name]) for name in self.losses}
+            self.draws.load_state_dict(content["random"])
         except (RuntimeError, LookupError, ValueError, TypeError) as error:
             raise InputError(
                 f"{path}: does not fit to this recipe ({first_line(error)}); remove it or choose"
