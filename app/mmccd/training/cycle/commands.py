@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import shlex
-import sys
 from argparse import Namespace
 from pathlib import Path
 from typing import Any
@@ -140,7 +139,7 @@ def _card(name: str, trainer: CycleTrainer, options: Namespace) -> dict[str, Any
         "loss": trainer.loss(name),
         "started_from": Path(started).name if started else None,
         "device": str(trainer.draws.device),
-        "command": "python -m mmccd.training.cycle " + shlex.join(_without_paths(sys.argv[1:])),
+        "command": "python -m mmccd.training.cycle " + shlex.join(_without_paths(options.words)),
         "versions": {
             "mmccd": mmccd.__version__,
             "torch": torch.__version__,
@@ -155,4 +154,9 @@ def _card(name: str, trainer: CycleTrainer, options: Namespace) -> dict[str, Any
 
 def _without_paths(words: list[str]) -> list[str]:
     """Absolute paths of this machine shortened to their last part."""
-    return [Path(word).name if Path(word).is_absolute() else word for word in words]
+    short = []
+    for word in words:
+        option, equals, value = word.partition("=") if word.startswith("--") else ("", "", word)
+        name = Path(value).name if Path(value).is_absolute() else value
+        short.append(option + equals + name)
+    return short
