@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 import shlex
 from argparse import Namespace
 from pathlib import Path
@@ -46,15 +47,19 @@ def pack(options: Namespace) -> None:
 
 
 def _labels(text: str, number: int, options: Namespace) -> Bytes:
-    folder, *numbers = text.split(":")
-    try:
-        per_map, left_out = (*(int(value) for value in numbers), 0)[:2]
-    except ValueError as error:
+    found = re.fullmatch(r"(.+?):(\d+)(?::(\d+))?", text)
+    if found is None:
         raise UsageError(
             f"--maps {text}: cannot be read; expected FOLDER:SLICES or FOLDER:SLICES:LEFT_OUT"
-        ) from error
-    files = [file for file in find_anatomies(folder) if file is not None]
-    chosen = files[: len(files) - left_out]
+        )
+    per_map, left_out = int(found[2]), int(found[3] or 0)
+    files = [file for file in find_anatomies(found[1]) if file is not None]
+    chosen = files[: max(len(files) - left_out, 0)]
+    if not chosen or not per_map:
+        raise UsageError(
+            f"--maps {text}: leaves nothing of {len(files)} label maps; expected slices of at least"
+            " one; leave out fewer"
+        )
     return pack_labels(chosen, per_map, options.seed + 1000 * number, options.processes)
 
 

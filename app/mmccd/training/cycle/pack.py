@@ -20,7 +20,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from mmccd.core import InputError, first_line, make_folder, replacing
+from mmccd.core import InputError, UnsuitableInputError, first_line, make_folder, replacing
 from mmccd.data import Case, load_case
 from mmccd.imaging import Normalisation
 from mmccd.phantom import cut_label_slices
@@ -55,7 +55,8 @@ def pack_cases(cases: Sequence[Case], source: str, target: str) -> dict[str, NDA
         slice's case.
 
     Raises:
-        InputError, UnsuitableInputError: see :func:`~mmccd.data.load_case`.
+        InputError, UnsuitableInputError: see :func:`~mmccd.data.load_case`; no slice
+            without lesions.
     """
     normalisations = {name: Normalisation.for_modality(name) for name in (source, target)}
     found: dict[str, list[Bytes]] = {"source": [], "target": []}
@@ -67,6 +68,11 @@ def pack_cases(cases: Sequence[Case], source: str, target: str) -> dict[str, NDA
         for key, name in (("source", source), ("target", target)):
             found[key].append(to_bytes(slices.images[name][wanted], slices.brain[wanted]))
         numbers += [number] * len(wanted)
+    if not numbers:
+        raise UnsuitableInputError(
+            f"{len(cases)} cases: no slice with brain and without lesions; expected at least one;"
+            " choose other cases"
+        )
     return {key: np.concatenate(parts) for key, parts in found.items()} | {
         "case": np.array(numbers, dtype=np.int32)
     }
