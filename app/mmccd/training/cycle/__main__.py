@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import logging
 import sys
-from argparse import Namespace
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -62,7 +61,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run one of the two; the exit code."""
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
     words = sys.argv[1:] if arguments is None else list(arguments)
-    options = _parser().parse_args(words, Namespace(words=words))
+    options = _parser().parse_args(words, argparse.Namespace(words=words))
     try:
         options.command(options)
     except MmccdError as error:
