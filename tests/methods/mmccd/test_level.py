@@ -54,7 +54,7 @@ def test_equals_the_normalised_gaussian_of_scipy() -> None:
     inside = BRAIN[0, 0].double().numpy()
 
     def smooth(values: np.ndarray) -> np.ndarray:
-        return np.asarray(ndimage.gaussian_filter(values, 12, mode="constant", truncate=12))
+        return np.asarray(ndimage.gaussian_filter(values, 20, mode="constant", truncate=7))
 
     clipped = np.clip(signed[0, 0].double().numpy(), -1, 1) * inside
     expected = signed[0, 0].double().numpy() - smooth(clipped) / np.maximum(smooth(inside), 1e-9)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-LEVEL_PIXELS = 12.0
-"""Standard deviation of the Gaussian in model pixels (22.5 mm)."""
+LEVEL_PIXELS = 20.0
+"""Standard deviation of the Gaussian in model pixels (37.5 mm)."""
 MOST = 1.0
 """Errors count up to this, in units of the normalised image, so that a lesion has little part."""
 
@@ -15,7 +15,7 @@ def levelled(signed: Tensor, brain: Tensor) -> Tensor:
     """The signed error without its smooth offset over the brain: what x - x' would be, were x'
     brought to the slice's own gain and bias.
 
-    The offset is the Gaussian average (12 pixels) of the error, clipped to -1 ... 1, over the
+    The offset is the Gaussian average (20 pixels) of the error, clipped to -1 ... 1, over the
     brain of its slice. A lesion that is small beside the Gaussian hardly moves it.
 
     Args:
