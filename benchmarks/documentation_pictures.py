@@ -12,6 +12,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Callable
+from copy import copy
 from dataclasses import dataclass, replace
 from io import BytesIO
 from pathlib import Path
@@ -33,14 +34,13 @@ from small_pictures import scaled, write_small
 from torch import Tensor
 
 from mmccd.apps.cli import cli
-from mmccd.core import Result, UnsuitableInputError
+from mmccd.core import Result, UnsuitableInputError, Volume
 from mmccd.imaging import to_model_slices
-from mmccd.methods import CycleScorer, MaskedCycleInferer, Slices, suspicious_region
-from mmccd.models import CONDITION, INITIAL, NO_MASK, autocast, masked_condition, normal_noise
+from mmccd.io import read_volume
+from mmccd.methods import CycleScorer, CycleSettings, MaskedCycleInferer
 from mmccd.outputs import RadiologicalView
 from mmccd.phantom import CAVITY, GLIOSIS, OEDEMA, Acquisition, Lesion, Phantom, make_phantom
-from mmccd.pipeline import AnomalyPipeline, make_intake
-from mmccd.postprocessing import smooth
+from mmccd.pipeline import AnomalyPipeline, VolumeMaps, make_intake
 from mmccd.quality import Intake
 
 CALM = Acquisition(noise=0.015, bias=0.03, texture=0.03)
@@ -49,7 +49,9 @@ MASS = Lesion((30.0, 18.0, 30.0), 13.0, OEDEMA)
 TRUTH, FOUND = "#3ddc6a", "#00d5ff"
 OUTLINES = (TRUTH, FOUND, "#9eecb4", "#80eaff")
 """What the palette holds for both, and for both where they run out into white."""
-GREY, ERROR = "gray", "inferno"
+GREY = "gray"
+ERRORS: tuple[Any, ...] = ("inferno", 0.0, 3.0)
+"""Colours and range of errors."""
 DPI = 80
 START_SCALE = 0.375
 
@@ -63,6 +65,10 @@ class Case:
     lesions: tuple[Lesion, ...] | str | None = None
     scan: Acquisition = CALM
     sign: str = "brighter"
+
+    def phantom(self) -> Phantom:
+        """Make it."""
+        return make_phantom(self.seed, self.lesions, self.scan)
 
 
 OLD_STROKE = (Lesion((32.0, -10.0, 34.0), 15.0, GLIOSIS), Lesion((32.0, -10.0, 34.0), 11.0, CAVITY))
@@ -79,39 +85,38 @@ CASES = (
 
 def run(case: Case, pipeline: AnomalyPipeline) -> tuple[Phantom, Result]:
     """Make the phantom and look at it as ``mmccd predict`` does."""
-    phantom = make_phantom(case.seed, case.lesions, case.scan)
-    with_sign = with_cycle(pipeline, sign=case.sign)
+    phantom = case.phantom()
+    with_sign = with_cycle(pipeline, replace(pipeline.preset.cycle, sign=case.sign))
     return phantom, with_sign.run(phantom.images["flair"], phantom.brain)
 
 
-def with_cycle(pipeline: AnomalyPipeline, **changes: Any) -> AnomalyPipeline:
+def with_cycle(pipeline: AnomalyPipeline, settings: CycleSettings) -> AnomalyPipeline:
     """The same pipeline and threshold with other settings of the cycle."""
-    preset = replace(pipeline.preset, cycle=replace(pipeline.preset.cycle, **changes))
-    other = AnomalyPipeline(
-        pipeline.models, "balanced", "cpu", pipeline.threshold, intake=pipeline.intake
-    )
+    other = copy(pipeline)
     inferer = MaskedCycleInferer(
         pipeline.models.weights["forward"].load_scheduler(),
-        preset.cycle,
-        preset.batch_size,
+        settings,
+        pipeline.preset.batch_size,
         pipeline.precision,
         pipeline.seed,
     )
     assert isinstance(pipeline.scorer, CycleScorer)
-    other.preset, other.scorer = preset, replace(pipeline.scorer, inferer=inferer)
+    other.preset = replace(pipeline.preset, cycle=settings)
+    other.scorer = replace(pipeline.scorer, inferer=inferer)
     return other
 
 
 def figures(phantom: Phantom, result: Result) -> dict[str, float]:
     """What was there, what was marked, and how much of it is right, in mL."""
-    truth, found = phantom.lesion.data > 0, result.segmentation.data > 0
-    millilitre = phantom.lesion.voxel_ml
-    return {
-        "lesion_ml": round(float(truth.sum() * millilitre), 1),
-        "marked_ml": round(float(found.sum() * millilitre), 1),
-        "right_ml": round(float((truth & found).sum() * millilitre), 1),
-        "brain_ml": round(result.report.volumes_ml.brain, 0),
-    }
+    brain = round(result.report.volumes_ml.brain, 0)
+    return overlap(phantom.lesion, result.segmentation) | {"brain_ml": brain}
+
+
+def overlap(lesion: Volume, marked: Volume) -> dict[str, float]:
+    """Volumes of two masks on one grid, and of what they share, in mL."""
+    truth, found = lesion.data > 0, marked.data > 0
+    parts = {"lesion_ml": truth, "marked_ml": found, "right_ml": truth & found}
+    return {name: round(float(part.sum() * lesion.voxel_ml), 1) for name, part in parts.items()}
 
 
 def draw_case(phantom: Phantom, result: Result, path: Path) -> None:
@@ -197,183 +202,187 @@ def save(figure: plt.Figure, path: Path) -> None:
     write_small(Image.open(buffer), path, exact=OUTLINES)
 
 
-def draw_start(images: Path) -> None:
-    """The overview that the commands of docs/index.md end with, smaller."""
+def draw_start(images: Path) -> dict[str, float]:
+    """The overview that the commands of docs/index.md end with, smaller.
+
+    Returns:
+        What was there, what was marked, and how much of it is right, in mL.
+    """
     name = "phantom_builtin_0011"
     with TemporaryDirectory() as folder:
         trial, output = Path(folder) / "trial", Path(folder) / "out"
-        words = [
-            "--subjects",
-            "1",
-            "--seed",
-            "11",
-            "--lesions",
-            "glioma",
-            "--slice-mm",
-            "6",
-            "--pixel-mm",
-            "1.5",
-        ]
-        cli.run(["phantom", str(trial), *words])
+        words = "--subjects 1 --seed 11 --lesions glioma --slice-mm 6 --pixel-mm 1.5"
+        cli.run(["phantom", str(trial), *words.split()])
         flair = trial / name / f"{name}_flair.nii.gz"
         cli.run(["predict", str(flair), "--output", str(output), "--preset", "fast"])
         overview = scaled(Image.open(output / "overview.png"), START_SCALE)
         write_small(overview, images / "start_overview.png")
+        truth = read_volume(trial / name / f"{name}_seg.nii.gz", "mask")
+        found = read_volume(output / "segmentation.nii.gz", "mask")
+        return overlap(truth, found)
+
+
+@dataclass(frozen=True)
+class Passes:
+    """What f and g were given and answered, ``(passes, size, size)`` each: one pass for each draw,
+    or for each strip that touches the brain.
+
+    Attributes:
+        start: y_T.
+        seen: what f sees of x.
+        translated: y.
+        reconstructed: x'.
+    """
+
+    start: Tensor
+    seen: Tensor
+    translated: Tensor
+    reconstructed: Tensor
 
 
 @dataclass(frozen=True)
 class OneSlice:
-    """A slice with a lesion on the model grid, and everything the cycle makes of it."""
+    """The slice of a phantom with most lesion, on the model grid, and what becomes of it.
 
-    image: Tensor
+    Attributes:
+        index: of the slice.
+        target: the real T2, ``(size, size)``.
+        lesion: the truth.
+        maps: of the whole volume.
+        pipeline: what made them.
+    """
+
+    index: int
     target: Tensor
-    brain: Tensor
     lesion: NDArray[np.bool_]
+    maps: VolumeMaps
     pipeline: AnomalyPipeline
 
     @classmethod
     def of(cls, phantom: Phantom, pipeline: AnomalyPipeline) -> OneSlice:
-        """The slice with most lesion."""
-        inside = phantom.brain.data > 0
-        flair = to_model_slices(phantom.images["flair"], inside, pipeline.normalisation)
+        """Run the volume, and take the slice with most lesion."""
+        brain = pipeline.intake.prepare(phantom.images["flair"], phantom.brain).brain
+        maps = pipeline.maps(phantom.images["flair"], brain)
+        grid = maps.slices.transform
         other = to_model_slices(
-            phantom.images["t2"], inside, pipeline.models.normalisation("t2"), flair.transform
+            phantom.images["t2"], brain.mask, pipeline.models.normalisation("t2"), grid
         )
-        truth = torch.from_numpy(
-            flair.transform.to_model(phantom.lesion.data.astype(np.float32), 0.0) >= 0.5
-        )
-        index = int(truth.flatten(1).sum(1).argmax())
-        return cls(
-            flair.image[index, 0],
-            other.image[index, 0],
-            flair.brain[index, 0],
-            truth[index].numpy(),
-            pipeline,
-        )
+        truth = grid.to_model(phantom.lesion.data.astype(np.float32), 0.0) >= 0.5
+        index = int(truth.sum((1, 2)).argmax())
+        return cls(index, other.image[index, 0], truth[index], maps, pipeline)
 
-    def strips(self) -> Tensor:
-        """The preset's strips that touch the brain, bool ``(strips, size, size)``."""
-        masks = self.pipeline.preset.cycle.masks(tuple(self.image.shape))
-        return masks[(masks & self.brain).flatten(1).any(1)]
+    @property
+    def image(self) -> Tensor:
+        """x."""
+        return self.maps.slices.image[self.index, 0]
 
-    def error(self, reconstructed: Tensor) -> Tensor:
-        """What counts of x - x'."""
-        signed = self.image - reconstructed
-        bright, dark = self.pipeline.preset.cycle.sides.weights
-        return (torch.where(signed > 0, bright, dark) * signed).abs()
+    @property
+    def brain(self) -> Tensor:
+        """Its brain."""
+        return self.maps.slices.brain[self.index, 0]
 
-    @torch.inference_mode()
-    def under(self, strip: Tensor) -> dict[str, Tensor]:
-        """Noise-covered input, first y_T, translated y and reconstructed x' under one strip."""
-        scorer = self.pipeline.scorer
+    def layer(self, name: str) -> Tensor:
+        """One of the score maps."""
+        layer: Tensor = getattr(self.maps.scores, name)
+        return torch.where(self.brain, layer[self.index, 0], 0)
+
+    def passes(self, settings: CycleSettings) -> Passes:
+        """Run the cycle over this slice alone, and listen at its networks."""
+        scorer = with_cycle(self.pipeline, settings).scorer
         assert isinstance(scorer, CycleScorer)
-        size, number = tuple(self.image.shape), torch.zeros(1, dtype=torch.int64)
-        source, mask = self.image[None, None], strip[None, None]
-        condition = masked_condition(
-            source, mask, normal_noise(0, number, number, 0, CONDITION, size)
+        heard: list[list[Tensor]] = [[], [], [], []]
+
+        def forward(inputs: Tensor, steps: Tensor) -> Tensor:
+            heard[0].append(inputs[:, 0])
+            heard[1].append(inputs[:, 1])
+            answer: Tensor = scorer.forward(inputs, steps)
+            return answer
+
+        def backward(translated: Tensor) -> Tensor:
+            answer: Tensor = scorer.backward(translated)
+            heard[2].append(translated[:, 0])
+            heard[3].append(answer[:, 0].float())
+            return answer
+
+        scorer.inferer(
+            self.image[None, None], forward, backward, self.brain[None, None], [self.index]
         )
-        start = normal_noise(0, number, torch.full_like(number, NO_MASK), 0, INITIAL, size)
-        times = torch.full((1,), int(scorer.inferer.scheduler.timesteps[0]), dtype=torch.int64)
-        with autocast(scorer.device, scorer.inferer.precision):
-            translated = scorer.forward(torch.cat([start, condition], 1), times).float()
-            reconstructed = scorer.backward(translated).float()
-        return {
-            name: value[0, 0]
-            for name, value in (
-                ("x_r", condition),
-                ("y_T", start),
-                ("y", translated),
-                ("x'", reconstructed),
-            )
-        }
+        return Passes(*(torch.cat(part) for part in heard))
 
 
-def draw_one_strip(one: OneSlice, path: Path) -> None:
-    """The way of one strip through the cycle."""
-    masks = one.strips()
-    strip = masks[int(np.argmax([(mask.numpy() & one.lesion).sum() for mask in masks]))]
-    seen = one.under(strip)
-    error = one.error(seen["x'"]) * strip
+def draw_cycle(one: OneSlice, path: Path) -> None:
+    """The way of a slice behind the veil."""
+    first = one.passes(one.pipeline.preset.cycle)
     panels = [
-        (one.image, "x: FLAIR, the strip framed"),
-        (seen["x_r"], "x_r: noise under the strip"),
-        (seen["y_T"], "y_T: noise to start from"),
-        (seen["y"], "y: T2 as f translates it"),
+        (one.image, "x: FLAIR"),
+        (first.seen[0], "what f sees of it: x behind the veil"),
+        (first.start[0], "y_T: noise to start from"),
+        (first.translated[0], "y: T2 as f translates it"),
+        (one.layer("reconstructed"), "x': FLAIR as g reconstructs it"),
+        (one.layer("anomaly"), "what counts of x - x'"),
+        (one.image, "the lesion"),
         (one.target, "(the real T2, not used)"),
-        (seen["x'"], "x': FLAIR as g reconstructs it"),
     ]
     figure, axes = plt.subplots(2, 4, figsize=(9.6, 5.2))
-    for axis, (image, title) in zip(axes.flat, panels, strict=False):
-        show(axis, image, title)
-        outline(axis, strip.numpy())
-    show(axes[1, 2], error, "x unlike x', under the strip", ERROR, 0, 3)
-    show(axes[1, 3], one.image, "the lesion")
-    axes[1, 3].contour(one.lesion, levels=[0.5], colors=TRUTH, linewidths=1.0)
+    for axis, (image, title) in zip(axes.flat, panels, strict=True):
+        show(axis, image, title, *(ERRORS if "counts" in title else ()))
+    axes[1, 2].contour(one.lesion, levels=[0.5], colors=TRUTH, linewidths=1.0)
     figure.subplots_adjust(0.01, 0.01, 0.99, 0.95, 0.03, 0.1)
     save(figure, path)
 
 
-def draw_sum(one: OneSlice, path: Path) -> None:
-    """How the map grows, strip by strip; then the median filter and the threshold."""
-    masks = one.strips()
-    maps = [one.error(one.under(mask)["x'"]) * mask for mask in masks]
-    horizontal = int(sum(bool(mask.any(1).sum() < mask.any(0).sum()) for mask in masks))
-    figure, axes = plt.subplots(1, 5, figsize=(11.0, 2.6))
-    for axis, count in zip(axes, (1, horizontal - 1, horizontal, len(masks)), strict=False):
-        covered = masks[:count].sum(0)
-        mean = torch.stack(maps[:count]).sum(0) / covered.clamp_min(1)
-        show(axis, torch.where(one.brain, mean, 0), f"{count} of {len(masks)} strips", ERROR, 0, 3)
-        for mask in masks[:count] if count < len(masks) else ():
-            outline(axis, mask.numpy(), "#777777")
-    whole, inside = (
-        np.where(one.brain, mean, 0)[None].astype(np.float32),
-        np.asarray(one.brain)[None],
-    )
-    within = replace(one.pipeline.preset.postprocessing, across_mm=0.0)
-    smoothed = smooth(whole, inside, 1.0, within)[0]
-    show(axes[4], smoothed, "smoothed; above the threshold", ERROR, 0, 3)
+def draw_draws(one: OneSlice, path: Path) -> None:
+    """One draw, the mean over the draws, the map of that mean, and what the threshold makes of it
+    once it is smoothed.
+    """
+    settings = one.pipeline.preset.cycle
+    single = torch.where(one.brain, one.passes(settings).reconstructed[0], 0)
+    smoothed = one.maps.model.smoothed[one.index]
+    figure, axes = plt.subplots(1, 4, figsize=(9.6, 2.75))
+    show(axes[0], single, "x' of one draw")
+    show(axes[1], one.layer("reconstructed"), f"x': mean of {settings.draws} draws")
+    show(axes[2], one.layer("anomaly"), "map: what counts of x - x'", *ERRORS)
+    show(axes[3], smoothed, "smoothed; above the threshold", *ERRORS)
     assert one.pipeline.threshold is not None
-    axes[4].contour(smoothed > one.pipeline.threshold, levels=[0.5], colors=FOUND, linewidths=1.0)
-    figure.subplots_adjust(0.005, 0.01, 0.995, 0.9, 0.03)
+    axes[3].contour(smoothed > one.pipeline.threshold, levels=[0.5], colors=FOUND, linewidths=1.0)
+    figure.subplots_adjust(0.01, 0.01, 0.99, 0.9, 0.03)
     save(figure, path)
 
 
-def draw_rounds(one: OneSlice, path: Path) -> None:
-    """What the first round finds suspicious is hidden in the second one."""
-    image, brain = one.image[None, None], one.brain[None, None]
-    results = [
-        with_cycle(one.pipeline, rounds=rounds).scorer.score(Slices(image, brain, 1.0))
-        for rounds in (1, 2)
+def draw_strip(one: OneSlice, path: Path) -> None:
+    """The way of one of the paper's strips, in one step."""
+    paper = one.pipeline.models.preset("full").cycle
+    settings = replace(paper, steps=1, stride=paper.width)
+    strips = settings.masks((one.image.shape[0], one.image.shape[1]))
+    touching = strips[(strips & one.brain).flatten(1).any(1)]
+    chosen = int(np.argmax([(strip.numpy() & one.lesion).sum() for strip in touching]))
+    strip, heard = touching[chosen], one.passes(settings)
+    panels = [
+        (one.image, "x: FLAIR, the strip framed"),
+        (heard.seen[chosen], "x_r: noise under the strip"),
+        (heard.start[chosen], "y_T: noise to start from"),
+        (heard.translated[chosen], "y: T2 as f translates it"),
+        (heard.reconstructed[chosen], "x': FLAIR as g reconstructs it"),
+        ((one.image - heard.reconstructed[chosen]).abs() * strip, "|x - x'| under the strip"),
+        (one.image, "the lesion"),
+        (one.target, "(the real T2, not used)"),
     ]
-    settings = one.pipeline.preset.cycle
-    hidden = suspicious_region(results[0].signed, brain, settings.suspicious_sd, settings.sign)[
-        0, 0
-    ]
-    first, second = (torch.nan_to_num(result.anomaly[0, 0]) * one.brain for result in results)
-    figure, axes = plt.subplots(1, 4, figsize=(9.6, 2.8))
-    show(axes[0], first, "map after one round", ERROR, 0, 3)
-    show(axes[1], one.image, "orange: hidden in round two")
-    axes[1].imshow(
-        np.ma.masked_where(~hidden.numpy(), hidden.numpy()),
-        cmap="Wistia",
-        vmin=0,
-        vmax=1,
-        interpolation="nearest",
-    )
-    show(axes[2], second, "map after two rounds", ERROR, 0, 3)
-    show(axes[3], second - first, "difference (red: more)", "RdBu_r", -1.5, 1.5)
-    axes[3].contour(one.lesion, levels=[0.5], colors="black", linewidths=0.8)
-    figure.subplots_adjust(0.005, 0.01, 0.995, 0.9, 0.03)
+    figure, axes = plt.subplots(2, 4, figsize=(9.6, 5.2))
+    for axis, (image, title) in zip(axes.flat, panels, strict=True):
+        show(axis, image, title, *(ERRORS if "|" in title else ()))
+        outline(axis, strip.numpy())
+    axes[1, 2].contour(one.lesion, levels=[0.5], colors=TRUTH, linewidths=1.0)
+    figure.subplots_adjust(0.01, 0.01, 0.99, 0.95, 0.03, 0.1)
     save(figure, path)
 
 
 def draw_how(pipeline: AnomalyPipeline, images: Path) -> None:
     """The three pictures of docs/how_it_works.md."""
-    one = OneSlice.of(make_phantom(CASES[0].seed, CASES[0].lesions, CALM), pipeline)
+    one = OneSlice.of(CASES[0].phantom(), pipeline)
     drawings: list[tuple[str, Callable[[OneSlice, Path], None]]] = [
-        ("strip", draw_one_strip),
-        ("sum", draw_sum),
-        ("rounds", draw_rounds),
+        ("cycle", draw_cycle),
+        ("draws", draw_draws),
+        ("strip", draw_strip),
     ]
     for name, draw in drawings:
         draw(one, images / f"how_{name}.png")
@@ -394,7 +403,7 @@ def main() -> None:
         "threshold": pipeline.threshold,
     }
     if not names or "start" in names:
-        draw_start(images)
+        table["start"] = draw_start(images)
     if not names or "how" in names:
         draw_how(pipeline, images)
     if not names or "refused" in names:
