@@ -47,8 +47,8 @@ CALM = Acquisition(noise=0.015, bias=0.03, texture=0.03)
 """A scan with even brightness: what a picture shows is then the lesion's doing."""
 MASS = Lesion((30.0, 18.0, 30.0), 13.0, OEDEMA)
 TRUTH, FOUND = "#3ddc6a", "#00d5ff"
-OUTLINES = (TRUTH, FOUND, "#9eecb4", "#80eaff")
-"""What the palette holds for both, and for both where they run out into white."""
+EXACT = (TRUTH, FOUND, "#9eecb4", "#80eaff", "#fcffa4")
+"""What the palette holds: both outlines, both where they run out into white, the largest error."""
 GREY = "gray"
 ERRORS: tuple[Any, ...] = ("inferno", 0.0, 3.0)
 """Colours and range of errors."""
@@ -199,7 +199,7 @@ def save(figure: plt.Figure, path: Path) -> None:
     buffer = BytesIO()
     figure.savefig(buffer, dpi=DPI, facecolor=figure.get_facecolor())
     plt.close(figure)
-    write_small(Image.open(buffer), path, exact=OUTLINES)
+    write_small(Image.open(buffer), path, exact=EXACT)
 
 
 def draw_start(images: Path) -> dict[str, float]:
@@ -363,7 +363,10 @@ def draw_strip(one: OneSlice, path: Path) -> None:
         (heard.start[chosen], "y_T: noise to start from"),
         (heard.translated[chosen], "y: T2 as f translates it"),
         (heard.reconstructed[chosen], "x': FLAIR as g reconstructs it"),
-        ((one.image - heard.reconstructed[chosen]).abs() * strip, "|x - x'| under the strip"),
+        (
+            (one.image - heard.reconstructed[chosen]).abs() * (strip & one.brain),
+            "|x - x'| under the strip",
+        ),
         (one.image, "the lesion"),
         (one.target, "(the real T2, not used)"),
     ]
