@@ -27,6 +27,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import torch
 from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from numpy.typing import NDArray
 from PIL import Image
@@ -194,7 +195,7 @@ def outline(axis: Axes, strip: NDArray[np.bool_], colour: str = "#ff9d3c") -> No
     )
 
 
-def save(figure: plt.Figure, path: Path) -> None:
+def save(figure: Figure, path: Path) -> None:
     """Write with few colours; outlines keep theirs."""
     buffer = BytesIO()
     figure.savefig(buffer, dpi=DPI, facecolor=figure.get_facecolor())
