@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import logging
 import shlex
+import signal
 import sys
 from argparse import Namespace
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -86,6 +89,7 @@ def train(options: Namespace) -> None:
         real_share=options.real_share,
         seed=options.seed,
         precision=choose_precision(options.precision, device),
+        compile=options.compile,
     )
     draws = Draws(recipe.seed, device)
     parts = load_pack(options.pack / LABELS)
@@ -100,11 +104,22 @@ def train(options: Namespace) -> None:
             trainer.start_from(name, path)
     if options.through is not None:
         trainer.go_through(_load(options.through, trainer))
-    trainer.run()
+    with _stopping_at_sigterm(trainer):
+        trainer.run()
     for name in recipe.networks:
         path = options.output / f"{name}.pt"
         write_weights(path, trainer.averaged[name].state_dict(), _card(name, trainer, options))
         logger.info("%s", path)
+
+
+@contextmanager
+def _stopping_at_sigterm(trainer: CycleTrainer) -> Iterator[None]:
+    """SIGTERM ends the training early; what it reached is written."""
+    before = signal.signal(signal.SIGTERM, lambda *_: trainer.stop())
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def _load(path: Path, trainer: CycleTrainer) -> nn.Module:
