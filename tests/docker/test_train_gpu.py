@@ -76,13 +76,13 @@ class TestAside:
         if function == "bring_back":
             script.set_aside(checkout)
         done: list[Path] = []
+        really = Path.rename
 
         def rename(self: Path, target: Path) -> Path:
             if len(done) == calls:
                 raise KeyboardInterrupt
             done.append(target)
-            os.rename(self, target)
-            return target
+            return really(self, target)
 
         with monkeypatch.context() as patch:
             patch.setattr(Path, "rename", rename)
@@ -209,7 +209,7 @@ def test_a_tiny_run_from_preparation_to_weights(
     write_label_map(tmp_path / "maps")
     monkeypatch.setattr(script, "LARGEST_TREE", 10**12)
     folder, out, bundles = tmp_path / "folder", tmp_path / "out", str(tiny_bundles)
-    words = ["--presets", "fast", "--bundles", bundles, "--no_wheels", "--slice_mm", "24"]
+    words = ["--presets", "fast", "--bundles", bundles, "--no_wheels", "--slice_mm", "15"]
     maps = f"{tmp_path / 'maps'}:6"
     assert script.main(["prepare", str(folder), "--maps", maps, *words]) == 0
     words = ["--device", "cpu", "--tiny", "--batch_size", "4", "--bundles", bundles]
