@@ -214,6 +214,7 @@ def test_a_tiny_run_from_preparation_to_weights(
     assert script.main(["prepare", str(folder), "--maps", maps, *words]) == 0
     words = ["--device", "cpu", "--tiny", "--batch_size", "4", "--bundles", bundles]
     words += ["--train_seconds", "2", "--precision", "fp32"]
+    words += ["--seconds", "900", "--checks", "600"]  # on a busy machine, too
     assert script.main(["run", str(folder), "--out", str(out), *words]) == 0
     summary = json.loads((out / "summary.json").read_text())
     assert {path.name for path in out.iterdir()} == {
