@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 import torch
@@ -26,6 +27,24 @@ class Draws:
         self.device = torch.device(device)
         self.generator = torch.Generator(self.device).manual_seed(seed)
         self.host = np.random.default_rng(seed)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Where both sources of numbers stand, as tensors and plain values."""
+        return {
+            "device": self.device.type,
+            "generator": self.generator.get_state(),
+            "host": self.host.bit_generator.state,
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on where others stood; on another kind of device with the host's numbers only.
+
+        Raises:
+            LookupError, RuntimeError, TypeError, ValueError: it is no such state.
+        """
+        self.host.bit_generator.state = state["host"]
+        if state["device"] == self.device.type:
+            self.generator.set_state(state["generator"])
 
     def uniform(self, count: int, low: float = 0.0, high: float = 1.0) -> Tensor:
         """``(count, 1, 1, 1)``, uniform between two values."""
@@ -74,7 +93,7 @@ class Draws:
         return field
 
     def pixel_of(self, region: Tensor) -> Tensor:
-        """One random pixel of a region for each sample; the first one where a region is empty.
+        """One random pixel of a region for each sample; the last one where a region is empty.
 
         Args:
             region: bool ``(batch, 1, height, width)``.

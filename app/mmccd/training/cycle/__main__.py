@@ -41,6 +41,7 @@ def _parser() -> argparse.ArgumentParser:
     two.add_argument("--factor", type=int, default=2, help="space-to-depth")
     two.add_argument("--channels", type=int, nargs="+", default=(64, 128, 192))
     two.add_argument("--seconds", type=float, default=540.0, help="time budget in all")
+    two.add_argument("--iterations", type=int, help="budget in iterations instead of seconds")
     two.add_argument("--batch_size", type=int, default=96)
     two.add_argument("--learning_rate", type=float, default=6e-4)
     two.add_argument("--real_share", type=float, default=0.2)
@@ -60,7 +61,8 @@ def _parser() -> argparse.ArgumentParser:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one of the two; the exit code."""
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
-    options = _parser().parse_args(arguments)
+    words = sys.argv[1:] if arguments is None else list(arguments)
+    options = _parser().parse_args(words, argparse.Namespace(words=words))
     try:
         options.command(options)
     except MmccdError as error:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import logging
+import re
 import shlex
 import signal
-import sys
 from argparse import Namespace
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -50,15 +50,19 @@ def pack(options: Namespace) -> None:
 
 
 def _labels(text: str, number: int, options: Namespace) -> Bytes:
-    folder, *numbers = text.split(":")
-    try:
-        per_map, left_out = (*(int(value) for value in numbers), 0)[:2]
-    except ValueError as error:
+    found = re.fullmatch(r"(.+?):(\d+)(?::(\d+))?", text)
+    if found is None:
         raise UsageError(
             f"--maps {text}: cannot be read; expected FOLDER:SLICES or FOLDER:SLICES:LEFT_OUT"
-        ) from error
-    files = [file for file in find_anatomies(folder) if file is not None]
-    chosen = files[: len(files) - left_out]
+        )
+    per_map, left_out = int(found[2]), int(found[3] or 0)
+    files = [file for file in find_anatomies(found[1]) if file is not None]
+    chosen = files[: max(len(files) - left_out, 0)]
+    if not chosen or not per_map:
+        raise UsageError(
+            f"--maps {text}: leaves nothing of {len(files)} label maps; expected slices of at least"
+            " one; leave out fewer"
+        )
     return pack_labels(chosen, per_map, options.seed + 1000 * number, options.processes)
 
 
@@ -84,6 +88,7 @@ def train(options: Namespace) -> None:
         networks=tuple(options.networks),
         network={"factor": options.factor, "channels": list(options.channels)},
         seconds=options.seconds,
+        iterations=options.iterations,
         batch_size=options.batch_size,
         learning_rate=options.learning_rate,
         real_share=options.real_share,
@@ -151,10 +156,10 @@ def _card(name: str, trainer: CycleTrainer, options: Namespace) -> dict[str, Any
             for contrast in (source, target)
         },
         "training": trainer.as_dict(),
-        "loss": round(trainer.losses[name], 5),
+        "loss": trainer.loss(name),
         "started_from": Path(started).name if started else None,
         "device": str(trainer.draws.device),
-        "command": "python -m mmccd.training.cycle " + shlex.join(_without_paths(sys.argv[1:])),
+        "command": "python -m mmccd.training.cycle " + shlex.join(_without_paths(options.words)),
         "versions": {
             "mmccd": mmccd.__version__,
             "torch": torch.__version__,
@@ -169,4 +174,9 @@ def _card(name: str, trainer: CycleTrainer, options: Namespace) -> dict[str, Any
 
 def _without_paths(words: list[str]) -> list[str]:
     """Absolute paths of this machine shortened to their last part."""
-    return [Path(word).name if Path(word).is_absolute() else word for word in words]
+    short = []
+    for word in words:
+        option, equals, value = word.partition("=") if word.startswith("--") else ("", "", word)
+        name = Path(value).name if Path(value).is_absolute() else value
+        short.append(option + equals + name)
+    return short

@@ -55,7 +55,7 @@ def _strips(count: int, size: int, width: tuple[int, int], draws: Draws) -> Tens
     size)``.
     """
     thick = draws.log_uniform(count, *width).round()
-    start = (draws.uniform(count) * (size + thick)).floor() - thick
+    start = ((draws.uniform(count) * (size + thick)).floor() - thick).clamp_min(1 - thick)
     line = torch.arange(size, device=draws.device)
     inside = (line >= start) & (line < start + thick)
     down = draws.chance(count, 0.5)

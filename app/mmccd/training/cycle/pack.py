@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import io
 import lzma
+import zipfile
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
@@ -19,7 +20,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from mmccd.core import InputError, first_line, make_folder, replacing
+from mmccd.core import InputError, UnsuitableInputError, first_line, make_folder, replacing
 from mmccd.data import Case, load_case
 from mmccd.imaging import Normalisation
 from mmccd.phantom import cut_label_slices
@@ -30,6 +31,7 @@ MIN_BRAIN_PIXELS = 75
 WAY_OUT = "choose another output folder or free some space"
 
 Bytes = NDArray[np.uint8]
+_DAMAGE = (OSError, ValueError, TypeError, EOFError, zipfile.BadZipFile, lzma.LZMAError)
 
 
 def pack_labels(files: Sequence[Path], per_map: int, seed: int, processes: int = 1) -> Bytes:
@@ -53,7 +55,8 @@ def pack_cases(cases: Sequence[Case], source: str, target: str) -> dict[str, NDA
         slice's case.
 
     Raises:
-        InputError, UnsuitableInputError: see :func:`~mmccd.data.load_case`.
+        InputError, UnsuitableInputError: see :func:`~mmccd.data.load_case`; no slice
+            without lesions.
     """
     normalisations = {name: Normalisation.for_modality(name) for name in (source, target)}
     found: dict[str, list[Bytes]] = {"source": [], "target": []}
@@ -65,6 +68,11 @@ def pack_cases(cases: Sequence[Case], source: str, target: str) -> dict[str, NDA
         for key, name in (("source", source), ("target", target)):
             found[key].append(to_bytes(slices.images[name][wanted], slices.brain[wanted]))
         numbers += [number] * len(wanted)
+    if not numbers:
+        raise UnsuitableInputError(
+            f"{len(cases)} cases: no slice with brain and without lesions; expected at least one;"
+            " choose other cases"
+        )
     return {key: np.concatenate(parts) for key, parts in found.items()} | {
         "case": np.array(numbers, dtype=np.int32)
     }
@@ -108,7 +116,7 @@ def load_pack(path: Path) -> dict[str, NDArray[Any]]:
     try:
         with np.load(io.BytesIO(lzma.decompress(path.read_bytes())), allow_pickle=False) as arrays:
             return {name: _sums(arrays[name]) for name in arrays.files}
-    except (OSError, ValueError, EOFError, lzma.LZMAError) as error:
+    except _DAMAGE as error:
         raise InputError(
             f"{path}: is no pack of training slices ({first_line(error)}); make it with"
             " 'python -m mmccd.training.cycle pack'",

@@ -1,4 +1,4 @@
-"""Train f and g together, within a time budget."""
+"""Train f and g together, within a budget."""
 
 from __future__ import annotations
 
@@ -45,6 +45,8 @@ class Recipe:
         network: what differs from :data:`mmccd.training.shared.SMALL` in both networks.
         seconds: time budget of the training, all resumed parts together; the learning rate falls to
             0 at its end.
+        iterations: the budget in iterations instead, so that the same seed gives the same networks;
+            None: the time decides.
         batch_size: slices of an iteration.
         learning_rate: highest one, after 200 iterations.
         average: weight that the averaged network keeps in an iteration.
@@ -64,6 +66,7 @@ class Recipe:
     networks: tuple[str, ...] = (FORWARD, BACKWARD)
     network: dict[str, Any] = field(default_factory=dict)
     seconds: float = 540.0
+    iterations: int | None = None
     batch_size: int = 96
     learning_rate: float = 6e-4
     average: float = 0.998
@@ -139,9 +142,9 @@ class CycleTrainer:
             self._compile()
         start = saved = time.monotonic()
         first = self.iteration
-        while (spent := self.before + time.monotonic() - start) < self.recipe.seconds:
-            self.share_spent = spent / self.recipe.seconds
-            self._set_rate(self.share_spent)
+        while (share := self._share(spent := self.before + time.monotonic() - start)) < 1:
+            self.share_spent = share
+            self._set_rate(share)
             losses = self._step()
             if not self.iteration % 20:
                 self._remember(losses)
@@ -153,8 +156,14 @@ class CycleTrainer:
             if time.monotonic() - saved > checkpoint_every:
                 self._save(spent)
                 saved = time.monotonic()
-        self._save(self.recipe.seconds)
-        self._log(self.recipe.seconds, 0.0)
+        self._save(spent)
+        self._log(spent, 0.0)
+
+    def _share(self, spent: float) -> float:
+        """How much of the budget is used after some seconds."""
+        if self.recipe.iterations is not None:
+            return self.iteration / self.recipe.iterations if self.recipe.iterations > 0 else 1.0
+        return spent / self.recipe.seconds if self.recipe.seconds > 0 else 1.0
 
     def stop(self) -> None:
         """End after the running iteration, as if the budget were spent."""
@@ -252,7 +261,7 @@ class CycleTrainer:
             "iteration": self.iteration,
             "seconds": round(spent, 1),
             "slices_per_s": round(rate, 2),
-            "loss": {name: round(value, 5) for name, value in self.losses.items()},
+            "loss": {name: self.loss(name) for name in self.losses},
         }
         logger.info("%s", line)
         self.folder.mkdir(parents=True, exist_ok=True)
@@ -267,6 +276,7 @@ class CycleTrainer:
             "iteration": self.iteration,
             "seconds": spent,
             "losses": self.losses,
+            "random": self.draws.state_dict(),
         }
         save_atomically(content, self.folder / "last.pt")
 
@@ -281,6 +291,7 @@ class CycleTrainer:
             self.optimizer.load_state_dict(content["optimizer"])
             self.iteration, self.before = int(content["iteration"]), float(content["seconds"])
             self.losses = {name: float(content["losses"][name]) for name in self.losses}
+            self.draws.load_state_dict(content["random"])
         except (RuntimeError, LookupError, ValueError, TypeError) as error:
             raise InputError(
                 f"{path}: does not fit to this recipe ({first_line(error)}); remove it or choose"
@@ -288,6 +299,11 @@ class CycleTrainer:
                 code="checkpoint.damaged",
             ) from error
         logger.info("going on after %d iterations, %.0f s", self.iteration, self.before)
+
+    def loss(self, name: str) -> float | None:
+        """Running mean of a network's loss; None before it was first measured."""
+        value = self.losses[name]
+        return None if math.isnan(value) else round(value, 5)
 
     def as_dict(self) -> dict[str, Any]:
         """The recipe and how far the run came, for a card."""

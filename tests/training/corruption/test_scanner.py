@@ -1,0 +1,88 @@
+"""mmccd.training.corruption.scanner: what is no anomaly."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from tests.training.slices import disc, healthy_slices, ventricles
+
+from mmccd.imaging import Draws
+from mmccd.training.corruption import jitter, normalise_slices, scan
+
+
+def test_tissues_mostly_keep_their_order() -> None:
+    image, brain = healthy_slices(100)
+    seen = scan(image, Draws(0))
+    assert seen.shape == image.shape and seen.dtype == torch.float32
+    assert bool(seen.isfinite().all())
+    white = disc((64, 64), 44) & ~disc((60, 64), 24)
+    grey = brain[:1] & ~disc((64, 64), 47)
+    means = [(seen * where).sum((1, 2, 3)) / where.sum() for where in (ventricles(), white, grey)]
+    assert float((means[0] < means[1]).float().mean()) > 0.99
+    assert float((means[1] < means[2]).float().mean()) > 0.9
+
+
+def test_there_is_an_effect_on_every_slice_and_it_is_no_other_slice() -> None:
+    image, brain = healthy_slices(40)
+    seen = normalise_slices(torch.where(brain, scan(image, Draws(1)), 0), brain)
+    before = normalise_slices(image, brain)
+    change = (seen - before)[:, 0, brain[0, 0]].abs().mean(1)
+    assert float(change.min()) > 0.005
+    together = torch.stack(
+        [
+            torch.corrcoef(torch.stack([one[0, part[0]], other[0, part[0]]]))[0, 1]
+            for one, other, part in zip(seen, before, brain, strict=True)
+        ]
+    )
+    assert float(together.median()) > 0.85
+
+
+def test_the_bias_is_smooth_and_its_range_as_stated() -> None:
+    """On featureless tissue what remains varies slowly, up to about 40 % and more in few."""
+    flat = torch.zeros(200, 1, 128, 128)
+    seen = scan(flat, Draws(2))
+    smooth = torch.nn.functional.avg_pool2d(seen, 16)
+    spread = smooth.amax((1, 2, 3)) / smooth.mean((1, 2, 3)) - 1
+    assert 0.05 < float(spread.median()) < 0.5
+    assert float(spread.quantile(0.95)) < 1.0
+
+
+def test_the_input_stays() -> None:
+    image, _ = healthy_slices(12)
+    given = image.clone()
+    scan(image, Draws(3))
+    assert torch.equal(image, given)
+
+
+@pytest.mark.parametrize("count", [0, 1])
+def test_few_slices(count: int) -> None:
+    image, brain = healthy_slices(count)
+    draws = Draws(4)
+    for _ in range(6):
+        assert bool(scan(image, draws).isfinite().all())
+        assert jitter(image, brain, draws).shape == image.shape
+
+
+def test_seeded() -> None:
+    image, _ = healthy_slices(5)
+    first, again, other = (scan(image, Draws(seed)) for seed in (5, 5, 6))
+    assert torch.equal(first, again) and not torch.equal(first, other)
+
+
+def test_extreme_values_stay_finite() -> None:
+    image = torch.tensor([-100.0, 50.0])[:, None, None, None].expand(2, 1, 128, 128)
+    assert bool(scan(image, Draws(7)).isfinite().all())
+
+
+def test_jitter_is_gain_and_offset() -> None:
+    image, brain = healthy_slices(200)
+    changed = jitter(image, brain, Draws(8))
+    assert float(changed[~brain].abs().max()) == 0
+    here = brain[0, 0]
+    x, y = image[:, 0, here], changed[:, 0, here]
+    centred = x - x.mean(1, keepdim=True)
+    gain = (centred * y).sum(1) / centred.square().sum(1)
+    offset = y.mean(1) - gain * x.mean(1)
+    assert torch.allclose(gain[:, None] * x + offset[:, None], y, atol=1e-4)
+    assert 0.85 <= float(gain.min()) < 0.88 and 1.15 < float(gain.max()) <= 1.1801
+    assert -0.2001 <= float(offset.min()) < -0.17 and 0.17 < float(offset.max()) <= 0.2001
