@@ -414,7 +414,7 @@ def run(options: argparse.Namespace) -> int:
         _train(steps, folder / PACK, work / "training", options, contents["target"])
         steps.stopped = False  # what there is, is kept in any case
         steps.step("keep", lambda: keep_results(work / "training", steps.out))
-        steps.summary["training"] = training_figures(work / "training")
+        steps.summary["training"] = training_figures(work / "training", options.batch_size)
         steps.write()
     return 0 if all(step["ok"] for step in steps.summary["steps"].values()) else 1
 
@@ -573,14 +573,20 @@ def keep_results(training: Path, out: Path) -> str | None:
     return "; ".join(troubles) or None
 
 
-def training_figures(training: Path) -> dict[str, Any]:
-    """Iterations, loss and the last measured slices a second, from the training's log."""
+def training_figures(training: Path, batch: int) -> dict[str, Any]:
+    """The last line of the training's log, with the slices a second between its last two measured
+    lines: the first ones hold the start, and compiling.
+    """
     path = training / "log.jsonl"
     lines = [json.loads(line) for line in path.read_text().splitlines()] if path.is_file() else []
     if not lines:
         return {}
-    rates = [line["slices_per_s"] for line in lines if line["slices_per_s"]]
-    return {**lines[-1], "slices_per_s": rates[-1] if rates else None}
+    measured = [(line["iteration"], line["seconds"]) for line in lines if line["slices_per_s"]]
+    rate = None
+    if len(measured) > 1:
+        (first, start), (last, end) = measured[-2:]
+        rate = round((last - first) * batch / (end - start), 1) if end > start else None
+    return {**lines[-1], "slices_per_s": rate}
 
 
 # --- measured in programs of their own, since they import what the wheels bring -------------------

@@ -201,6 +201,20 @@ def write_label_map(folder: Path) -> None:
     nib.save(nib.Nifti1Image(labels.astype(np.int16), np.eye(4)), folder / "made_up.nii.gz")
 
 
+def test_the_rate_of_a_training_leaves_its_start_out(script: ModuleType, tmp_path: Path) -> None:
+    lines = [(100, 60.0, 166.0), (200, 70.0, 285.0), (300, 80.0, 375.0), (310, 81.0, 0.0)]
+    (tmp_path / "log.jsonl").write_text(
+        "".join(
+            json.dumps({"iteration": number, "seconds": seconds, "slices_per_s": rate}) + "\n"
+            for number, seconds, rate in lines
+        )
+    )
+    figures = script.training_figures(tmp_path, 100)
+    assert figures["slices_per_s"] == 1000.0
+    assert figures["iteration"] == 310
+    assert script.training_figures(tmp_path / "nothing", 100) == {}
+
+
 @pytest.mark.slow
 def test_a_tiny_run_from_preparation_to_weights(
     script: ModuleType, tiny_bundles: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
