@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.complete
 
-.PHONY: install demo test test-fast coverage lint format docs bench fuzz image clean
+.PHONY: install demo test test-fast coverage lint format docs bench fuzz image train-gpu clean
 
 install: $(STAMP)
 
@@ -56,6 +56,15 @@ fuzz: $(STAMP)
 # TARGET: cpu or cuda. BASE and WHEELS: see docker/build.sh.
 image: $(STAMP)
 	PYTHON=$(BIN)/python docker/build.sh $(or $(TARGET),cpu)
+
+# Ten minutes of one GPU, here; docs/training.md has the way to another machine. DATA: options of 'prepare'; TRAIN: of 'run'.
+FOLDER ?= build/train_gpu
+OUT ?= runs/train_gpu
+SECONDS ?= 540
+
+train-gpu: $(STAMP)
+	test -f $(FOLDER)/contents.json || $(BIN)/python docker/train_gpu.py prepare $(FOLDER) --no_wheels $(DATA)
+	$(BIN)/python docker/train_gpu.py run $(FOLDER) --out $(OUT) --seconds $(SECONDS) $(TRAIN)
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache mmccd_demo site .coverage .coverage.*

@@ -139,7 +139,9 @@ def blur(images: Tensor, sigma: Tensor | float) -> Tensor:
     """
     line = torch.arange(images.shape[-1], dtype=images.dtype, device=images.device)
     squared = (line[:, None] - line) ** 2
-    width = torch.as_tensor(sigma, dtype=images.dtype, device=images.device).clamp_min(1e-3)
+    if not isinstance(sigma, Tensor):  # filled there: a number that is copied waits for a GPU
+        sigma = torch.full((), sigma, dtype=images.dtype, device=images.device)
+    width = sigma.clamp_min(1e-3)
     weights = torch.exp(-squared / (2 * width**2))
     weights = weights / weights.sum(dim=-1, keepdim=True)
     blurred: Tensor = weights @ images @ weights.transpose(-1, -2)

@@ -59,7 +59,7 @@ class ContrastPool:
     def draw(self, count: int, draws: Draws) -> Tensor:
         """Signals for ``count`` slices, ``(count, contrasts, classes + 1)``."""
         chosen = draws.host.integers(len(self.signals), size=count)
-        return self.signals[torch.from_numpy(chosen).to(self.signals.device)]
+        return self.signals[torch.from_numpy(chosen).to(self.signals.device, non_blocking=True)]
 
 
 def _signals(random: np.random.Generator) -> Tensor:

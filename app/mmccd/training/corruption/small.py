@@ -54,7 +54,8 @@ def _fine_field(count: int, size: int, draws: Draws) -> Tensor:
     groups = draws.host.permutation(count) % len(KNOTS)
     result = torch.empty(count, 1, size, size, device=draws.device)
     for number, knots in enumerate(KNOTS):
-        rows = torch.from_numpy((groups == number).nonzero()[0]).to(draws.device)
+        rows = torch.from_numpy((groups == number).nonzero()[0])
+        rows = rows.to(draws.device, non_blocking=True)
         if len(rows):
             result[rows] = draws.field(len(rows), knots, size)
     return result

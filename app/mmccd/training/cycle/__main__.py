@@ -52,6 +52,7 @@ def _parser() -> argparse.ArgumentParser:
     two.add_argument("--seed", type=int, default=0)
     two.add_argument("--device", default="auto")
     two.add_argument("--precision", default="auto", choices=("auto", "fp32", "bf16"))
+    two.add_argument("--compile", action="store_true", help="compile the networks (on a GPU)")
     two.add_argument("--data", default="", help="for the card: what the pack was made of")
     two.add_argument("--licence", default="", help="for the card")
     two.add_argument("--research", action="store_true", help="for the card: may not ship")

@@ -5,7 +5,10 @@ from __future__ import annotations
 import logging
 import re
 import shlex
+import signal
 from argparse import Namespace
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -92,6 +95,7 @@ def train(options: Namespace) -> None:
         real_share=options.real_share,
         seed=options.seed,
         precision=choose_precision(options.precision, device),
+        compile=options.compile,
     )
     draws = Draws(recipe.seed, device)
     parts = load_pack(options.pack / LABELS)
@@ -106,11 +110,22 @@ def train(options: Namespace) -> None:
             trainer.start_from(name, path)
     if options.through is not None:
         trainer.go_through(_load(options.through, trainer))
-    trainer.run()
+    with _stopping_at_sigterm(trainer):
+        trainer.run()
     for name in recipe.networks:
         path = options.output / f"{name}.pt"
         write_weights(path, trainer.averaged[name].state_dict(), _card(name, trainer, options))
         logger.info("%s", path)
+
+
+@contextmanager
+def _stopping_at_sigterm(trainer: CycleTrainer) -> Iterator[None]:
+    """SIGTERM ends the training early; what it reached is written."""
+    before = signal.signal(signal.SIGTERM, lambda *_: trainer.stop())
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def _load(path: Path, trainer: CycleTrainer) -> nn.Module:
