@@ -6,6 +6,8 @@ from .baselines import (
     VariationalLoss as VariationalLoss,
 )
 from .batches import (
+    CorruptedDiffusionPrepareBatch as CorruptedDiffusionPrepareBatch,
+    CorruptedValidationBatch as CorruptedValidationBatch,
     MaskedDiffusionPrepareBatch as MaskedDiffusionPrepareBatch,
     PairPrepareBatch as PairPrepareBatch,
     StripPrepareBatch as StripPrepareBatch,

@@ -9,8 +9,11 @@ import torch
 from monai.engines import DiffusionPrepareBatch, PrepareBatch
 from torch import Tensor
 
+from mmccd.imaging import Draws
 from mmccd.methods import random_strip_masks, strip_masks, width_range
 from mmccd.models import CONDITION, INITIAL, NO_MASK, masked_condition, normal_noise
+from mmccd.training.cycle.conditions import Hiding, corrupted_source
+from mmccd.training.cycle.pairs import Pairs
 
 
 class MaskedDiffusionPrepareBatch(DiffusionPrepareBatch):
@@ -70,10 +73,49 @@ class MaskedDiffusionPrepareBatch(DiffusionPrepareBatch):
             swapped, device, non_blocking, **kwargs
         )
         source = batchdata["image"].to(target_image.device, non_blocking=non_blocking, **kwargs)
+        condition = self.condition(source, batchdata)
+        return target_image, target, (), {**arguments, "condition": condition, "mode": "concat"}
+
+    def condition(self, source: Tensor, batchdata: dict[str, Tensor]) -> Tensor:
+        """What f sees of x: noise under a strip.
+
+        Args:
+            source: x on the device, ``(batch, 1, height, width)``.
+            batchdata: the whole batch.
+        """
         size = (source.shape[-2], source.shape[-1])
         mask = random_strip_masks(source.shape[0], size, self.strip_width).to(source.device)
-        condition = masked_condition(source, mask, torch.randn_like(source))
-        return target_image, target, (), {**arguments, "condition": condition, "mode": "concat"}
+        return masked_condition(source, mask, torch.randn_like(source))
+
+
+class CorruptedDiffusionPrepareBatch(MaskedDiffusionPrepareBatch):
+    """The training batch of an f that leaves anomalies out: x has synthetic anomalies, scanner
+    effects and mask slips (:mod:`mmccd.training.corruption`) and is hidden by a strip, by a veil or
+    not at all; the target is the clean y.
+
+    Args:
+        num_train_timesteps: T.
+        high_noise_bias: see :class:`MaskedDiffusionPrepareBatch`.
+        hiding: how often and how x is hidden; None for the default.
+    """
+
+    def __init__(
+        self,
+        num_train_timesteps: int = 1000,
+        high_noise_bias: float = 0.0,
+        hiding: Hiding | None = None,
+    ) -> None:
+        super().__init__(num_train_timesteps, high_noise_bias=high_noise_bias)
+        self.hiding = hiding or Hiding()
+
+    def condition(self, source: Tensor, batchdata: dict[str, Tensor]) -> Tensor:
+        """x corrupted and hidden; seeded by torch's global generator, so that an epoch's seed
+        decides all of it.
+        """
+        brain = batchdata["brain"].to(source.device) > 0.5
+        draws = Draws(int(torch.randint(2**31, (1,))), source.device)
+        corrupted, _ = corrupted_source(Pairs(source, source, brain), draws)
+        return self.hiding(corrupted, draws)
 
 
 class StripPrepareBatch(PrepareBatch):
@@ -127,6 +169,48 @@ class StripPrepareBatch(PrepareBatch):
         }
         truth = {"target": target, "source": source, "brain": brain > 0.5, "mask": mask}
         return source, truth, (), arguments
+
+
+class CorruptedValidationBatch(PrepareBatch):
+    """Validation batch of an f that leaves anomalies out: all of a corrupted x in sight, the same
+    at every validation; the error counts in the whole brain.
+
+    Args:
+        seed: seed of corruption and noise.
+    """
+
+    def __init__(self, seed: int = 0) -> None:
+        self.seed = seed
+
+    def __call__(
+        self,
+        batchdata: dict[str, Tensor],
+        device: str | torch.device | None = None,
+        non_blocking: bool = False,
+        **kwargs: Any,
+    ) -> tuple[Tensor, dict[str, Tensor], tuple[()], dict[str, Any]]:
+        """(corrupted x, {y, clean x, brain, mask}, no args, keyword arguments of
+        :class:`MaskedTranslationInferer`).
+        """
+        source, target, brain = (
+            batchdata[key].to(device, non_blocking=non_blocking, **kwargs)
+            for key in ("image", "label", "brain")
+        )
+        inside = brain > 0.5
+        draws = Draws(self.seed, source.device)
+        corrupted, _ = corrupted_source(Pairs(source, target, inside), draws)
+        arguments = {
+            "mask": torch.zeros_like(inside),
+            "noise": torch.zeros_like(source),
+            "initial": draws.normal(len(source), *source.shape[1:]),
+        }
+        truth = {
+            "target": target,
+            "source": source,
+            "brain": inside,
+            "mask": torch.ones_like(inside),
+        }
+        return corrupted, truth, (), arguments
 
 
 class PairPrepareBatch(PrepareBatch):
