@@ -146,10 +146,7 @@ class StripPrepareBatch(PrepareBatch):
         """(x, {y, x, brain, mask}, no args, keyword arguments of
         :class:`MaskedTranslationInferer`).
         """
-        source, target, brain = (
-            batchdata[key].to(device, non_blocking=non_blocking, **kwargs)
-            for key in ("image", "label", "brain")
-        )
+        source, target, brain = _moved(batchdata, device, non_blocking, kwargs)
         size = (source.shape[-2], source.shape[-1])
         masks = strip_masks(size, self.width, self.stride)
         slices = torch.arange(source.shape[0], device=source.device)
@@ -167,7 +164,7 @@ class StripPrepareBatch(PrepareBatch):
                 self.seed, slices, torch.full_like(slices, NO_MASK), 0, INITIAL, size
             ),
         }
-        truth = {"target": target, "source": source, "brain": brain > 0.5, "mask": mask}
+        truth = {"target": target, "source": source, "brain": brain, "mask": mask}
         return source, truth, (), arguments
 
 
@@ -192,23 +189,19 @@ class CorruptedValidationBatch(PrepareBatch):
         """(corrupted x, {y, clean x, brain, mask}, no args, keyword arguments of
         :class:`MaskedTranslationInferer`).
         """
-        source, target, brain = (
-            batchdata[key].to(device, non_blocking=non_blocking, **kwargs)
-            for key in ("image", "label", "brain")
-        )
-        inside = brain > 0.5
+        source, target, brain = _moved(batchdata, device, non_blocking, kwargs)
         draws = Draws(self.seed, source.device)
-        corrupted, _ = corrupted_source(Pairs(source, target, inside), draws)
+        corrupted, _ = corrupted_source(Pairs(source, target, brain), draws)
         arguments = {
-            "mask": torch.zeros_like(inside),
+            "mask": torch.zeros_like(brain),
             "noise": torch.zeros_like(source),
             "initial": draws.normal(len(source), *source.shape[1:]),
         }
         truth = {
             "target": target,
             "source": source,
-            "brain": inside,
-            "mask": torch.ones_like(inside),
+            "brain": brain,
+            "mask": torch.ones_like(brain),
         }
         return corrupted, truth, (), arguments
 
@@ -224,8 +217,19 @@ class PairPrepareBatch(PrepareBatch):
         **kwargs: Any,
     ) -> tuple[Tensor, dict[str, Tensor]]:
         """(input, {target, brain})."""
-        source, target, brain = (
-            batchdata[key].to(device, non_blocking=non_blocking, **kwargs)
-            for key in ("image", "label", "brain")
-        )
-        return source, {"target": target, "brain": brain > 0.5}
+        source, target, brain = _moved(batchdata, device, non_blocking, kwargs)
+        return source, {"target": target, "brain": brain}
+
+
+def _moved(
+    batchdata: dict[str, Tensor],
+    device: str | torch.device | None,
+    non_blocking: bool,
+    arguments: dict[str, Any],
+) -> tuple[Tensor, Tensor, Tensor]:
+    """x, y and the brain (bool) of a batch on a device."""
+    source, target, brain = (
+        batchdata[key].to(device, non_blocking=non_blocking, **arguments)
+        for key in ("image", "label", "brain")
+    )
+    return source, target, brain > 0.5
