@@ -96,8 +96,8 @@ def test_key_follows_the_setup(setup: Setup, name: str, change: dict[str, object
         ("mmccd:stride=8", "stride"),
         ("mmccd:sign=brighter:other_side=0.5", "other_side"),
         ("mmccd:hiding=veil:draws=3:veil_sd=0.5", "veil_sd"),
-        ("mmccd:level=true", "level"),
-        ("masked_translation:hiding=veil", "hiding"),
+        ("mmccd:level=false", "level"),
+        ("masked_translation:hiding=strips", "hiding"),
         ("ddpm:level=100:steps=4", "level"),
     ],
 )
@@ -123,11 +123,11 @@ def test_what_is_hidden_reaches_the_cycle(setup: Setup) -> None:
         "mmccd",
         {"hiding": "veil", "draws": 3, "veil_sd": 0.5, "level": True},
     )
-    plain, one = make_candidates(["mmccd:level=false", name], setup)
+    strips = "mmccd:hiding=strips:draws=1:veil_sd=0:level=false"
+    plain, one = make_candidates([strips, name], setup)
     cycle = one.build().inferer.settings  # type: ignore[attr-defined]
     assert (cycle.hiding, cycle.draws, cycle.veil_sd, cycle.level) == ("veil", 3, 0.5, True)
     assert "hiding" not in plain.key["cycle"], "maps that were made of strips stay valid"
-    assert plain.key == make_candidates(["mmccd"], setup)[0].key
 
 
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])
@@ -156,7 +156,7 @@ def test_key_follows_the_weights(setup: Setup, tmp_path: Path) -> None:
         (["ae:steps=3"], "steps"),
         (["mmccd:steps=few"], "few"),
         (["mmccd:steps"], "steps"),
-        (["mmccd:stride=17"], "stride"),
+        (["mmccd:hiding=strips:stride=17"], "stride"),
         (["mmccd:precision=fp16"], "fp16"),
         (["mmccd:hiding=blinds"], "hiding must be one of strips, veil, both"),
         (["mmccd:veil_sd=2"], "veil_sd must be 0 to 1.5"),

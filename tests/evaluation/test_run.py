@@ -410,7 +410,7 @@ def test_grid(
         "--methods",
         "mmccd",
         "--grid",
-        "steps=1,2 stride=16,8",
+        "steps=1,2 draws=2,1",
         "--subset",
         "val",
         "--postprocessing",
@@ -419,12 +419,12 @@ def test_grid(
     assert cli.run(command(setup, labelled_data, tmp_path / "out", *words)) == 0
     content = strict_json(tmp_path / "out" / "slice" / "metrics.json")
     assert content["in_sample"] is True
-    grid = [f"mmccd:steps={steps}:stride={stride}" for steps in (1, 2) for stride in (16, 8)]
+    grid = [f"mmccd:steps={steps}:draws={draws}" for steps in (1, 2) for draws in (2, 1)]
     names = [row["method"] for row in content["rows"]]
     assert names == [*grid, "constant", "rule", "intensity"]
     assert len({row["figures"]["auprc"] for row in content["rows"][:4]}) == 4
     printed = capsys.readouterr().out
-    assert "| steps \\ stride | 8 | 16 |" in printed
+    assert "| steps \\ draws | 1 | 2 |" in printed
     assert "| Constant in the place of x' | none | ." in printed
     assert {path.parent.name for path in (tmp_path / "out" / "maps").rglob("*test*")} == set(), (
         "the test split is not touched"

@@ -63,7 +63,8 @@ def test_trained_registered_and_evaluated(
     command = ["evaluate", "--data", str(labelled_data), "--output", str(output)]
     assert cli.run([*command, *fixed, *words]) == 0
     rows = json.loads((output / "slice" / "metrics.json").read_text())["rows"]
-    assert [row["title"] for row in rows] == ["Intensity threshold", "AE, wide code"]
+    assert [row["title"] for row in rows[:2]] == ["Intensity threshold", "AE, wide code"]
+    assert [row["method"] for row in rows[2:]] == ["constant", "rule"], "they are in every table"
     assert 0 < rows[1]["figures"]["auprc"] < 1
     assert len(rows[1]["key"]["weights"][0]) == 64
 

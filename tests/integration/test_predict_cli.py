@@ -147,8 +147,8 @@ def test_report(reference: Path, flair: Volume) -> None:
 
 
 def test_as_a_program(setup: Setup, reference: Path) -> None:
-    """In a process of its own: one line on stdout, on stderr the warning of thick slices alone, the
-    same bytes; then an error is exactly one line.
+    """In a process of its own: one line on stdout, on stderr the warnings of thick slices and of a
+    returned image that is none, the same bytes; then an error is exactly one line.
     """
     program = [sys.executable, "-c", "from mmccd.apps.cli.cli import main; main()"]
     source = setup.good()
@@ -159,8 +159,9 @@ def test_as_a_program(setup: Setup, reference: Path) -> None:
         check=False,
     )
     assert good.returncode == 0
-    (warning,) = good.stderr.splitlines()
-    assert "12.0 mm apart" in warning
+    thick, untrained = good.stderr.splitlines()
+    assert "12.0 mm apart" in thick
+    assert "does not follow the input" in untrained, "networks of random numbers return no anatomy"
     assert len(good.stdout.splitlines()) == 1
     assert str(setup.output) in good.stdout
     for name in ("anomaly_map", "segmentation"):
