@@ -50,7 +50,9 @@ def test_means_and_cases(make_scored: MakeScored) -> None:
     images = {one.name: image_of(one, seed) for seed, one in enumerate(subjects)}
     backs = {"ill": 0.5 * images["ill"], "well": images["well"] + image_of(subjects[1], 7)}
     maps = {one.name: maps_of(one, images[one.name], backs[one.name]) for one in subjects}
-    found = returned_images(subjects, maps, patient_draws(["ill", "well"], 200))
+    found = returned_images(
+        subjects, maps, patient_draws(["ill", "well"], 200), lambda one: images[one.name]
+    )
     assert found is not None
     for one in subjects:
         expected = measure_returned(images[one.name], backs[one.name], one.brain, one.lesion)
@@ -72,7 +74,7 @@ def test_a_method_that_reconstructs_nothing(make_scored: MakeScored) -> None:
     maps = maps_of(one, x, x)
     nothing = torch.full_like(maps.scores.reconstructed, torch.nan)
     plain = replace(maps, scores=replace(maps.scores, reconstructed=nothing))
-    assert returned_images([one], {"ill": plain}, patient_draws(["ill"], 3)) is None
+    assert returned_images([one], {"ill": plain}, patient_draws(["ill"], 3), lambda _: x) is None
 
 
 def test_a_case_that_was_not_scored(make_scored: MakeScored) -> None:
@@ -81,8 +83,24 @@ def test_a_case_that_was_not_scored(make_scored: MakeScored) -> None:
     x = image_of(subjects[0], 0)
     nothing = np.full(SHAPE, np.nan, dtype=np.float32)
     maps = {"seen": maps_of(subjects[0], x, x), "unseen": maps_of(subjects[1], x, nothing)}
-    found = returned_images(subjects, maps, patient_draws(["seen", "unseen"], 50))
+    found = returned_images(subjects, maps, patient_draws(["seen", "unseen"], 50), lambda _: x)
     assert found is not None
     assert found.figures["correlation"].cases == 1
     assert found.figures["correlation"].mean == pytest.approx(1)
     assert math.isnan(found.cases["unseen"]["correlation"])
+
+
+def test_a_levelled_error_changes_nothing(make_scored: MakeScored) -> None:
+    """x' is compared with what the method saw, whatever was taken out of the error."""
+    one = subject(make_scored, "ill", True)
+    x = image_of(one, 0)
+    maps = maps_of(one, x, 0.5 * x)
+    ramp = torch.arange(SHAPE[-1]).float() / 4
+    levelled = replace(maps, scores=replace(maps.scores, signed=maps.scores.signed - ramp))
+    weights = patient_draws(["ill"], 3)
+    found = [
+        returned_images([one], {"ill": each}, weights, lambda _: x) for each in (maps, levelled)
+    ]
+    assert found[0] is not None
+    assert found[0] == found[1]
+    assert found[0].figures["correlation"].mean == pytest.approx(1)

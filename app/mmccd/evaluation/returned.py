@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from mmccd.evaluation.bootstrap import Floats, interval, mean_of_mixtures
 from mmccd.evaluation.scoring import StoredMaps
@@ -56,7 +57,10 @@ class ReturnedImages:
 
 
 def returned_images(
-    subjects: Sequence[Subject], maps: Mapping[str, StoredMaps], weights: Floats
+    subjects: Sequence[Subject],
+    maps: Mapping[str, StoredMaps],
+    weights: Floats,
+    image_of: Callable[[Subject], NDArray[np.float32]],
 ) -> ReturnedImages | None:
     """Measure x' against x on the reported slices of each case, within the brain.
 
@@ -64,11 +68,13 @@ def returned_images(
         subjects: the reported cases with their slices.
         maps: of the method, by the cases' names.
         weights: resamples of patients, ``(draws, cases)``.
+        image_of: x of a case's slices as the method saw it, ``(slices, size, size)``; asked only
+            where there is an x'. The signed error does not tell it: its level may be taken out.
 
     Returns:
         None for a method that reconstructs nothing.
     """
-    found = [_measure(subject, maps[subject.name]) for subject in subjects]
+    found = [_measure(subject, maps[subject.name], image_of) for subject in subjects]
     if not any(found):
         return None
     cases = [_figures(one) for one in found]
@@ -83,12 +89,13 @@ def returned_images(
     return ReturnedImages(figures, dict(zip(names, cases, strict=True)))
 
 
-def _measure(subject: Subject, maps: StoredMaps) -> ReturnedStatistics | None:
-    scores = maps.take(subject.slices).scores
-    returned = scores.reconstructed[:, 0].numpy()
-    # The signed error is x - x', so that x is there in the units of the method.
-    image = returned + scores.signed[:, 0].numpy()
-    return measure_returned(image, returned, subject.brain, subject.lesion)
+def _measure(
+    subject: Subject, maps: StoredMaps, image_of: Callable[[Subject], NDArray[np.float32]]
+) -> ReturnedStatistics | None:
+    returned = maps.take(subject.slices).scores.reconstructed[:, 0].numpy()
+    if np.isnan(returned).all():
+        return None
+    return measure_returned(image_of(subject), returned, subject.brain, subject.lesion)
 
 
 def _figures(found: ReturnedStatistics | None) -> dict[str, float]:

@@ -8,11 +8,12 @@ import json
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from mmccd.core import InputError, UnsuitableInputError, make_folder, write_text
 from mmccd.data import Case, split_cases
@@ -24,7 +25,7 @@ from mmccd.evaluation.protocols import Judgement, Protocol
 from mmccd.evaluation.returned import returned_images
 from mmccd.evaluation.scoring import MapStore, StoredMaps
 from mmccd.evaluation.selection import choose_polarity
-from mmccd.evaluation.subjects import Subject, load_with_neighbours, with_image
+from mmccd.evaluation.subjects import Subject, load_with_neighbours, normalised_slices, with_image
 from mmccd.evaluation.tables import (
     TableRow,
     difference_markdown,
@@ -37,6 +38,7 @@ from mmccd.evaluation.tables import (
     row_json,
 )
 from mmccd.evaluation.variants import LOWEST, Scored, Variant, apply_variant
+from mmccd.imaging import Normalisation
 from mmccd.methods import Progress, Scorer
 from mmccd.pipeline import versions
 
@@ -181,10 +183,21 @@ def _run_protocol(
     rows: list[TableRow] = []
     shots: dict[str, list[Shot]] = {}
     subjects = list(group.contexts.values())
+    images: dict[tuple[str, Normalisation], NDArray[np.float32]] = {}
+
+    def image_of(normalisation: Normalisation, one: Subject) -> NDArray[np.float32]:
+        """What a method sees of a reported case; most of them see the same."""
+        key = one.name, normalisation
+        if key not in images:
+            slices = normalised_slices(one.case, plan.setup.source, normalisation)
+            images[key] = slices.image[list(one.slices), 0].numpy()
+        return images[key]
+
     total = len(plan.candidates) * len(subjects)
     for number, candidate in enumerate(plan.candidates):
         maps = _score_all(store, candidate, subjects, number * len(subjects), total, report)
-        returned = returned_images(group.reported, maps, weights)
+        seen = partial(image_of, candidate.normalisation)
+        returned = returned_images(group.reported, maps, weights, seen)
         seconds = _seconds_per_slice(group, maps)
         for variant in (chosen.of(candidate.method) for chosen in plan.variants):
             polarity, found, shown = _judge(plan, protocol, group, candidate, maps, variant)
