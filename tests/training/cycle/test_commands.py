@@ -12,7 +12,6 @@ from tests.training.cycle.packs import label_slices, real_pairs
 
 from mmccd.bundle.weights import CARD_KEYS, Weights
 from mmccd.training.cycle.__main__ import main
-from mmccd.training.cycle.commands import _without_paths
 from mmccd.training.cycle.pack import load_pack, save_pack
 
 TINY = [
@@ -126,16 +125,3 @@ def test_maps_that_cannot_be_packed(
 def test_nothing_to_pack(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["pack", "--output", str(tmp_path / "pack")]) == 2
     assert "give --maps, --cases or both" in capsys.readouterr().err
-
-
-def test_commands_lose_the_paths_of_a_machine() -> None:
-    words = ["train", "--pack=/a/pack", "--maps", "/b/maps:5:1", "--data", "x / y", "sub/out"]
-    assert _without_paths(words) == [
-        "train",
-        "--pack=pack",
-        "--maps",
-        "maps:5:1",
-        "--data",
-        "x / y",
-        "sub/out",
-    ]

@@ -11,7 +11,7 @@ import torch
 from tests.training.cycle.packs import NETWORK, trainer
 
 from mmccd.core import InputError
-from mmccd.training.cycle import trainer as module
+from mmccd.training import budget as module
 from mmccd.training.cycle.pairs import Pairs
 from mmccd.training.cycle.trainer import CycleTrainer
 from mmccd.training.shared import small_network

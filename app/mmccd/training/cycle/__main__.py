@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from mmccd.core import MmccdError
+from mmccd.training.command_line import add_budget_options
 from mmccd.training.cycle.commands import pack, train
 
 
@@ -40,22 +41,10 @@ def _parser() -> argparse.ArgumentParser:
     two.add_argument("--networks", nargs="+", choices=("f", "g"), default=("f", "g"))
     two.add_argument("--factor", type=int, default=2, help="space-to-depth")
     two.add_argument("--channels", type=int, nargs="+", default=(64, 128, 192))
-    two.add_argument("--seconds", type=float, default=540.0, help="time budget in all")
-    two.add_argument("--iterations", type=int, help="budget in iterations instead of seconds")
-    two.add_argument("--batch_size", type=int, default=96)
-    two.add_argument("--learning_rate", type=float, default=6e-4)
-    two.add_argument("--warmup", type=int, default=200, help="iterations of rising rate")
-    two.add_argument("--real_share", type=float, default=0.2)
+    add_budget_options(two)
     two.add_argument("--init_f", type=Path, help="weights to start f from")
     two.add_argument("--init_g", type=Path, help="weights to start g from")
     two.add_argument("--through", type=Path, help="a trained f, where g is trained alone")
-    two.add_argument("--seed", type=int, default=0)
-    two.add_argument("--device", default="auto")
-    two.add_argument("--precision", default="auto", choices=("auto", "fp32", "bf16"))
-    two.add_argument("--compile", action="store_true", help="compile the networks (on a GPU)")
-    two.add_argument("--data", default="", help="for the card: what the pack was made of")
-    two.add_argument("--licence", default="", help="for the card")
-    two.add_argument("--research", action="store_true", help="for the card: may not ship")
     return parser
 
 

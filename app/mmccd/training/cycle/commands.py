@@ -4,26 +4,20 @@ from __future__ import annotations
 
 import logging
 import re
-import shlex
-import signal
 from argparse import Namespace
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import monai
-import torch
 from torch import nn
 
-import mmccd
 from mmccd.bundle import write_weights
-from mmccd.core import InputError, UsageError, first_line
+from mmccd.core import InputError, UsageError
 from mmccd.data import Case, find_cases, split_cases
 from mmccd.imaging import Draws, Normalisation
-from mmccd.io import load_tensors
-from mmccd.models import MaskedDiffusionScheduler, choose_device, choose_precision
+from mmccd.models import MaskedDiffusionScheduler, choose_device
 from mmccd.phantom import find_anatomies
+from mmccd.training.budget import load_into
+from mmccd.training.command_line import budget_of, card_of_run, stopping_at_sigterm
 from mmccd.training.cycle.pack import Bytes, load_pack, pack_cases, pack_labels, save_pack
 from mmccd.training.cycle.pairs import HealthyPairs
 from mmccd.training.cycle.trainer import BACKWARD, FORWARD, CycleTrainer, Recipe
@@ -83,34 +77,21 @@ def train(options: Namespace) -> None:
     """Train, or go on training, and write float16 weights with their cards."""
     device = choose_device(options.device)
     recipe = Recipe(
+        **budget_of(options),
         source=options.source,
         target=options.target,
         networks=tuple(options.networks),
         network={"factor": options.factor, "channels": list(options.channels)},
-        seconds=options.seconds,
-        iterations=options.iterations,
-        batch_size=options.batch_size,
-        learning_rate=options.learning_rate,
-        warmup=options.warmup,
-        real_share=options.real_share,
-        seed=options.seed,
-        precision=choose_precision(options.precision, device),
-        compile=options.compile,
     )
     draws = Draws(recipe.seed, device)
-    parts = load_pack(options.pack / LABELS)
-    real_path = options.pack / REAL.format(recipe.source, recipe.target)
-    real = load_pack(real_path) if real_path.is_file() else None
-    pairs = HealthyPairs(
-        list(parts.values()), real, recipe.real_share, recipe.source, recipe.target, draws
-    )
+    pairs = read_pairs(options.pack, recipe.source, recipe.target, recipe.real_share, draws)
     trainer = CycleTrainer(recipe, pairs, draws, options.output)
     for name, path in ((FORWARD, options.init_f), (BACKWARD, options.init_g)):
         if path is not None and name in recipe.networks:
             trainer.start_from(name, path)
     if options.through is not None:
         trainer.go_through(_load(options.through, trainer))
-    with _stopping_at_sigterm(trainer):
+    with stopping_at_sigterm(trainer):
         trainer.run()
     for name in recipe.networks:
         path = options.output / f"{name}.pt"
@@ -118,27 +99,24 @@ def train(options: Namespace) -> None:
         logger.info("%s", path)
 
 
-@contextmanager
-def _stopping_at_sigterm(trainer: CycleTrainer) -> Iterator[None]:
-    """SIGTERM ends the training early; what it reached is written."""
-    before = signal.signal(signal.SIGTERM, lambda *_: trainer.stop())
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
+def read_pairs(
+    folder: Path, source: str, target: str, real_share: float, draws: Draws
+) -> HealthyPairs:
+    """The healthy pairs of a pack.
+
+    Raises:
+        InputError: it is missing or damaged.
+    """
+    parts = load_pack(folder / LABELS)
+    real_path = folder / REAL.format(source, target)
+    real = load_pack(real_path) if real_path.is_file() else None
+    return HealthyPairs(list(parts.values()), real, real_share, source, target, draws)
 
 
 def _load(path: Path, trainer: CycleTrainer) -> nn.Module:
     """A trained f of this recipe's size from its weight file."""
     network = small_network(2, **trainer.recipe.network)
-    try:
-        network.load_state_dict({key: value.float() for key, value in load_tensors(path).items()})
-    except (RuntimeError, AttributeError) as error:
-        raise InputError(
-            f"{path}: does not fit to this recipe's f ({first_line(error)}); give weights of the"
-            " same size",
-            code="checkpoint.damaged",
-        ) from error
+    load_into(network, path, "this recipe's f")
     return network
 
 
@@ -150,8 +128,6 @@ def _card(name: str, trainer: CycleTrainer, options: Namespace) -> dict[str, Any
         "source": source if name == FORWARD else target,
         "target": target if name == FORWARD else source,
         "network": trainer.networks[name].settings,
-        "data": options.data,
-        "licence": options.licence,
         "normalisation": {
             contrast: Normalisation.for_modality(contrast).as_dict()
             for contrast in (source, target)
@@ -159,25 +135,8 @@ def _card(name: str, trainer: CycleTrainer, options: Namespace) -> dict[str, Any
         "training": trainer.as_dict(),
         "loss": trainer.loss(name),
         "started_from": Path(started).name if started else None,
-        "device": str(trainer.draws.device),
-        "command": "python -m mmccd.training.cycle " + shlex.join(_without_paths(options.words)),
-        "versions": {
-            "mmccd": mmccd.__version__,
-            "torch": torch.__version__,
-            "monai": monai.__version__,
-        },
-        "research_only": options.research,
+        **card_of_run("python -m mmccd.training.cycle", options, trainer.draws.device),
     }
     if name == FORWARD:
         card["scheduler"] = MaskedDiffusionScheduler().settings
     return card
-
-
-def _without_paths(words: list[str]) -> list[str]:
-    """Absolute paths of this machine shortened to their last part."""
-    short = []
-    for word in words:
-        option, equals, value = word.partition("=") if word.startswith("--") else ("", "", word)
-        name = Path(value).name if Path(value).is_absolute() else value
-        short.append(option + equals + name)
-    return short
