@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from mmccd.imaging import Draws
+from mmccd.training.corruption.bands import paint_bands
 from mmccd.training.corruption.foreign import paint_foreign
 from mmccd.training.corruption.labels import visible_change
 from mmccd.training.corruption.masses import paint_masses
@@ -40,6 +41,16 @@ FAMILIES = (
     Family("foreign patches", paint_foreign, 0.1),
 )
 """What f is trained against: about a quarter of the slices stay as they are."""
+DECISION_FAMILIES = (
+    Family("large masses", partial(paint_masses, radius=(7.0, 30.0)), 0.28),
+    Family("small masses", partial(paint_masses, radius=(2.0, 12.0)), 0.2),
+    Family("small lesions", paint_small_lesions, 0.3),
+    Family("bands", paint_bands, 0.35),
+    Family("foreign patches", paint_foreign, 0.06),
+)
+"""What d is trained to mark: with bands along the ventricles, which are hard to tell from what is
+healthy there (a slice without ventricles gets none). A quarter of the slices stay as they are.
+"""
 
 
 def corrupt(

@@ -6,13 +6,12 @@ import torch
 from torch import Tensor
 
 from mmccd.imaging import Draws, blur
+from mmccd.training.corruption.ventricles import TISSUE_ABOVE, inner_fluid
 
 KNOTS = (20, 32, 48, 64)
 """Fineness of the lesions: about 6, 4, 3 and 2 pixels across."""
 SHARE = (0.002, 0.07)
 """Smallest and largest share of the tissue that is lesion."""
-FLUID_BELOW = -1.5
-TISSUE_ABOVE = -1.0
 _EVERY = 2
 
 
@@ -63,8 +62,7 @@ def _fine_field(count: int, size: int, draws: Draws) -> Tensor:
 
 def _near_ventricles(image: Tensor, brain: Tensor) -> Tensor:
     """How near each pixel is to fluid inside the brain, at most 1."""
-    inner = blur(brain.float(), 6.0) > 0.97
-    near = blur(((image < FLUID_BELOW) & brain & inner).float(), 3.0)
+    near = blur(inner_fluid(image, brain).float(), 3.0)
     return near / near.amax(dim=(-2, -1), keepdim=True).clamp_min(1e-3)
 
 

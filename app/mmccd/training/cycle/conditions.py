@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
 import torch
 from torch import Tensor
 
 from mmccd.imaging import Draws
-from mmccd.training.corruption import corrupt, jitter, normalise_slices, scan, slip
+from mmccd.training.corruption import (
+    FAMILIES,
+    Family,
+    corrupt,
+    jitter,
+    normalise_slices,
+    scan,
+    slip,
+)
 from mmccd.training.cycle.pack import HIGHEST, LOWEST
 from mmccd.training.cycle.pairs import Pairs
 
@@ -62,13 +71,34 @@ def _strips(count: int, size: int, width: tuple[int, int], draws: Draws) -> Tens
     return torch.where(down, inside.transpose(-1, -2), inside)
 
 
-def corrupted_source(pairs: Pairs, draws: Draws) -> tuple[Tensor, Tensor]:
-    """x with synthetic anomalies, scanner effects and mask slips, normalised by its healthy part.
+@dataclass(frozen=True)
+class Seen:
+    """What a network gets to see of healthy slices, float32 or bool ``(batch, 1, size, size)``.
 
-    Returns:
-        The slices, and their soft labels.
+    Attributes:
+        image: with anomalies, scanner effects and mask slips, normalised by its healthy part.
+        brain: bool, the mask after its slips.
+        label: soft label, see :func:`~mmccd.training.corruption.corrupt`; 0 outside ``brain``.
     """
-    changed, label = corrupt(pairs.source, pairs.brain, draws)
-    seen, brain = slip(torch.where(pairs.brain, scan(changed, draws), 0), pairs.brain, draws)
-    seen = normalise_slices(seen, brain, label < UNCHANGED_BELOW)
-    return jitter(seen, brain, draws).clamp(LOWEST, HIGHEST), label * brain
+
+    image: Tensor
+    brain: Tensor
+    label: Tensor
+
+
+def corrupted_slices(
+    image: Tensor, brain: Tensor, draws: Draws, families: Sequence[Family] = FAMILIES
+) -> Seen:
+    """Healthy slices ``(batch, 1, size, size)`` and their brain with everything that can be wrong
+    with them.
+    """
+    changed, label = corrupt(image, brain, draws, families)
+    seen, mask = slip(torch.where(brain, scan(changed, draws), 0), brain, draws)
+    seen = normalise_slices(seen, mask, label < UNCHANGED_BELOW)
+    return Seen(jitter(seen, mask, draws).clamp(LOWEST, HIGHEST), mask, label * mask)
+
+
+def corrupted_source(pairs: Pairs, draws: Draws) -> tuple[Tensor, Tensor]:
+    """x as f gets to see it, and its soft labels."""
+    seen = corrupted_slices(pairs.source, pairs.brain, draws)
+    return seen.image, seen.label
