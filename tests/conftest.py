@@ -19,6 +19,7 @@ from mmccd.bundle import BACKWARD, FORWARD
 from mmccd.bundle.weights import file_sha256
 from mmccd.core.volume import Volume
 from mmccd.imaging.normalisation import Normalisation
+from mmccd.methods import DECISION_CHANNELS
 from mmccd.models.networks import TranslationUNet
 from mmccd.models.schedule import MaskedDiffusionScheduler
 from mmccd.phantom import DEMO_LESIONS, Acquisition, Phantom, make_phantom, write_phantom
@@ -143,15 +144,31 @@ def mirrored(phantom: Phantom) -> Phantom:
 
 
 def make_tiny_bundles(root: Path, networks: dict[str, TranslationUNet]) -> Path:
-    """Both bundles' configs with tiny flair-t2 weights, quick presets and no calibration."""
+    """The bundles of f, g and d with tiny flair-t2 weights, quick presets that are the cycle alone,
+    and no calibration.
+    """
     for name, source, target in ((FORWARD, "flair", "t2"), (BACKWARD, "t2", "flair")):
         shutil.copytree(PROJECT / "bundles" / name / "configs", root / name / "configs")
         write_weights(root / name, networks[name], source, target)
+    torch.manual_seed(1)
+    decision = TranslationUNet(DECISION_CHANNELS, **TINY)
+    for parameter in decision.parameters():
+        torch.nn.init.normal_(parameter, std=0.1)
+    write_weights(root / "decision", decision, "flair", "t2")
     # both signs: the map of a random network is above 0 nearly everywhere
     quick = {"steps": 1, "stride": 16, "width": 16, "sign": "both", "other_side": 0.0}
     for name in ("full", "balanced", "fast"):
         change_preset(root, name, settings=quick)
+        without_decision(root, name)
     return root
+
+
+def without_decision(root: Path, preset: str) -> None:
+    """Let a preset be the cycle alone, whose map most tests are about."""
+    path = change_preset(root, preset, method="mmccd", weights=["forward", "backward"])
+    content = json.loads(path.read_text())
+    content.pop("combination", None)
+    path.write_text(json.dumps(content))
 
 
 def change_preset(root: Path, name: str, **entries: Any) -> Path:
@@ -163,20 +180,25 @@ def change_preset(root: Path, name: str, **entries: Any) -> Path:
     path = root / FORWARD / "configs" / "presets" / f"{name}.json"
     content = json.loads(path.read_text())
     for key, value in entries.items():
-        content[key] = {**content[key], **value} if isinstance(value, dict) else value
+        content[key] = {**content.get(key, {}), **value} if isinstance(value, dict) else value
     path.write_text(json.dumps(content))
     return path
 
 
 def add_decision(root: Path, preset: str) -> Path:
-    """Weights of a third name, which a preset lists; no method uses them yet.
+    """Let a preset use the decision network.
 
     Returns:
         The weight file.
     """
-    torch.manual_seed(1)
-    change_preset(root, preset, weights=["forward", "backward", "decision"])
-    return write_weights(root / "decision", TranslationUNet(5, **TINY), "flair", "t2")
+    change_preset(
+        root,
+        preset,
+        method="mmccd_decision",
+        combination={"intensity": 1.0, "error": 0.3, "decision": 1.0},
+        weights=["forward", "backward", "decision"],
+    )
+    return root / "decision" / "models" / "model.pt"
 
 
 def write_weights(

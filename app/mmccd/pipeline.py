@@ -46,19 +46,16 @@ from mmccd.core import (
 from mmccd.imaging import ModelSlices, Normalisation, to_model_slices
 from mmccd.methods import (
     Context,
-    CycleScorer,
-    ParallelScorer,
     Progress,
     Scorer,
     Slices,
     find_method,
+    on_several_devices,
 )
 from mmccd.models import choose_devices, describe_devices
 from mmccd.postprocessing import (
-    Decision,
     NormalRange,
     ScoreMap,
-    as_scored,
     make_map,
     measure_components,
     segment,
@@ -153,7 +150,6 @@ class AnomalyPipeline:
         self.method = find_method(self.preset.method)()
         self.context = self._context()
         self.scorer: Scorer = self._scorer()
-        self.decision: Decision = as_scored
         self.settings = settings or Settings(
             bundles=str(models.root),
             preset=preset,
@@ -252,7 +248,6 @@ class AnomalyPipeline:
             slice_mm,
             self.preset.postprocessing,
             self.method.sides(self.context),
-            self.decision,
             self.normal_range,
         )
         native, smoothed = (
@@ -315,9 +310,8 @@ class AnomalyPipeline:
         scorers = [
             self.method.build(replace(self.context, device=device)) for device in self.devices
         ]
-        cycles = tuple(scorer for scorer in scorers if isinstance(scorer, CycleScorer))
-        # Slices can be shared where they are scored one by one, which is what the cycle does.
-        return ParallelScorer(cycles) if len(cycles) == len(scorers) > 1 else scorers[0]
+        shared: Scorer = on_several_devices(scorers)
+        return shared
 
     def _context(self) -> Context:
         return Context(
@@ -328,7 +322,8 @@ class AnomalyPipeline:
             cycle=self.preset.cycle,
             batch_size=self.preset.batch_size,
             seed=self.seed,
-            precision=lambda cycle: self.precision,
+            combination=self.preset.combination,
+            precision=lambda chosen: self.precision,
         )
 
     def _percentile(self, maps: VolumeMaps) -> NDArray[np.float32] | None:

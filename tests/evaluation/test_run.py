@@ -10,13 +10,11 @@ from typing import Any
 
 import numpy as np
 import pytest
-import torch
 from sklearn.metrics import average_precision_score
-from torch import Tensor
+from tests.conftest import add_decision
 
 from mmccd.apps.cli import cli
 from mmccd.bundle import load_models
-from mmccd.core.score_maps import ScoreMaps
 from mmccd.data.cases import split_cases
 from mmccd.data.slices import SliceRule, find_case_brain
 from mmccd.evaluation.candidates import Setup, make_candidates
@@ -27,7 +25,6 @@ from mmccd.evaluation.variants import apply_variant, read_variant
 from mmccd.io.nifti import read_nifti
 from mmccd.methods.registry import find_method, method_names
 from mmccd.pipeline import AnomalyPipeline
-from mmccd.postprocessing.score_map import as_scored
 from mmccd.postprocessing.settings import Postprocessing
 from mmccd.postprocessing.smoothing import smooth
 
@@ -347,30 +344,30 @@ class TestEndToEnd:
 class TestWhatPredictWrites:
     """By default the map is scored that ``predict`` brings to the native grid."""
 
-    @staticmethod
-    def decide(scores: ScoreMaps, brain: Tensor) -> ScoreMaps:
-        """A decision that looks at everything a method says."""
-        reliable = scores.coverage > 4
-        seen = scores.translated.abs() + scores.reconstructed.abs()
-        return replace(scores, anomaly=torch.where(reliable, scores.anomaly, 0.5 * seen))
-
     @pytest.mark.parametrize("units", ["error", "slice_sd"])
     @pytest.mark.parametrize("decided", [False, True])
     def test_to_the_bit(
-        self, setup: Setup, labelled_data: Path, tmp_path: Path, units: str, decided: bool
+        self,
+        setup: Setup,
+        tiny_bundles: Path,
+        labelled_data: Path,
+        tmp_path: Path,
+        units: str,
+        decided: bool,
     ) -> None:
         """And so is what lies above a threshold."""
+        if decided:
+            add_decision(tiny_bundles, "fast")
+            setup = replace(setup, bundles=tiny_bundles)
         (case,) = split_cases(labelled_data)["test"]
         models = load_models(setup.bundles)
         fast = models.preset("fast")
         smoothing = replace(fast.postprocessing, units=units, across_mm=12.0)
         changed = models.with_preset(replace(fast, postprocessing=smoothing))
         pipeline = AnomalyPipeline(changed, "fast", "cpu", threshold=0.0)
-        pipeline.decision = self.decide if decided else as_scored
         volume = read_nifti(case.images["flair"], "flair")
         maps = pipeline.maps(volume, find_case_brain(case, volume))
-        (candidate,) = make_candidates(["mmccd"], setup)
-        candidate = replace(candidate, decision=pipeline.decision)
+        (candidate,) = make_candidates([fast.method], setup)
         variant = read_variant("preset", smoothing)
         found = load_with_neighbours(case, "test", "flair", SliceRule(), reach=smoothing.reach)
         assert found is not None

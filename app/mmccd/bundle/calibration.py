@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mmccd.core import UnsuitableInputError
-from mmccd.methods import CycleSettings
+from mmccd.methods import Combination, CycleSettings
 from mmccd.postprocessing import NormalRange, Postprocessing
 
 ALGORITHM = 1
@@ -97,8 +97,9 @@ def _completed(settings: dict[str, Any]) -> dict[str, Any]:
     """Settings that came after a calibration was stored have their defaults: the cycle ran with
     them, and so did what follows it.
     """
-    kinds: dict[str, type[CycleSettings] | type[Postprocessing]] = {
+    kinds: dict[str, type[CycleSettings] | type[Combination] | type[Postprocessing]] = {
         "cycle": CycleSettings,
+        "combination": Combination,
         "postprocessing": Postprocessing,
     }
     return {

@@ -15,11 +15,12 @@ from mmccd.bundle.json_files import read_json
 from mmccd.core import ModelError, UsageError, first_line
 
 if TYPE_CHECKING:
-    from mmccd.methods import CycleSettings
+    from mmccd.methods import Combination, CycleSettings
     from mmccd.postprocessing import Postprocessing
 
 FOLDER = Path("configs") / "presets"
 _FIELDS = ("method", "settings", "postprocessing", "batch_size", "precision", "weights")
+_OPTIONAL = ("combination",)
 
 
 @dataclass(frozen=True)
@@ -36,6 +37,8 @@ class Preset:
         precision: ``auto``, ``fp32`` or ``bf16``.
         weights: names of the weights that the method needs, in the order in which keys and reports
             list them.
+        combination: of the cycle's error with intensity and decision, for the method that has
+            one; None for others.
 
     Raises:
         ValueError: a value that does not exist.
@@ -48,6 +51,7 @@ class Preset:
     batch_size: int
     precision: str
     weights: tuple[str, ...]
+    combination: Combination | None = None
 
     def __post_init__(self) -> None:
         from mmccd.methods import method_names
@@ -65,7 +69,12 @@ class Preset:
 
     def settings(self) -> dict[str, Any]:
         """Method settings and post-processing, as reports and calibrations hold them."""
-        return {"cycle": self.cycle.as_dict(), "postprocessing": self.postprocessing.as_dict()}
+        combination = {"combination": self.combination.as_dict()} if self.combination else {}
+        return {
+            "cycle": self.cycle.as_dict(),
+            **combination,
+            "postprocessing": self.postprocessing.as_dict(),
+        }
 
     @classmethod
     def from_dict(cls, name: str, content: Mapping[str, Any]) -> Preset:
@@ -74,12 +83,13 @@ class Preset:
         Raises:
             KeyError, TypeError, ValueError: a field is missing, unknown or has no such value.
         """
-        from mmccd.methods import CycleSettings
+        from mmccd.methods import Combination, CycleSettings
         from mmccd.postprocessing import Postprocessing
 
-        unknown = sorted(set(content) - set(_FIELDS))
+        unknown = sorted(set(content) - {*_FIELDS, *_OPTIONAL})
         if unknown:
-            raise ValueError(f"unknown: {', '.join(unknown)}; expected {', '.join(_FIELDS)}")
+            known = ", ".join((*_FIELDS, *_OPTIONAL))
+            raise ValueError(f"unknown: {', '.join(unknown)}; expected {known}")
         if not isinstance(content["weights"], list):
             raise TypeError(f"weights must be a list of names, got {content['weights']!r}")
         return cls(
@@ -90,6 +100,7 @@ class Preset:
             int(content["batch_size"]),
             str(content["precision"]),
             tuple(str(entry) for entry in content["weights"]),
+            Combination(**content["combination"]) if "combination" in content else None,
         )
 
 

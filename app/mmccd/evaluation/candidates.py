@@ -25,8 +25,8 @@ from mmccd.bundle import (
 from mmccd.core import ModelError, UsageError
 from mmccd.imaging import Normalisation, Sides
 from mmccd.methods import (
+    Chosen,
     Context,
-    CycleSettings,
     Method,
     Need,
     Scorer,
@@ -36,7 +36,7 @@ from mmccd.methods import (
     needs_target,
 )
 from mmccd.models import choose_device
-from mmccd.postprocessing import ROBUST_Z, Decision, as_scored
+from mmccd.postprocessing import ROBUST_Z
 
 
 @dataclass(frozen=True)
@@ -73,7 +73,6 @@ class Candidate:
         context: what it is built for.
         normalisation: of the images that the scorer sees.
         key: everything that the maps depend on, for JSON.
-        decision: what comes between the method's score and its map.
     """
 
     name: str
@@ -82,7 +81,6 @@ class Candidate:
     context: Context
     normalisation: Normalisation
     key: dict[str, Any]
-    decision: Decision = as_scored
 
     def build(self) -> Scorer:
         """The scorer (loads the networks)."""
@@ -273,6 +271,7 @@ class _Store:
             weights=weights,
             device=self.device,
             cycle=self.preset.cycle,
+            combination=self.preset.combination,
             batch_size=self.preset.batch_size,
             seed=self.setup.seed,
             precision=self._precision,
@@ -282,7 +281,8 @@ class _Store:
     def _weights(self, method: Method, need: Need) -> TrainedWeights:
         setup = self.setup
         if need.kind == "model":
-            return self.models.weights[need.name]
+            listed = tuple(one.name for one in method.needs.values() if one.kind == "model")
+            return self.models.for_preset(replace(self.preset, weights=listed)).weights[need.name]
         if setup.target is None and "target" in (need.start, need.end):
             raise UsageError(
                 f"--target is missing; {method.name} needs to know which contrast is between (t1,"
@@ -295,14 +295,20 @@ class _Store:
         other = end if need.start != need.end else None
         return find_run(setup.runs, need.name, start, other, need.network)
 
-    def _changed(self, cycle: CycleSettings) -> Preset:
-        return replace(self.preset, cycle=cycle)
+    def _changed(self, chosen: Chosen) -> Preset:
+        return replace(
+            self.preset,
+            method=chosen.method,
+            cycle=chosen.cycle,
+            combination=chosen.combination,
+            weights=chosen.needs,
+        )
 
-    def _precision(self, cycle: CycleSettings) -> str:
-        return self.models.choose_precision(self._changed(cycle), self.device)
+    def _precision(self, chosen: Chosen) -> str:
+        return self.models.choose_precision(self._changed(chosen), self.device)
 
-    def _threshold(self, cycle: CycleSettings, precision: str) -> float | None:
-        found = self.models.calibration(self._changed(cycle), precision)
+    def _threshold(self, chosen: Chosen, precision: str) -> float | None:
+        found = self.models.calibration(self._changed(chosen), precision)
         return found.threshold if found else None
 
 

@@ -167,7 +167,6 @@ def apply_variant(
         subject.spacing[0],
         variant.postprocessing,
         candidate.sides,
-        candidate.decision,
     )
     kept = erode_slices(subject.brain, variant.erosion_pixels)
     score = np.where(kept, made.smoothed, LOWEST).astype(np.float32)

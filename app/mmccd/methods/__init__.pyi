@@ -2,6 +2,7 @@ from .base import (
     BRIGHT as BRIGHT,
     DARK as DARK,
     Cancelled as Cancelled,
+    Chosen as Chosen,
     Context as Context,
     Method as Method,
     Need as Need,
@@ -16,7 +17,20 @@ from .base import (
     translator as translator,
 )
 from .ddpm import PartialDiffusionInferer as PartialDiffusionInferer
+from .mmccd.combination import Combination as Combination
 from .mmccd.cycle import MaskedCycleInferer as MaskedCycleInferer
+from .mmccd.decided import (
+    DecidedScorer as DecidedScorer,
+    on_several_devices as on_several_devices,
+)
+from .mmccd.decision import (
+    DECISION_CHANNELS as DECISION_CHANNELS,
+    MIDDLE as MIDDLE,
+    decide as decide,
+    decision_input as decision_input,
+    middle as middle,
+)
+from .mmccd.level import levelled as levelled
 from .mmccd.masks import (
     random_strip_masks as random_strip_masks,
     strip_masks as strip_masks,

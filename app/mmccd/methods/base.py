@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from mmccd.core import ScoreMaps
 from mmccd.imaging import ONE_SIDED, Normalisation, Sides
+from mmccd.methods.mmccd.combination import Combination
 from mmccd.methods.mmccd.settings import CycleSettings
 from mmccd.models import MaskedDiffusionScheduler, TranslationUNet, to_device
 
@@ -124,6 +125,23 @@ def translator(start: str, end: str) -> Need:
 
 
 @dataclass(frozen=True)
+class Chosen:
+    """A method with the settings that a preset would give it: what a calibration belongs to.
+
+    Attributes:
+        method: its name.
+        needs: names of its weights.
+        cycle: settings of its cycle.
+        combination: of its score with others, where it has one.
+    """
+
+    method: str
+    needs: tuple[str, ...]
+    cycle: CycleSettings
+    combination: Combination | None = None
+
+
+@dataclass(frozen=True)
 class Context:
     """What a method is built for.
 
@@ -133,10 +151,11 @@ class Context:
         weights: what the method needs, by the names in its ``needs``.
         device: where the passes run.
         cycle: settings of the preset's cycle.
+        combination: the preset's; None where it has none.
         batch_size: images per network pass of the cycle.
         seed: seed of all noise.
-        precision: settings of a cycle to ``"fp32"`` or ``"bf16"``.
-        threshold: settings of a cycle and a precision to the calibrated threshold, or None.
+        precision: of a choice, ``"fp32"`` or ``"bf16"``.
+        threshold: of a choice and a precision, the calibrated threshold, or None.
     """
 
     source: str = "flair"
@@ -144,10 +163,11 @@ class Context:
     weights: Mapping[str, TrainedWeights] = field(default_factory=dict)
     device: torch.device = torch.device("cpu")
     cycle: CycleSettings = CycleSettings()
+    combination: Combination | None = None
     batch_size: int = 16
     seed: int = 0
-    precision: Callable[[CycleSettings], str] = lambda cycle: "fp32"
-    threshold: Callable[[CycleSettings, str], float | None] = lambda cycle, precision: None
+    precision: Callable[[Chosen], str] = lambda chosen: "fp32"
+    threshold: Callable[[Chosen, str], float | None] = lambda chosen, precision: None
 
     def network(self, name: str, precision: str = "fp32") -> nn.Module:
         """A network on the device, in evaluation mode."""

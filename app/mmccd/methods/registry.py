@@ -16,6 +16,7 @@ _METHODS = {
     "cyclic_unet": "mmccd.methods.cyclic_unet:CyclicUNet",
     "masked_translation": "mmccd.methods.masked_translation:MaskedTranslation",
     "mmccd": "mmccd.methods.mmccd.method:MaskedCycle",
+    "mmccd_decision": "mmccd.methods.mmccd.decided:DecidedCycle",
     "constant": "mmccd.methods.constant:Constant",
     "intensity": "mmccd.methods.intensity:Intensity",
     "histogram": "mmccd.methods.histogram:Histogram",

@@ -1,11 +1,6 @@
 from .components import measure_components as measure_components
 from .normal_range import NormalRange as NormalRange, depth_mm as depth_mm
-from .score_map import (
-    Decision as Decision,
-    ScoreMap as ScoreMap,
-    as_scored as as_scored,
-    make_map as make_map,
-)
+from .score_map import ScoreMap as ScoreMap, make_map as make_map
 from .segmentation import segment as segment
 from .settings import (
     ERROR as ERROR,

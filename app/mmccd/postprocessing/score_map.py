@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -15,11 +13,6 @@ from mmccd.imaging import ONE_SIDED, Floats, Sides, error_robust_z
 from mmccd.postprocessing.normal_range import NormalRange, depth_mm
 from mmccd.postprocessing.settings import ROBUST_Z, Postprocessing
 from mmccd.postprocessing.smoothing import smooth
-
-Decision = Callable[[ScoreMaps, Tensor], ScoreMaps]
-"""A stage behind the score: the method's maps and the brain, bool ``(slices, 1, size, size)``, to
-maps with another score.
-"""
 
 
 @dataclass(frozen=True)
@@ -38,21 +31,15 @@ class ScoreMap:
     percentile: Floats | None = None
 
 
-def as_scored(scores: ScoreMaps, brain: Tensor) -> ScoreMaps:
-    """No decision: the method's own score is taken."""
-    return scores
-
-
 def make_map(
     scores: ScoreMaps,
     brain: NDArray[np.bool_],
     slice_mm: float,
     settings: Postprocessing,
     sides: Sides = ONE_SIDED,
-    decide: Decision = as_scored,
     normal_range: NormalRange | None = None,
 ) -> ScoreMap:
-    """Decision, units, smoothing, percentile.
+    """Units, smoothing, percentile.
 
     Args:
         scores: what the method says; NaN counts as 0.
@@ -60,15 +47,13 @@ def make_map(
         slice_mm: distance of neighbouring slices in mm.
         settings: units and smoothing.
         sides: which differences count in a robust z-score.
-        decide: what comes between the score and its map.
         normal_range: of the smoothed map in healthy tissue, where it is known.
     """
-    decided = decide(scores, torch.from_numpy(brain)[:, None])
-    raw = _in_units(decided, brain, settings.units, sides)
+    raw = _in_units(scores, brain, settings.units, sides)
     smoothed = smooth(raw, brain, slice_mm, settings)
     if normal_range is None:
         return ScoreMap(raw, smoothed)
-    reconstructed = _layer(decided.reconstructed)
+    reconstructed = _layer(scores.reconstructed)
     return ScoreMap(
         raw, smoothed, normal_range.percentile(smoothed, reconstructed, depth_mm(brain))
     )

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from mmccd.methods.base import Context
+from mmccd.methods.base import Chosen, Context
 from mmccd.methods.mmccd.method import MaskedCycle
 from mmccd.methods.mmccd.settings import CycleSettings
 
 PRESET = CycleSettings(steps=1, stride=32, width=64, sign="brighter", other_side=0.2)
+NEEDS = ("forward", "backward")
 
 
 def test_settings_that_are_not_given_are_the_presets() -> None:
@@ -36,8 +37,10 @@ def test_threshold_and_precision_are_those_of_the_changed_cycle() -> None:
     """A calibration belongs to settings and precision."""
     context = Context(
         cycle=PRESET,
-        precision=lambda cycle: "bf16" if cycle == PRESET else "fp32",
-        threshold=lambda cycle, precision: 0.5 if (cycle, precision) == (PRESET, "bf16") else None,
+        precision=lambda chosen: "bf16" if chosen.cycle == PRESET else "fp32",
+        threshold=lambda chosen, precision: (
+            0.5 if (chosen, precision) == (Chosen("mmccd", NEEDS, PRESET), "bf16") else None
+        ),
     )
     assert MaskedCycle().threshold(context) == 0.5
     assert MaskedCycle(precision="fp32").threshold(context) is None

@@ -11,7 +11,17 @@ from torch import Tensor, nn
 
 from mmccd.core import ScoreMaps
 from mmccd.imaging import Sides
-from mmccd.methods.base import BRIGHT, Cancelled, Context, Method, Need, Progress, Slices, shipped
+from mmccd.methods.base import (
+    BRIGHT,
+    Cancelled,
+    Chosen,
+    Context,
+    Method,
+    Need,
+    Progress,
+    Slices,
+    shipped,
+)
 from mmccd.methods.mmccd.cycle import MaskedCycleInferer
 from mmccd.methods.mmccd.settings import CycleSettings
 
@@ -156,8 +166,12 @@ class MaskedCycle(CycleMethod):
 
     def precision_of(self, context: Context) -> str:
         """See :meth:`CycleMethod.precision_of`."""
-        return self.precision or context.precision(self.cycle(context))
+        return self.precision or context.precision(self.chosen(context))
+
+    def chosen(self, context: Context) -> Chosen:
+        """What a calibration of these settings belongs to."""
+        return Chosen(self.name, tuple(self.needs), self.cycle(context))
 
     def threshold(self, context: Context) -> float | None:
         """The calibrated one, where these settings have one."""
-        return context.threshold(self.cycle(context), self.precision_of(context))
+        return context.threshold(self.chosen(context), self.precision_of(context))

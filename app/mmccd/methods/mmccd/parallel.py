@@ -44,7 +44,7 @@ class ParallelScorer:
         others, and is raised.
         """
         parts = _dealt(slices.brain, len(self.scorers))
-        total = self.scorers[0].count(slices.brain)
+        total = self.count(slices.brain)
         stop = threading.Event()
         tell = _SumOfProgress(progress, len(parts), total)
 
@@ -62,6 +62,10 @@ class ParallelScorer:
             finally:
                 stop.set()
         return _joined([future.result() for future in futures], parts, len(slices.brain))
+
+    def count(self, brain: Tensor) -> int:
+        """What progress counts to for a brain mask."""
+        return self.scorers[0].count(brain)
 
 
 class _SumOfProgress:
