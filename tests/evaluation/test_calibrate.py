@@ -329,6 +329,39 @@ class TestCommand:
         (again,) = read_calibrations(file)
         assert again.threshold < stored.threshold, "the old one of the same settings is replaced"
 
+    @pytest.mark.slow
+    def test_operating_points_from_calibrate_to_predict(
+        self,
+        tiny_bundles: Path,
+        phantom_data: Path,
+        tmp_path: Path,
+        capsys: pytest.CaptureFixture[str],
+    ) -> None:
+        flair = split_cases(phantom_data)["val"][0].images["flair"]
+        shared = ["--preset", "fast", "--device", "cpu", "--bundles", str(tiny_bundles)]
+        calibrate = ["calibrate", "--data", str(phantom_data), *shared]
+        assert cli.run(calibrate) == 0
+        lines = capsys.readouterr().out.splitlines()
+        assert [line.split()[0] for line in lines] == [*RATES, "threshold"]
+        assert "at most 0.05 % of healthy brain is marked, pooled over" in lines[0]
+        assert " mL (median) to " in lines[0]
+        assert cli.run([*calibrate, "--json"]) == 0
+        points = json.loads(capsys.readouterr().out)["points"]
+        volumes = {}
+        for name in RATES:
+            output = tmp_path / name
+            words = ["predict", str(flair), *shared, "--output", str(output), "--json"]
+            assert cli.run([*words, "--operating-point", name]) == 0
+            said = json.loads(capsys.readouterr().out)
+            report = json.loads((output / "report.json").read_text())
+            threshold = report["threshold"]
+            assert said["operating_point"] == threshold["operating_point"] == name
+            assert said["threshold"] == threshold["value"] == points[name]["threshold"]
+            assert threshold["meaning"] in (output / "report.html").read_text()
+            assert report["request"]["operating_point"] == name
+            volumes[name] = report["volumes_ml"]["anomalous"]
+        assert volumes["specific"] < volumes["balanced"] < volumes["sensitive"]
+
     def test_a_threshold_for_each_precision(
         self, tiny_bundles: Path, phantom_data: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:

@@ -45,6 +45,7 @@ def test_what_can_be_chosen(shared_bundles: Path) -> None:
     assert choices["preset"] == ["balanced", "fast", "full"]
     assert choices["extractor"] == ["mmccd", "hd-bet"]
     assert choices["target"] == ["t2", "t1"]
+    assert choices["operating_point"] == ["specific", "balanced", "sensitive"]
     assert {"mmccd", "intensity"} <= set(choices["methods"])
     assert "balanced, fast, full" in line_with(text, "preset ")
 
