@@ -29,6 +29,7 @@ from mmccd.core.errors import (
     UsageError,
 )
 from mmccd.core.findings import Finding
+from mmccd.core.operating_points import OPERATING_POINTS, RATES, OperatingPoint
 from mmccd.core.result import Result
 from mmccd.core.score_maps import ScoreMaps
 from mmccd.core.volume import Volume
@@ -349,6 +350,78 @@ def test_calibration_is_used(tiny_bundles: Path, flair: Volume) -> None:
     assert wanted.calibration.origin["data"] == "healthy"
     assert make_pipeline(tiny_bundles, threshold=0.3).threshold == 0.3, "a given threshold wins"
     assert make_pipeline(tiny_bundles, seed=5).threshold == 0.625, "the seed is not part of the key"
+
+
+POINTS = {
+    name: OperatingPoint(RATES[name], threshold, "median over cases", 8, 0.002, 0.001, 0.02)
+    for name, threshold in (("specific", 0.9), ("balanced", 0.7), ("sensitive", 0.5))
+}
+
+
+def store_points(bundles: Path, points: dict[str, OperatingPoint] = POINTS) -> Path:
+    """A calibration of the quick preset with the threshold .7, and its file."""
+    models = load_models(bundles)
+    key = models.key(models.preset("fast"), "fp32")
+    return store_calibration("fast", Calibration(key, 0.7, {"cases": 8}, points=points), bundles)
+
+
+@pytest.mark.parametrize("name", OPERATING_POINTS)
+def test_operating_point(tiny_bundles: Path, flair: Volume, name: str) -> None:
+    store_points(tiny_bundles)
+    found = make_pipeline(tiny_bundles, operating_point=name).run(flair)
+    threshold = found.report.threshold
+    assert (threshold.value, threshold.operating_point) == (POINTS[name].threshold, name)
+    assert threshold.point == POINTS[name]
+    assert threshold.calibration is not None and threshold.calibration.threshold == 0.7
+    assert np.array_equal(
+        found.segmentation.data > 0, found.smoothed_map.data > POINTS[name].threshold
+    )
+    for lesion in found.report.lesions:
+        assert lesion.mean is not None and lesion.mean > POINTS[name].threshold
+        assert lesion.confidence == (
+            "high" if lesion.mean > 0.9 else "moderate" if lesion.mean > 0.7 else "low"
+        )
+    levels = {lesion.confidence for lesion in found.report.lesions}
+    assert levels <= {"high"} if name == "specific" else levels
+
+
+def test_balanced_is_the_default(tiny_bundles: Path) -> None:
+    store_points(tiny_bundles)
+    pipeline = make_pipeline(tiny_bundles)
+    assert (pipeline.threshold, pipeline.operating_point) == (0.7, "balanced")
+    named = AnomalyPipeline.from_bundles(
+        tiny_bundles, preset="fast", device="cpu", operating_point="sensitive"
+    )
+    assert (named.threshold, named.settings.operating_point) == (0.5, "sensitive")
+
+
+def test_a_given_threshold_is_of_no_operating_point(tiny_bundles: Path, flair: Volume) -> None:
+    store_points(tiny_bundles)
+    pipeline = make_pipeline(tiny_bundles, threshold=0.6)
+    assert pipeline.operating_point is None
+    report = pipeline.run(flair).report
+    assert report.threshold.operating_point is None
+    assert {lesion.confidence for lesion in report.lesions} == {None}
+    assert all(lesion.mean is not None for lesion in report.lesions)
+    with pytest.raises(UsageError, match="exclude each other"):
+        make_pipeline(tiny_bundles, threshold=0.6, operating_point="specific")
+
+
+def test_a_calibration_of_before_has_one_threshold(tiny_bundles: Path, flair: Volume) -> None:
+    path = store_points(tiny_bundles, {})
+    pipeline = make_pipeline(tiny_bundles)
+    assert (pipeline.threshold, pipeline.operating_point) == (0.7, None)
+    report = pipeline.run(flair).report
+    assert report.threshold.source == "calibration"
+    assert report.threshold.operating_point is None
+    assert {lesion.confidence for lesion in report.lesions} == {None}
+    for name in ("specific", "sensitive"):
+        with pytest.raises(ModelError) as error:
+            make_pipeline(tiny_bundles, operating_point=name)
+        assert (error.value.exit_code, error.value.code) == (6, "calibration.no_such_point")
+        for part in (str(path), name, "mmccd calibrate", "--threshold"):
+            assert part in str(error.value)
+        assert "\n" not in str(error.value)
 
 
 def with_settings(key: CalibrationKey, room: str, **changes: Any) -> CalibrationKey:

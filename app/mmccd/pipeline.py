@@ -32,6 +32,8 @@ from mmccd.bundle import (
     load_models,
 )
 from mmccd.core import (
+    BALANCED,
+    SPECIFIC,
     ModelError,
     ReportParts,
     ResourceError,
@@ -54,6 +56,7 @@ from mmccd.methods import (
 )
 from mmccd.models import choose_devices, describe_devices
 from mmccd.postprocessing import (
+    ConfidenceLevels,
     NormalRange,
     ScoreMap,
     make_map,
@@ -108,11 +111,14 @@ class AnomalyPipeline:
             wanted).
         intake: how volumes are received: brain extraction, bias correction, checks.
         settings: what the others were taken from; None where they were given one by one.
+        operating_point: which of the calibrated thresholds, see
+            :data:`~mmccd.core.OPERATING_POINTS`.
 
     Raises:
         ModelError: weights that cannot be loaded; no calibration for these settings and no
-            threshold.
-        UsageError: unknown preset or device.
+            threshold, or one without that operating point.
+        UsageError: unknown preset, device or operating point; another operating point than
+            ``balanced`` beside a threshold.
     """
 
     def __init__(
@@ -125,6 +131,7 @@ class AnomalyPipeline:
         require_threshold: bool = True,
         intake: Intake | None = None,
         settings: Settings | None = None,
+        operating_point: str = BALANCED,
     ) -> None:
         self.preset: Preset = models.preset(preset)
         self.models = models = models.for_preset(self.preset)
@@ -133,18 +140,22 @@ class AnomalyPipeline:
         self.precision = models.choose_precision(self.preset, *self.devices)
         self.seed = seed
         self.intake = replace(intake or make_intake(models.root), device=self.device)
-        self.calibration: Calibration | None = (
-            models.calibration(self.preset, self.precision) if threshold is None else None
+        stored = (
+            models.stored_calibration(self.preset, self.precision) if threshold is None else None
         )
-        if threshold is None and self.calibration is None and require_threshold:
+        if threshold is None and stored is None and require_threshold:
             raise ModelError(
                 f"{models.root}: no calibration for target {models.target}, preset {preset},"
                 f" {self.precision} and these weights; give --threshold, or run 'mmccd calibrate'",
                 code="calibration.missing",
             )
+        self.calibration: Calibration | None = stored[1] if stored else None
         known = self.calibration or models.calibration(self.preset, self.precision)
         self.normal_range: NormalRange | None = known.normal_range if known else None
-        self.threshold = self.calibration.threshold if self.calibration else threshold
+        self.threshold = _threshold_at(operating_point, *stored) if stored else threshold
+        self.operating_point = (
+            operating_point if self.calibration and self.calibration.points else None
+        )
         self.source: str = models.source
         self.normalisation: Normalisation = models.normalisation(self.source)
         self.method = find_method(self.preset.method)()
@@ -155,6 +166,7 @@ class AnomalyPipeline:
             preset=preset,
             device=device,
             threshold=threshold,
+            operating_point=operating_point,
             seed=seed,
             extractor=self.intake.extractor,
             bias_correction=self.intake.bias_correction,
@@ -182,6 +194,7 @@ class AnomalyPipeline:
                 settings.bundles, settings.extractor, settings.bias_correction, settings.unchecked
             ),
             settings=None if intake else settings,
+            operating_point=settings.operating_point,
         )
 
     @classmethod
@@ -194,6 +207,7 @@ class AnomalyPipeline:
         threshold: float | None = None,
         seed: int = 0,
         intake: Intake | None = None,
+        operating_point: str = BALANCED,
     ) -> AnomalyPipeline:
         """From the folder that holds the bundles (see :func:`~mmccd.bundle.find_bundles`); raises
         as :class:`~mmccd.core.Settings`, the class and :func:`~mmccd.bundle.load_models`.
@@ -204,6 +218,7 @@ class AnomalyPipeline:
             preset=preset,
             device=device,
             threshold=threshold,
+            operating_point=operating_point,
             seed=seed,
         )
         return cls.from_settings(settings, intake)
@@ -373,7 +388,9 @@ class AnomalyPipeline:
         brain = prepared.brain
         returned = self._returned(maps)
         components, count = measure_components(
-            volume.with_data(segmentation, "mask"), maps.smoothed
+            volume.with_data(segmentation, "mask"),
+            maps.smoothed,
+            levels=_confidence_levels(self.calibration),
         )
         assert self.threshold is not None
         return ReportParts(
@@ -389,6 +406,7 @@ class AnomalyPipeline:
             component_count=count,
             threshold=self.threshold,
             calibration=self.calibration.summary() if self.calibration else None,
+            operating_point=self.operating_point,
             brain_notes={
                 "brain_found_by": brain.method,
                 "extractor": self.intake.extractor if brain.method == EXTRACTED else None,
@@ -441,6 +459,26 @@ def make_intake(
     return Intake(
         network, statistics, extractor, bias_correction, unchecked, device or torch.device("cpu")
     )
+
+
+def _threshold_at(point: str, file: Path, calibration: Calibration) -> float:
+    """A calibrated threshold, or the error that says where it is missing."""
+    threshold = calibration.threshold_at(point)
+    if threshold is None:
+        key = calibration.key
+        raise ModelError(
+            f"{file}: the calibration for target {key.target}, {key.precision} has one threshold"
+            f" and no operating point {point}; run 'mmccd calibrate', or give --threshold",
+            code="calibration.no_such_point",
+        )
+    return threshold
+
+
+def _confidence_levels(calibration: Calibration | None) -> ConfidenceLevels | None:
+    if calibration is None or not calibration.points:
+        return None
+    points = calibration.points
+    return ConfidenceLevels(points[SPECIFIC].threshold, points[BALANCED].threshold)
 
 
 @contextlib.contextmanager

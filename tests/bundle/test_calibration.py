@@ -1,4 +1,4 @@
-"""mmccd.bundle.calibration: when a calibration holds, and what a threshold promises."""
+"""mmccd.bundle.calibration: when a calibration holds, and what is in it."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from hypothesis import given, settings, strategies as st
 
 from mmccd.bundle.calibration import (
     ALGORITHM,
@@ -15,9 +14,8 @@ from mmccd.bundle.calibration import (
     Calibration,
     CalibrationKey,
     describe,
-    threshold_for_rate,
 )
-from mmccd.core.errors import UnsuitableInputError
+from mmccd.core.operating_points import OPERATING_POINTS, RATES, OperatingPoint
 from mmccd.methods.mmccd.settings import CycleSettings
 from mmccd.postprocessing.settings import Postprocessing
 
@@ -30,11 +28,6 @@ KEY = CalibrationKey(
     ALGORITHM,
 )
 CALIBRATION = Calibration(KEY, 0.75, {"method": "rate", "patients": 3}, {"mean": 0.2})
-
-healthy_maps = st.lists(st.integers(0, 20), min_size=1, max_size=200).map(
-    lambda values: np.array(values, dtype=float)
-)
-rates = st.floats(0.005, 0.9)
 
 
 @pytest.mark.parametrize(
@@ -102,32 +95,50 @@ def test_unknown_fields_of_the_key_are_seen() -> None:
         Calibration.from_dict(content)
 
 
-@settings(deadline=None)
-@given(healthy_maps, rates)
-def test_at_most_the_wanted_share_is_above(healthy: np.ndarray, rate: float) -> None:
-    if healthy.size * rate < 1:
-        with pytest.raises(UnsuitableInputError, match="too few"):
-            threshold_for_rate(healthy, rate)
-        return
-    threshold = threshold_for_rate(healthy, rate)
-    assert (healthy > threshold).mean() <= rate + 1e-12
-    assert threshold in healthy
+POINTS = {
+    name: OperatingPoint(rate, threshold, "pooled", 2, rate, rate, 2 * rate, 1.5, 3.0)
+    for (name, rate), threshold in zip(RATES.items(), (0.9, 0.75, 0.5), strict=True)
+}
 
 
-@pytest.mark.parametrize(
-    ("count", "rate", "expected"),
-    [(10, 0.1, 8), (10, 0.2, 7), (100, 0.05, 94), (1001, 0.1, 900), (4, 0.5, 1)],
-)
-def test_the_threshold_is_the_smallest_that_does(count: int, rate: float, expected: int) -> None:
-    """Of 0, 1, ..., n-1 in any order, n * rate values may lie above."""
-    healthy = np.random.default_rng(0).permutation(count).astype(float)
-    assert threshold_for_rate(healthy, rate) == expected
+class TestPoints:
+    def test_json_keeps_them(self) -> None:
+        calibration = replace(CALIBRATION, points=POINTS)
+        read = Calibration.from_dict(json.loads(json.dumps(calibration.as_dict())))
+        assert read == calibration
+        assert calibration.summary()["points"]["specific"]["threshold"] == 0.9
 
+    def test_each_has_its_threshold(self) -> None:
+        calibration = replace(CALIBRATION, points=POINTS)
+        found = [calibration.threshold_at(name) for name in OPERATING_POINTS]
+        assert found == [0.9, 0.75, 0.5]
+        assert calibration.threshold == 0.75, "for readers of before"
 
-@pytest.mark.parametrize("rate", [0.0, 1.0, -0.1, 2.0])
-def test_a_rate_is_a_share(rate: float) -> None:
-    with pytest.raises(ValueError, match="rate"):
-        threshold_for_rate(np.arange(10.0), rate)
+    def test_one_of_before_has_its_only_threshold(self) -> None:
+        stored = json.loads(json.dumps(CALIBRATION.as_dict()))
+        del stored["points"]
+        read = Calibration.from_dict(stored)
+        assert read == CALIBRATION
+        assert [read.threshold_at(name) for name in OPERATING_POINTS] == [None, 0.75, None]
+
+    @pytest.mark.parametrize(
+        ("points", "named"),
+        [
+            ({"balanced": POINTS["balanced"]}, "specific, balanced, sensitive"),
+            ({**POINTS, "other": POINTS["balanced"]}, "other"),
+            ({**POINTS, "balanced": POINTS["specific"]}, "that of balanced, 0.9, got 0.75"),
+            ({**POINTS, "specific": POINTS["sensitive"]}, "must fall"),
+        ],
+    )
+    def test_refused(self, points: dict[str, OperatingPoint], named: str) -> None:
+        with pytest.raises(ValueError, match=named):
+            replace(CALIBRATION, points=points)
+
+    def test_a_damaged_one_is_seen(self) -> None:
+        content = replace(CALIBRATION, points=POINTS).as_dict()
+        del content["points"]["specific"]["rate"]
+        with pytest.raises(TypeError, match="rate"):
+            Calibration.from_dict(content)
 
 
 def test_describe() -> None:

@@ -18,12 +18,38 @@ from pydantic import ValidationError
 from tests.reports import content_of, report_of
 
 from mmccd.core.findings import Finding
+from mmccd.core.operating_points import OperatingPoint
 from mmccd.core.report import Component, Report, ReturnedImage, report_schema
 from mmccd.core.report_parts import ReportParts, build_report
 from mmccd.core.volume import Volume
 
 VERSION_1 = json.loads(Path(__file__).with_name("reports_version_1.json").read_text())
 """Reports of three inputs and two presets, from before there were findings."""
+
+CALIBRATION: dict[str, Any] = {
+    "key": {"target": "t2"},
+    "threshold": 1.0,
+    "origin": {"cases": 8},
+    "healthy_error": {"mean": 0.1},
+    "points": {
+        name: {
+            "rate": rate,
+            "threshold": threshold,
+            "statistic": "median over cases",
+            "cases": 8,
+            "pooled_rate": 2 * rate,
+            "median_share": rate,
+            "largest_share": 9 * rate,
+            "median_ml": 0.5,
+            "largest_ml": None,
+        }
+        for name, rate, threshold in (
+            ("specific", 0.0005, 1.2),
+            ("balanced", 0.001, 1.0),
+            ("sensitive", 0.01, 0.8),
+        )
+    },
+}
 
 
 def parts() -> ReportParts:
@@ -54,6 +80,7 @@ def parts() -> ReportParts:
         component_count=1,
         threshold=1.0,
         calibration=None,
+        operating_point=None,
         brain_notes={
             name: notes[name]
             for name in (
@@ -89,6 +116,40 @@ def test_figures() -> None:
     assert report.unusual_ml["expected_above_95_percent"] == pytest.approx(0.1)
     assert report.timings_s == {"cycle": 1.235}
     assert (report.threshold.source, report.threshold.calibration) == ("given", None)
+
+
+def test_operating_point() -> None:
+    """Which of the calibration's it is, and what it promises, in figures and in words."""
+    report = build_report(replace(parts(), calibration=CALIBRATION, operating_point="sensitive"))
+    threshold = report.threshold
+    assert (threshold.source, threshold.operating_point) == ("calibration", "sensitive")
+    assert threshold.point == OperatingPoint(**CALIBRATION["points"]["sensitive"])
+    assert threshold.meaning == threshold.point.meaning
+    content = json.loads(json.dumps(report.model_dump(mode="json")))
+    assert content["threshold"]["calibration"]["points"] == CALIBRATION["points"]
+    assert Report.model_validate(content) == report
+    jsonschema.validate(content, report_schema())
+
+
+@pytest.mark.parametrize("calibration", [None, {"points": {}}])
+def test_no_operating_point(calibration: dict[str, Any] | None) -> None:
+    """Of a given threshold, and of a calibration of before: nothing new stands there."""
+    given = {**CALIBRATION, **calibration} if calibration else None
+    report = build_report(replace(parts(), calibration=given))
+    assert (report.threshold.point, report.threshold.meaning) == (None, None)
+    threshold = report.model_dump(mode="json")["threshold"]
+    assert list(threshold) == ["value", "source", "calibration"]
+    assert "points" not in (threshold["calibration"] or {})
+
+
+def test_components_of_before_have_neither_mean_nor_confidence() -> None:
+    (component,) = build_report(parts()).lesions
+    assert (component.mean, component.confidence) == (None, None)
+    assert list(component.model_dump()) == ["volume_ml", "centre_mm", "peak", "peak_mm"]
+    sure = component.model_copy(update={"mean": 1.25, "confidence": "high"})
+    assert list(sure.model_dump())[-2:] == ["mean", "confidence"]
+    with pytest.raises(ValidationError):
+        Component.model_validate({**component.model_dump(), "confidence": 0.9})
 
 
 def test_every_finding_is_a_warning_and_has_its_code() -> None:

@@ -35,6 +35,8 @@ def test_it_travels_and_is_a_key() -> None:
         ({"seed": str(BIG - 1)}, "seed", BIG - 1),
         ({"threshold": "-1e-3"}, "threshold", -1e-3),
         ({"preset": "FAST"}, "preset", "fast"),
+        ({"operating_point": "Sensitive"}, "operating_point", "sensitive"),
+        ({"operating_point": "balanced", "threshold": 0.5}, "threshold", 0.5),
         ({"device": "CUDA:0,cuda:1"}, "device", "cuda:0,cuda:1"),
         ({"force": "yes"}, "force", True),
         ({"series": "1.2.840.1"}, "series", "uid=1.2.840.1"),
@@ -56,6 +58,8 @@ def test_what_is_taken(given: dict[str, Any], name: str, value: object) -> None:
         ({"preset": "fats"}, "did you mean fast?"),
         ({"preset": None}, "one of balanced"),
         ({"target": "pd"}, "one of t2, t1"),
+        ({"operating_point": "strict"}, "one of specific, balanced, sensitive"),
+        ({"operating_point": "sensitiv"}, "did you mean sensitive?"),
         ({"extractor": "bet"}, "one of mmccd, hd-bet"),
         ({"device": "gpu"}, "cuda:N"),
         ({"device": "cuda:0,cpu"}, "cuda:all"),
@@ -98,6 +102,15 @@ def test_a_scheduler_has_its_own_workers() -> None:
         Settings.read({"workers": "2", "scheduler": "tcp://x"})
 
 
+def test_an_operating_point_has_its_own_threshold() -> None:
+    with pytest.raises(
+        UsageError, match="--threshold 0.5 and --operating-point specific exclude each other"
+    ):
+        Settings.read({"threshold": "0.5", "operating_point": "specific"})
+    with pytest.raises(UsageError, match="threshold=0.5 and operating_point='specific' exclude"):
+        Settings(threshold=0.5, operating_point="specific")
+
+
 def test_presets_are_those_of_the_bundles(tmp_path: Path) -> None:
     presets = tmp_path / "forward_masked_diffusion" / "configs" / "presets"
     presets.mkdir(parents=True)
@@ -114,7 +127,8 @@ def test_presets_are_those_of_the_bundles(tmp_path: Path) -> None:
 def test_what_decides_a_result() -> None:
     key = Settings(seed=5).result_key()
     assert key["seed"] == 5
-    assert {"preset", "target", "threshold", "extractor", "unchecked"} <= set(key)
+    changing = {"preset", "target", "threshold", "operating_point", "extractor", "unchecked"}
+    assert changing <= set(key)
     assert not {"device", "force", "workers", "log_level", "bundles"} & set(key)
 
 

@@ -15,6 +15,7 @@ from mmccd.apps.cli import cli
 from mmccd.bundle import FORWARD, load_models, store_calibration
 from mmccd.bundle.calibrations import read_calibrations
 from mmccd.core.errors import InputError, UnsuitableInputError
+from mmccd.core.operating_points import RATES
 from mmccd.data.cases import Case, find_cases, split_cases
 from mmccd.data.slices import SliceRule, load_case
 from mmccd.evaluation.calibrate import calibrate_on_cases
@@ -54,6 +55,50 @@ def test_wanted_rate_is_reached(pipeline: AnomalyPipeline, cases: list[Case], ra
     assert json.loads(json.dumps(found.as_dict(), allow_nan=False)) == found.as_dict()
 
 
+def test_all_operating_points_in_one_run(pipeline: AnomalyPipeline, cases: list[Case]) -> None:
+    """Of two cases, the pooled rate decides; each point says what it reached."""
+    found = calibrate_on_cases(pipeline, cases, RATES["balanced"], slices_per_case=4)
+    assert list(found.points) == list(RATES)
+    assert found.threshold == found.points["balanced"].threshold
+    assert found.points["specific"].threshold > found.threshold
+    assert found.threshold > found.points["sensitive"].threshold
+    voxel_ml = read_nifti(cases[0].images["flair"], "flair").voxel_ml
+    for name, point in found.points.items():
+        assert (point.rate, point.statistic, point.cases) == (RATES[name], "pooled", 2)
+        assert point.median_share <= point.largest_share
+        assert 0 < point.pooled_rate <= point.rate
+        marked = point.pooled_rate * found.origin["voxels"]
+        assert point.median_ml == pytest.approx(marked / 2 * voxel_ml, abs=1e-3)
+        assert point.largest_ml is not None and point.largest_ml >= point.median_ml
+    assert found.origin["statistic"] == "pooled"
+    assert found.origin["reached_rate"] == found.points["balanced"].pooled_rate
+
+
+def test_the_median_decides_from_five_cases_on(
+    pipeline: AnomalyPipeline, cases: list[Case]
+) -> None:
+    """The lesion's slices are left out, the rest of that case counts."""
+    several = [*cases, *(replace(cases[1], name=f"again{number}") for number in range(3))]
+    found = calibrate_on_cases(pipeline, several, 0.05, slices_per_case=4)
+    point = found.points["balanced"]
+    assert (point.statistic, point.cases) == ("median over cases", 5)
+    assert point.median_share <= 0.05
+    alone = calibrate_on_cases(pipeline, cases[1:], 0.05, slices_per_case=4)
+    assert found.threshold == pytest.approx(alone.threshold, rel=1e-3), "four of the five"
+
+
+def test_another_rate_is_that_of_balanced(pipeline: AnomalyPipeline, cases: list[Case]) -> None:
+    found = calibrate_on_cases(pipeline, cases, 0.1, slices_per_case=4)
+    assert [point.rate for point in found.points.values()] == [0.0005, 0.1, 0.1]
+
+
+def test_too_few_voxels_for_the_specific_point(
+    pipeline: AnomalyPipeline, cases: list[Case]
+) -> None:
+    with pytest.raises(UnsuitableInputError, match="too few for a false-positive rate of 0.0005"):
+        calibrate_on_cases(pipeline, cases[1:], 0.1, slices_per_case=1)
+
+
 def test_smaller_rate_higher_threshold(pipeline: AnomalyPipeline, cases: list[Case]) -> None:
     low, high = (
         calibrate_on_cases(pipeline, cases, rate, slices_per_case=2).threshold
@@ -76,7 +121,7 @@ def test_slices_with_lesions_are_left_out(
 def test_slices_in_reach_of_the_smoothing_are_run_and_not_counted(
     pipeline: AnomalyPipeline, cases: list[Case], shared_bundles: Path
 ) -> None:
-    """Two slices alone have the threshold that they have within the whole healthy volume."""
+    """Four slices alone have the threshold that they have within the whole healthy volume."""
     preset = replace(
         pipeline.preset, postprocessing=replace(pipeline.preset.postprocessing, across_mm=10.0)
     )
@@ -85,19 +130,20 @@ def test_slices_in_reach_of_the_smoothing_are_run_and_not_counted(
         AnomalyPipeline(models, "fast", "cpu", require_threshold=False),
         cases[1:],
         0.1,
-        slices_per_case=2,
+        slices_per_case=4,
     )
-    assert found.origin["slices"] == 2
+    assert found.origin["slices"] == 4
     assert cases[1].brain is not None
     flair, brain = read_nifti(cases[1].images["flair"], "flair"), read_nifti(cases[1].brain, "mask")
     result = AnomalyPipeline(models, "fast", "cpu", threshold=found.threshold).run(flair, brain)
     slices = load_case(cases[1], {"flair": pipeline.normalisation})
     holding = SliceRule().select(slices.brain.flatten(1).sum(1).tolist())
-    chosen = result.brain_mask.data[:, :, [holding[0], holding[-1]]] > 0
-    assert found.origin["voxels"] == chosen.sum(), "the first and the last one"
-    above = result.smoothed_map.data[:, :, [holding[0], holding[-1]]][chosen] > found.threshold
+    spread = np.array(holding)[np.linspace(0, len(holding) - 1, 4).round().astype(int)]
+    chosen = result.brain_mask.data[:, :, spread] > 0
+    assert found.origin["voxels"] == chosen.sum(), "evenly spread from the first to the last one"
+    above = result.smoothed_map.data[:, :, spread][chosen] > found.threshold
     assert above.mean() == pytest.approx(0.1, abs=0.005)
-    alone = calibrate_on_cases(pipeline, cases[1:], 0.1, slices_per_case=2)
+    alone = calibrate_on_cases(pipeline, cases[1:], 0.1, slices_per_case=4)
     assert alone.threshold != pytest.approx(found.threshold, rel=1e-3)
 
 
@@ -166,6 +212,7 @@ def test_best_dice(pipeline: AnomalyPipeline, cases: list[Case]) -> None:
     case = cases[0]
     found = calibrate_on_cases(pipeline, [case], None)
     assert found.origin["method"].startswith("best pooled Dice")
+    assert found.points == {}, "one threshold, which is of no operating point"
     assert case.label is not None and case.brain is not None
     run = AnomalyPipeline(pipeline.models, "fast", "cpu", threshold=found.threshold)
     result = run.run(read_nifti(case.images["flair"], "flair"), read_nifti(case.brain, "mask"))
@@ -206,7 +253,7 @@ def test_best_dice_needs_lesions(pipeline: AnomalyPipeline, cases: list[Case]) -
 def test_progress(pipeline: AnomalyPipeline, cases: list[Case]) -> None:
     seen: list[tuple[int, int]] = []
     calibrate_on_cases(
-        pipeline, cases, 0.1, 1, progress=lambda done, total: seen.append((done, total))
+        pipeline, cases, 0.1, 2, progress=lambda done, total: seen.append((done, total))
     )
     assert seen == [(1, 2), (2, 2)]
 
@@ -282,6 +329,39 @@ class TestCommand:
         (again,) = read_calibrations(file)
         assert again.threshold < stored.threshold, "the old one of the same settings is replaced"
 
+    @pytest.mark.slow
+    def test_operating_points_from_calibrate_to_predict(
+        self,
+        tiny_bundles: Path,
+        phantom_data: Path,
+        tmp_path: Path,
+        capsys: pytest.CaptureFixture[str],
+    ) -> None:
+        flair = split_cases(phantom_data)["val"][0].images["flair"]
+        shared = ["--preset", "fast", "--device", "cpu", "--bundles", str(tiny_bundles)]
+        calibrate = ["calibrate", "--data", str(phantom_data), *shared]
+        assert cli.run(calibrate) == 0
+        lines = capsys.readouterr().out.splitlines()
+        assert [line.split()[0] for line in lines] == [*RATES, "threshold"]
+        assert "at most 0.05 % of healthy brain is marked, pooled over" in lines[0]
+        assert " mL (median) to " in lines[0]
+        assert cli.run([*calibrate, "--json"]) == 0
+        points = json.loads(capsys.readouterr().out)["points"]
+        volumes = {}
+        for name in RATES:
+            output = tmp_path / name
+            words = ["predict", str(flair), *shared, "--output", str(output), "--json"]
+            assert cli.run([*words, "--operating-point", name]) == 0
+            said = json.loads(capsys.readouterr().out)
+            report = json.loads((output / "report.json").read_text())
+            threshold = report["threshold"]
+            assert said["operating_point"] == threshold["operating_point"] == name
+            assert said["threshold"] == threshold["value"] == points[name]["threshold"]
+            assert threshold["meaning"] in (output / "report.html").read_text()
+            assert report["request"]["operating_point"] == name
+            volumes[name] = report["volumes_ml"]["anomalous"]
+        assert volumes["specific"] < volumes["balanced"] < volumes["sensitive"]
+
     def test_a_threshold_for_each_precision(
         self, tiny_bundles: Path, phantom_data: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
@@ -295,7 +375,7 @@ class TestCommand:
             "--device",
             "cpu",
             "--slices-per-case",
-            "2",
+            "4",
             "--rate",
             "0.1",
         ]

@@ -729,7 +729,7 @@ class TestDemo:
             "--device",
             "cpu",
             "--slices-per-case",
-            "1",
+            "4",
         ]
         assert cli.run([*calibrate, "--bundles", str(tiny_bundles)]) == 0
         capsys.readouterr()

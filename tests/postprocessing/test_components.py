@@ -7,6 +7,7 @@ import pytest
 
 from mmccd.core.volume import Volume
 from mmccd.postprocessing.components import measure_components
+from mmccd.postprocessing.confidence import ConfidenceLevels
 
 AFFINE = np.array([[-2.0, 0, 0, 10], [0, 0, 3.0, -20], [0, 1.0, 0, 5], [0, 0, 0, 1]])
 
@@ -33,7 +34,22 @@ def test_places_and_figures() -> None:
         (-2.0, -2.0, 11.0),
         (-2.0, -2.0, 11.0),
     )
-    assert list(first.model_dump()) == ["volume_ml", "centre_mm", "peak", "peak_mm"]
+    assert (first.mean, second.mean) == (0.625, 2.0)
+    assert (first.confidence, second.confidence) == (None, None), "without levels"
+    assert list(first.model_dump()) == ["volume_ml", "centre_mm", "peak", "peak_mm", "mean"]
+
+
+def test_confidence_is_that_of_the_mean() -> None:
+    """A peak alone does not make a region sure."""
+    segmentation = volume((1, 2, 3), (1, 2, 4), (1, 2, 5), (6, 6, 6), (6, 1, 1))
+    smoothed = np.zeros(segmentation.shape, dtype=np.float32)
+    smoothed[1, 2, 3], smoothed[1, 2, 4:6] = 3.0, 0.6
+    smoothed[6, 6, 6], smoothed[6, 1, 1] = 2.5, 0.7
+    levels = ConfidenceLevels(high=2.0, moderate=1.0)
+    found, _ = measure_components(segmentation, smoothed, levels=levels)
+    assert [one.confidence for one in found] == ["moderate", "high", "low"]
+    assert found[0].mean == pytest.approx(1.4)
+    assert found[0].peak == 3.0
 
 
 def test_corners_connect() -> None:

@@ -2,7 +2,6 @@ from .calibration import (
     ALGORITHM as ALGORITHM,
     Calibration as Calibration,
     describe as describe,
-    threshold_for_rate as threshold_for_rate,
 )
 from .calibrations import (
     store_calibration as store_calibration,
@@ -23,6 +22,13 @@ from .models import (
     SOURCE as SOURCE,
     ModelSet as ModelSet,
     load_models as load_models,
+)
+from .operating_points import (
+    FEWEST_CASES as FEWEST_CASES,
+    HealthyCase as HealthyCase,
+    choose_points as choose_points,
+    rates_around as rates_around,
+    threshold_for_rate as threshold_for_rate,
 )
 from .presets import (
     Preset as Preset,

@@ -1,4 +1,6 @@
-"""Thresholds and the normal range of the error, each valid for one set of settings and weights."""
+"""Thresholds at the operating points and the normal range of the error, each valid for one set of
+settings and weights.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mmccd.core import UnsuitableInputError
+from mmccd.core import BALANCED, OPERATING_POINTS, SENSITIVE, SPECIFIC, OperatingPoint
 from mmccd.methods import Combination, CycleSettings
 from mmccd.postprocessing import NormalRange, Postprocessing
 
@@ -42,15 +44,21 @@ class CalibrationKey:
 
 @dataclass(frozen=True)
 class Calibration:
-    """A threshold on the (smoothed) native-grid map, and where it came from.
+    """Thresholds on the (smoothed) native-grid map, and where they came from.
 
     Attributes:
         key: when it holds.
-        threshold: h; voxels above it are anomalous.
+        threshold: h; voxels above it are anomalous. That of ``balanced`` where there are points.
         origin: method, wanted and reached rate, data, number of patients and voxels, version.
         healthy_error: mean, standard deviation and quantiles of the map on the healthy data.
         normal_range: the same for each place and brightness, on the model grid; None in
             calibrations that were made without.
+        points: the operating points by name; empty in calibrations that have one threshold only
+            (those of before, and those of the best Dice).
+
+    Raises:
+        ValueError: points of other names, out of order, or whose ``balanced`` has another
+            threshold.
     """
 
     key: CalibrationKey
@@ -58,6 +66,19 @@ class Calibration:
     origin: dict[str, Any]
     healthy_error: dict[str, float] = field(default_factory=dict)
     normal_range: NormalRange | None = None
+    points: dict[str, OperatingPoint] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if self.points:
+            _check_points(self.points, self.threshold)
+
+    def threshold_at(self, point: str) -> float | None:
+        """The threshold at an operating point; None where the calibration has no such point. One
+        without points has its only threshold where ``balanced`` is asked for, the default.
+        """
+        if point in self.points:
+            return self.points[point].threshold
+        return self.threshold if point == BALANCED else None
 
     def as_dict(self) -> dict[str, Any]:
         """Plain values for JSON."""
@@ -90,7 +111,19 @@ class Calibration:
             dict(content["origin"]),
             dict(content.get("healthy_error", {})),
             NormalRange.from_dict(normal_range) if normal_range else None,
+            {name: OperatingPoint(**point) for name, point in content.get("points", {}).items()},
         )
+
+
+def _check_points(points: dict[str, OperatingPoint], threshold: float) -> None:
+    if set(points) != set(OPERATING_POINTS):
+        raise ValueError(f"points must be {', '.join(OPERATING_POINTS)}, got {', '.join(points)}")
+    balanced = points[BALANCED].threshold
+    if balanced != threshold:
+        raise ValueError(f"threshold must be that of balanced, {balanced}, got {threshold}")
+    falling = [points[name].threshold for name in OPERATING_POINTS]
+    if falling != sorted(falling, reverse=True):
+        raise ValueError(f"thresholds must fall from {SPECIFIC} to {SENSITIVE}, got {falling}")
 
 
 def _completed(settings: dict[str, Any]) -> dict[str, Any]:
@@ -106,28 +139,6 @@ def _completed(settings: dict[str, Any]) -> dict[str, Any]:
         name: kinds[name](**value).as_dict() if name in kinds else value
         for name, value in settings.items()
     }
-
-
-def threshold_for_rate(healthy: NDArray[Any], rate: float) -> float:
-    """The smallest threshold that at most the share ``rate`` of healthy voxels exceeds.
-
-    Args:
-        healthy: map values of healthy brain voxels, 1-D.
-        rate: wanted voxel false-positive rate, in (0, 1).
-
-    Raises:
-        ValueError: a rate outside (0, 1).
-        UnsuitableInputError: too few voxels for that rate.
-    """
-    if not 0 < rate < 1:
-        raise ValueError(f"the false-positive rate must be between 0 and 1, got {rate}")
-    if healthy.size * rate < 1:
-        raise UnsuitableInputError(
-            f"{healthy.size} healthy voxels are too few for a false-positive rate of {rate}; give"
-            " more data",
-            code="calibration.too_few_voxels",
-        )
-    return float(np.quantile(healthy, 1 - rate, method="inverted_cdf"))
 
 
 def describe(healthy: NDArray[Any]) -> dict[str, float]:

@@ -34,6 +34,18 @@ from .files import (
 )
 from .findings import Finding as Finding
 from .logs import LOG_FORMATS as LOG_FORMATS, TEXT as TEXT, LogFormatter as LogFormatter
+from .operating_points import (
+    BALANCED as BALANCED,
+    OPERATING_POINTS as OPERATING_POINTS,
+    RATES as RATES,
+    SENSITIVE as SENSITIVE,
+    SPECIFIC as SPECIFIC,
+    Confidence as Confidence,
+    OperatingPoint as OperatingPoint,
+    PointName as PointName,
+    Statistic as Statistic,
+    as_percent as as_percent,
+)
 from .report import (
     REPORT_VERSION as REPORT_VERSION,
     Component as Component,

@@ -12,6 +12,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from mmccd.core.findings import Finding
+from mmccd.core.operating_points import Confidence, OperatingPoint, PointName
 
 REPORT_VERSION = 1
 SCHEMA_ID = "https://json-schema.org/draft/2020-12/schema"
@@ -19,6 +20,10 @@ SCHEMA_ID = "https://json-schema.org/draft/2020-12/schema"
 
 def _is_none(value: object) -> bool:
     return value is None
+
+
+def _is_empty(value: dict[str, Any]) -> bool:
+    return not value
 
 
 class _Part(BaseModel):
@@ -51,12 +56,25 @@ class Component(_Part):
             anterior, superior). It may lie outside a bent one.
         peak: the largest value of the smoothed map in it, in the map's units.
         peak_mm: centre of the voxel that has it.
+        mean: mean of the smoothed map in it, in the map's units; None in reports of before.
+        confidence: how far the mean lies above what healthy brain shows: ``high`` where it is
+            above the threshold of the operating point specific, ``moderate`` above that of
+            balanced, else ``low``. It is no probability. None where the threshold was given by
+            hand, or the calibration has no operating points.
     """
 
     volume_ml: float
     centre_mm: tuple[float, float, float]
     peak: float
     peak_mm: tuple[float, float, float]
+    mean: Annotated[float | None, Field(exclude_if=_is_none)] = None
+    confidence: Annotated[
+        Confidence | None,
+        Field(
+            exclude_if=_is_none,
+            description="mean against the thresholds of the operating points; no probability",
+        ),
+    ] = None
 
 
 class CalibrationSummary(_Part):
@@ -71,6 +89,10 @@ class CalibrationSummary(_Part):
         dict[str, float],
         Field(description="mean, std and quantiles (q50, ...) of the map in healthy brain"),
     ]
+    points: Annotated[
+        dict[PointName, OperatingPoint],
+        Field(exclude_if=_is_empty, description="all operating points, by name"),
+    ] = {}
 
 
 class ReturnedImage(_Part):
@@ -91,6 +113,20 @@ class Threshold(_Part):
     value: float
     source: Literal["calibration", "given"]
     calibration: CalibrationSummary | None
+    operating_point: Annotated[
+        PointName | None,
+        Field(exclude_if=_is_none, description="the one of the calibration's that it is"),
+    ] = None
+    meaning: Annotated[
+        str | None, Field(exclude_if=_is_none, description="what that promises, in words")
+    ] = None
+
+    @property
+    def point(self) -> OperatingPoint | None:
+        """The operating point with its figures; None where the threshold is of none."""
+        if self.calibration is None or self.operating_point is None:
+            return None
+        return self.calibration.points.get(self.operating_point)
 
 
 class Checks(_Part):

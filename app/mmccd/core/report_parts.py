@@ -41,6 +41,7 @@ class ReportParts:
         component_count: how many there are in all.
         threshold: what the smoothed map was cut at.
         calibration: where that comes from; None where it was given.
+        operating_point: of the calibration; None where it has none, or there is none.
         brain_notes: ``brain_found_by``, ``extractor``, ``bias_correction``, ``checks`` and
             ``slices_with_brain``, as :class:`~mmccd.core.report.ReportInput` has them.
         settings: see :class:`~mmccd.core.report.ReportSettings`.
@@ -62,6 +63,7 @@ class ReportParts:
     component_count: int
     threshold: float
     calibration: Mapping[str, Any] | None
+    operating_point: str | None
     brain_notes: Mapping[str, Any]
     settings: Mapping[str, Any]
     weights: Mapping[str, Mapping[str, Any]]
@@ -92,13 +94,7 @@ def build_report(parts: ReportParts) -> Report:
         "lesions": tuple(parts.components),
         "unusual_ml": _unusual_ml(parts),
         "returned_image": parts.returned,
-        "threshold": Threshold.model_validate(
-            {
-                "value": parts.threshold,
-                "source": "calibration" if parts.calibration else "given",
-                "calibration": parts.calibration or None,
-            }
-        ),
+        "threshold": _threshold(parts),
         "input": _input(parts),
         "settings": parts.settings,
         "weights": parts.weights,
@@ -112,6 +108,19 @@ def build_report(parts: ReportParts) -> Report:
         "findings": (*parts.findings, *image.findings),
     }
     return Report.model_validate(content)
+
+
+def _threshold(parts: ReportParts) -> Threshold:
+    threshold = Threshold.model_validate(
+        {
+            "value": parts.threshold,
+            "source": "calibration" if parts.calibration else "given",
+            "calibration": parts.calibration or None,
+            "operating_point": parts.operating_point,
+        }
+    )
+    point = threshold.point
+    return threshold.model_copy(update={"meaning": point.meaning if point else None})
 
 
 def _input(parts: ReportParts) -> ReportInput:

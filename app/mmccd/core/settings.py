@@ -27,6 +27,7 @@ from pydantic import (
 
 from mmccd.core.declaration import FLAG, VARIABLE, Setting, flag_of
 from mmccd.core.errors import UsageError, first_line
+from mmccd.core.operating_points import BALANCED, OPERATING_POINTS, RATES, as_percent
 
 Written = Callable[[str, Any], str]
 """From a setting's name and value to the words in which its user gave it."""
@@ -210,6 +211,7 @@ Finite = Annotated[float, Field(allow_inf_nan=False)]
 Seed = Annotated[int, Field(ge=0, lt=2**64)]
 
 _PRESETS = "mmccd.bundle:preset_names"
+_RATES = "{}, {} or {}".format(*map(as_percent, RATES.values()))
 _LEVELS = ("debug", "info", "warning", "error")
 
 
@@ -257,6 +259,15 @@ class Settings(SettingsModel):
             changes_result=True,
         ),
     ] = None
+    operating_point: Annotated[
+        str,
+        Setting(
+            f"which calibrated threshold: at most {_RATES} of healthy brain may be marked",
+            OPERATING_POINTS,
+            changes_result=True,
+            page="evaluation.md#operating-points",
+        ),
+    ] = BALANCED
     series: Annotated[
         Series,
         Setting(
@@ -347,10 +358,22 @@ class Settings(SettingsModel):
     @model_validator(mode="after")
     def _one_kind_of_workers(self, info: ValidationInfo) -> Self:
         if self.scheduler is not None and self.workers != 1:
-            written: Written = info.context or as_keyword
-            both = (written(name, getattr(self, name)) for name in ("workers", "scheduler"))
+            both = self._written(info, "workers", "scheduler")
             raise UsageError(
-                f"{' and '.join(both)} exclude each other; a scheduler has its own workers;"
-                " give one"
+                f"{both} exclude each other; a scheduler has its own workers; give one"
             )
         return self
+
+    @model_validator(mode="after")
+    def _one_threshold(self, info: ValidationInfo) -> Self:
+        if self.threshold is not None and self.operating_point != BALANCED:
+            both = self._written(info, "threshold", "operating_point")
+            raise UsageError(
+                f"{both} exclude each other; an operating point has its own threshold; give one"
+            )
+        return self
+
+    def _written(self, info: ValidationInfo, *names: str) -> str:
+        """Settings as their user gave them, for messages."""
+        written: Written = info.context or as_keyword
+        return " and ".join(written(name, getattr(self, name)) for name in names)

@@ -1,4 +1,4 @@
-"""Choose a threshold on validation cases, and learn the normal range of the error from their
+"""Choose thresholds on validation cases, and learn the normal range of the error from their
 healthy slices.
 """
 
@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 import mmccd
-from mmccd.bundle import Calibration, describe, threshold_for_rate
-from mmccd.core import InputError, UnsuitableInputError
+from mmccd.bundle import Calibration, HealthyCase, choose_points, describe, rates_around
+from mmccd.core import BALANCED, InputError, OperatingPoint, UnsuitableInputError
 from mmccd.data import (
     Case,
     SliceRule,
@@ -43,6 +43,7 @@ class _CaseVoxels:
         healthy: whether the voxel's slice is healthy.
         model: smoothed map, x' and depth of healthy slices on the model grid, ``(3, pixels)``.
         slices: number of slices, and of healthy ones.
+        voxel_ml: volume of a native voxel in mL.
     """
 
     values: Values
@@ -50,6 +51,7 @@ class _CaseVoxels:
     healthy: NDArray[np.bool_]
     model: Values
     slices: tuple[int, int]
+    voxel_ml: float
 
 
 @dataclass(frozen=True)
@@ -76,14 +78,15 @@ def calibrate_on_cases(
     progress: Progress | None = None,
     test: Sequence[Case] = (),
 ) -> Calibration:
-    """The threshold on the smoothed native-grid map, and the normal range of the error.
+    """The operating points on the smoothed native-grid map, and the normal range of the error.
 
     Args:
         pipeline: settings, weights and device; its own threshold is not used.
         cases: validation cases.
-        rate: wanted voxel false-positive rate on slices without a lesion, in (0, 1): the threshold
-            that this share of healthy brain voxels exceeds. None: the threshold with the best
-            pooled Dice on the cases' lesion labels.
+        rate: of the operating point ``balanced``, in (0, 1): the largest share of the brain voxels
+            in slices without a lesion that may be marked, see
+            :func:`~mmccd.bundle.operating_points.rates_around` for the others. None: no operating
+            points, but the one threshold with the best pooled Dice on the cases' lesion labels.
         slices_per_case: only so many slices of each case (healthy ones where a rate is wanted),
             evenly spread; all where it is None.
         origin: what to note about the data.
@@ -92,7 +95,7 @@ def calibrate_on_cases(
 
     Raises:
         InputError, UnsuitableInputError: a case that cannot be used, or of a patient of the test
-            split; no healthy slice; no lesion for the best Dice.
+            split; no healthy slice, or too few healthy voxels; no lesion for the best Dice.
     """
     refuse_test_patients(cases, test)
     parts = _collect(pipeline, cases, slices_per_case, rate is not None, progress)
@@ -101,8 +104,9 @@ def calibrate_on_cases(
         for name in ("values", "truth", "healthy")
     )
     normal = values[is_healthy]
+    points = {} if rate is None else _points(parts, rate)
     threshold, notes = (
-        _at_rate(normal, rate) if rate is not None else _at_best_dice(values, truth, normal)
+        _at_balanced(points[BALANCED]) if points else _at_best_dice(values, truth, normal)
     )
     origin = {
         **notes,
@@ -115,7 +119,7 @@ def calibrate_on_cases(
     }
     key = pipeline.models.key(pipeline.preset, pipeline.precision)
     normal_range = NormalRange.fit(*np.concatenate([part.model for part in parts], axis=1))
-    return Calibration(key, threshold, origin, describe(normal), normal_range)
+    return Calibration(key, threshold, origin, describe(normal), normal_range, points)
 
 
 def _collect(
@@ -140,13 +144,22 @@ def _collect(
     return parts
 
 
-def _at_rate(healthy: Values, rate: float) -> tuple[float, dict[str, Any]]:
-    threshold = threshold_for_rate(healthy, rate)
-    reached = float((healthy > threshold).mean())
-    return threshold, {
+def _points(parts: Sequence[_CaseVoxels], rate: float) -> dict[str, OperatingPoint]:
+    """The operating points on the healthy slices of all cases that have any."""
+    cases = [
+        HealthyCase(part.values[part.healthy], part.voxel_ml)
+        for part in parts
+        if part.healthy.any()
+    ]
+    return choose_points(cases, rates_around(rate))
+
+
+def _at_balanced(point: OperatingPoint) -> tuple[float, dict[str, Any]]:
+    return point.threshold, {
         "method": "voxel false-positive rate on healthy slices",
-        "wanted_rate": rate,
-        "reached_rate": reached,
+        "statistic": point.statistic,
+        "wanted_rate": point.rate,
+        "reached_rate": point.pooled_rate,
     }
 
 
@@ -181,6 +194,7 @@ def _voxels(pipeline: AnomalyPipeline, case: Case, choice: _Choice) -> _CaseVoxe
         healthy[inside],
         _model_pixels(maps, choice.healthy),
         (int(choice.counted.sum()), int(choice.healthy.sum())),
+        volume.voxel_ml,
     )
 
 

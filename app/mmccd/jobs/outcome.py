@@ -103,8 +103,8 @@ def waiting(task: Task) -> Outcome:
 
 
 def summarise(report: Report) -> dict[str, Any]:
-    """What the account of a run tells of a result: the volumes in mL, the threshold, and what it
-    was made with.
+    """What the account of a run tells of a result: the volumes in mL, the threshold and its
+    operating point, and what it was made with.
     """
     content = report.model_dump(mode="json")
     settings = content["settings"]
@@ -112,6 +112,7 @@ def summarise(report: Report) -> dict[str, Any]:
         "anomaly_found": report.anomaly_found,
         "volumes_ml": content["volumes_ml"],
         "threshold": report.threshold.value,
+        "operating_point": report.threshold.operating_point,
         **{name: settings[name] for name in ("target", "preset", "precision", "device")},
         "weights_sha256": {name: weights.sha256 for name, weights in report.weights.items()},
         "timings_s": content["timings_s"],

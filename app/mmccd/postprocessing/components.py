@@ -9,13 +9,17 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from mmccd.core import Component, Volume
+from mmccd.postprocessing.confidence import ConfidenceLevels
 from mmccd.postprocessing.segmentation import components
 
 MOST_LISTED = 100
 
 
 def measure_components(
-    segmentation: Volume, smoothed: NDArray[np.float32], most: int = MOST_LISTED
+    segmentation: Volume,
+    smoothed: NDArray[np.float32],
+    most: int = MOST_LISTED,
+    levels: ConfidenceLevels | None = None,
 ) -> tuple[list[Component], int]:
     """The largest components, and how many there are in all.
 
@@ -23,6 +27,7 @@ def measure_components(
         segmentation: above 0 = anomalous.
         smoothed: the map that was thresholded, on the same grid.
         most: how many are listed at the most.
+        levels: what their confidence is told by; None where it is not known.
 
     Returns:
         The components, largest first (of equal ones, that with the higher peak first), and the
@@ -33,7 +38,9 @@ def measure_components(
     largest = np.argsort(-sizes, kind="stable")[:most] + 1
     boxes = ndimage.find_objects(labels)
     measured = [
-        _measure(segmentation, smoothed, boxes[number - 1], labels[boxes[number - 1]] == number)
+        _measure(
+            segmentation, smoothed, boxes[number - 1], labels[boxes[number - 1]] == number, levels
+        )
         for number in largest
     ]
     return sorted(measured, key=lambda one: (-one.volume_ml, -one.peak)), count
@@ -44,16 +51,19 @@ def _measure(
     smoothed: NDArray[np.float32],
     box: tuple[slice, slice, slice],
     inside: NDArray[np.bool_],
+    levels: ConfidenceLevels | None,
 ) -> Component:
     voxels = np.argwhere(inside)
     values = smoothed[box][inside]
     start = np.array([part.start for part in box])
-    strongest = int(values.argmax())
+    strongest, mean = int(values.argmax()), float(values.mean(dtype=np.float64))
     return Component(
         volume_ml=round(len(voxels) * segmentation.voxel_ml, 4),
         centre_mm=_place(segmentation, voxels.mean(axis=0) + start),
         peak=float(values[strongest]),
         peak_mm=_place(segmentation, voxels[strongest] + start),
+        mean=mean,
+        confidence=None if levels is None else levels.of(mean),
     )
 
 

@@ -14,6 +14,7 @@ from mmccd.apps.cli.doctor import describe, examine
 from mmccd.bundle import BACKWARD, FORWARD, load_models, store_calibration
 from mmccd.bundle.calibration import Calibration
 from mmccd.bundle.weights import file_sha256
+from mmccd.core.operating_points import OperatingPoint
 from mmccd.models.networks import TranslationUNet
 
 
@@ -44,6 +45,7 @@ def test_what_can_be_chosen(shared_bundles: Path) -> None:
     assert choices["preset"] == ["balanced", "fast", "full"]
     assert choices["extractor"] == ["mmccd", "hd-bet"]
     assert choices["target"] == ["t2", "t1"]
+    assert choices["operating_point"] == ["specific", "balanced", "sensitive"]
     assert {"mmccd", "intensity"} <= set(choices["methods"])
     assert "balanced, fast, full" in line_with(text, "preset ")
 
@@ -79,7 +81,24 @@ def test_calibrations(tiny_bundles: Path) -> None:
     assert stored == {
         "value": 0.625,
         "file": str(tiny_bundles / FORWARD / "calibrations" / "fast-fp32.json"),
+        "operating_points": {},
     }
+
+
+def test_operating_points(tiny_bundles: Path) -> None:
+    models = load_models(tiny_bundles)
+    key = models.key(models.preset("fast"), "fp32")
+    points = {
+        name: OperatingPoint(0.01, threshold, "pooled", 1, 0.01, 0.01, 0.01)
+        for name, threshold in (("specific", 0.75), ("balanced", 0.625), ("sensitive", 0.5))
+    }
+    store_calibration("fast", Calibration(key, 0.625, {}, points=points), tiny_bundles)
+    text, _ = told(str(tiny_bundles))
+    line = line_with(text, "             preset fast")
+    assert "fp32 threshold 0.625 (specific 0.75, sensitive 0.5)" in line
+    (entry,) = (found for found in examine(str(tiny_bundles))["models"] if found["target"] == "t2")
+    stored = entry["presets"]["fast"]["thresholds"]["fp32"]
+    assert stored["operating_points"] == {"specific": 0.75, "balanced": 0.625, "sensitive": 0.5}
 
 
 def test_own_calibrations(

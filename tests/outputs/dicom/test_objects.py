@@ -382,6 +382,18 @@ def test_uids_stay_from_version_to_version(tmp_path: Path) -> None:
     assert found[REPORT].SOPInstanceUID == "2.25.123143967423703706460325223069799143499"
 
 
+def test_the_operating_point_is_among_the_parameters(tmp_path: Path) -> None:
+    """And nothing new stands there where there is none."""
+    result = result_on(write_kind("axial", tmp_path / "source"))
+    point = changed(result.report, threshold={"operating_point": "specific"})
+    without, with_point = (
+        [item.value for item in make_objects(one)[REPORT].iterall() if item.VR == "UT"]
+        for one in (result, replace(result, report=point))
+    )
+    assert "operating point: specific" in with_point
+    assert not any("operating point" in text for text in without)
+
+
 @pytest.mark.parametrize(
     "change",
     [

@@ -10,6 +10,7 @@ import torch
 from numpy.typing import NDArray
 from tests.reports import merged, report_of
 
+from mmccd.core.operating_points import OperatingPoint
 from mmccd.core.result import Result
 from mmccd.core.score_maps import ScoreMaps
 from mmccd.core.volume import Volume
@@ -21,7 +22,7 @@ from mmccd.postprocessing.settings import Postprocessing
 THRESHOLD = 0.7
 SHAPE = (48, 60, 16)
 SPACING = (3.0, 2.5, 6.0)
-CALIBRATION = {
+CALIBRATION: dict[str, Any] = {
     "key": {},
     "threshold": THRESHOLD,
     "origin": {
@@ -32,6 +33,37 @@ CALIBRATION = {
     },
     "healthy_error": {"mean": 0.1, "std": 0.1, "q50": 0.05, "q98": 0.7, "q99": 0.9},
 }
+
+POINTS: dict[str, dict[str, Any]] = {
+    name: {
+        "rate": rate,
+        "threshold": threshold,
+        "statistic": "median over cases",
+        "cases": 6,
+        "pooled_rate": 2 * rate,
+        "median_share": rate,
+        "largest_share": 10 * rate,
+        "median_ml": 1.4,
+        "largest_ml": 14.0,
+    }
+    for name, rate, threshold in (
+        ("specific", 0.0005, 1.0),
+        ("balanced", 0.001, THRESHOLD),
+        ("sensitive", 0.01, 0.6),
+    )
+}
+
+
+def at_point(name: str) -> dict[str, Any]:
+    """The part of a report that says the threshold, at an operating point."""
+    point = OperatingPoint(**POINTS[name])
+    return {
+        "value": point.threshold,
+        "source": "calibration",
+        "calibration": {**CALIBRATION, "points": POINTS},
+        "operating_point": name,
+        "meaning": point.meaning,
+    }
 
 
 def rotation(*degrees: float) -> NDArray[np.float64]:

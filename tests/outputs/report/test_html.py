@@ -7,6 +7,7 @@ import gzip
 import io
 import json
 import re
+from dataclasses import replace
 from html import unescape
 from html.parser import HTMLParser
 from pathlib import Path
@@ -17,8 +18,14 @@ import nibabel as nib
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from tests.outputs.report.results import THRESHOLD, make_result, without_lesion
-from tests.reports import report_of
+from tests.outputs.report.results import (
+    POINTS,
+    THRESHOLD,
+    at_point,
+    make_result,
+    without_lesion,
+)
+from tests.reports import changed, report_of
 
 from mmccd import NOTICE
 from mmccd.core.result import Result
@@ -193,6 +200,56 @@ def test_calibration_in_words() -> None:
         f" threshold {THRESHOLD}" in sentence
     )
     assert "about 28 mL" in sentence
+
+
+def test_operating_point_in_words() -> None:
+    report = make_result(
+        report={
+            "threshold": at_point("balanced"),
+            "volumes_ml": {"brain": 1400.0, "anomalous": 1.0},
+        }
+    ).report
+    sentence = threshold_sentence(report)
+    assert "operating point balanced: at most 0.1 % of healthy brain is marked, median" in sentence
+    assert "6 cases (phantoms). Taken together, 0.2 % of" in sentence
+    assert "in the worst case 1 %" in sentence
+    assert "that would be about 1.4 mL, 14.0 mL in the worst case" in sentence
+    assert ("Operating point", "balanced") in settings_rows(report)
+    pooled = {"balanced": {**POINTS["balanced"], "statistic": "pooled"}}
+    threshold = at_point("balanced")
+    calibration = {**threshold["calibration"], "points": {**POINTS, **pooled}}
+    other = changed(report, threshold={**threshold, "calibration": calibration})
+    assert "that would be about 2.8 mL" in threshold_sentence(other), "of the pooled rate"
+
+
+def rows_of(page: str) -> list[list[str]]:
+    """Cells of the list of regions, its head first."""
+    (table,) = re.findall(r'id="lesions-title".*?<table>(.*?)</table>', page, re.S)
+    rows = re.findall(r"<tr[^>]*>(.*?)</tr>", table, re.S)
+    return [re.findall(r"<t[hd][^>]*>(.*?)</t[hd]>", row, re.S) for row in rows]
+
+
+def test_confidence_of_the_regions() -> None:
+    result = make_result(report={"threshold": at_point("balanced")})
+    lesions = [
+        lesion.model_copy(update={"confidence": "high" if number == 0 else "moderate"})
+        for number, lesion in enumerate(result.report.lesions)
+    ]
+    assert len(lesions) > 1
+    report = result.report.model_copy(update={"lesions": tuple(lesions)})
+    page = render_page(replace(result, report=report))
+    head, *rows = rows_of(page)
+    column = head.index("Confidence")
+    assert [row[column] for row in rows] == [lesion.confidence for lesion in lesions]
+    means = [row[head.index("Mean of the map")] for row in rows]
+    assert means == [f"{lesion.mean:.3g}" for lesion in lesions]
+    assert "not how probable a lesion is" in page
+
+
+def test_without_operating_points_there_is_no_confidence() -> None:
+    page = render_page(make_result())
+    assert "Confidence" not in page
+    assert "Mean of the map" in rows_of(page)[0]
 
 
 @pytest.mark.parametrize(

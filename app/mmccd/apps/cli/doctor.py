@@ -23,7 +23,7 @@ from mmccd.bundle import (
     read_presets,
     user_folder,
 )
-from mmccd.core import FLAG, ModelError, Settings
+from mmccd.core import BALANCED, FLAG, ModelError, Settings
 from mmccd.methods import method_names
 from mmccd.models import choose_device, has_fast_bf16, usable_cores
 from mmccd.pipeline import versions
@@ -162,10 +162,14 @@ def _preset(root: Path, target: str, preset: Preset, loaded: dict[str, Weights])
 
 
 def _thresholds(models: ModelSet, preset: Preset) -> dict[str, dict[str, Any]]:
-    """Calibrated thresholds by precision, and where they are stored."""
+    """Calibrated thresholds by precision and operating point, and where they are stored."""
     found = {name: models.stored_calibration(preset, name) for name in ("fp32", "bf16")}
     return {
-        name: {"value": entry[1].threshold, "file": str(entry[0])}
+        name: {
+            "value": entry[1].threshold,
+            "file": str(entry[0]),
+            "operating_points": {point: one.threshold for point, one in entry[1].points.items()},
+        }
         for name, entry in found.items()
         if entry
     }
@@ -203,7 +207,7 @@ def _model_lines(found: dict[str, Any]) -> list[str]:
 def _preset_line(name: str, found: dict[str, Any]) -> str:
     own = str(user_folder())
     texts = [
-        f"{precision} threshold {entry['value']:.4g}"
+        f"{precision} threshold {entry['value']:.4g}{_other_points(entry['operating_points'])}"
         + (f" (yours, {entry['file']})" if entry["file"].startswith(own) else "")
         for precision, entry in found["thresholds"].items()
     ]
@@ -211,3 +215,9 @@ def _preset_line(name: str, found: dict[str, Any]) -> str:
     if found["error"]:
         text = f"not usable: {found['error']}"
     return f"             preset {name:<9} {text}"
+
+
+def _other_points(thresholds: dict[str, float]) -> str:
+    """The operating points beside the default one."""
+    others = [f"{name} {value:.4g}" for name, value in thresholds.items() if name != BALANCED]
+    return f" ({', '.join(others)})" if others else ""

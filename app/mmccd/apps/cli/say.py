@@ -27,8 +27,9 @@ def say_result(report: Report, output: str) -> None:
     """A result for people: its warnings into the log, its volume on stdout."""
     for warning in report.warnings:
         logger.warning(warning)
-    volumes, threshold = report.volumes_ml, report.threshold.value
+    volumes, threshold = report.volumes_ml, report.threshold
+    point = f" ({threshold.operating_point})" if threshold.operating_point else ""
     say(
         f"{volumes.anomalous:.1f} mL of {volumes.brain:.0f} mL above the threshold"
-        f" {threshold:.4g}; see {output}"
+        f" {threshold.value:.4g}{point}; see {output}"
     )

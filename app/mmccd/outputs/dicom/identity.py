@@ -191,6 +191,7 @@ def _parameters(report: Report) -> dict[str, str]:
     threshold = {
         "threshold": f"{report.threshold.value:.6g}",
         "threshold source": report.threshold.source,
+        "operating point": report.threshold.operating_point,
     }
     weights = {
         f"{name} weights": f"sha256 {weights.sha256[:16]}"

@@ -20,6 +20,7 @@ from mmccd.outputs.report.embedded import Box, covered_brain, encode, grey_level
 from mmccd.outputs.report.panels import draw_panels
 from mmccd.outputs.report.view import OUTLINE, RadiologicalView
 from mmccd.outputs.report.wording import (
+    confidence_sentence,
     map_sentence,
     map_unit,
     returned_sentence,
@@ -59,6 +60,7 @@ def render_page(result: Result) -> str:
         "report": report,
         "warnings": warnings_without_names(report),
         "threshold_sentence": threshold_sentence(report),
+        "confidence_sentence": confidence_sentence(report),
         "map_sentence": map_sentence(report),
         "map_unit": map_unit(report),
         "returned_sentence": returned_sentence(report),

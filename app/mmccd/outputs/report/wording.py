@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from mmccd.core import Report, ReportInput, WeightsEntry
+from mmccd.core import OperatingPoint, Report, ReportInput, WeightsEntry, as_percent
 
 _SIGNS = {
     "brighter": "Only tissue that is brighter than expected counts.",
@@ -61,6 +61,8 @@ def threshold_sentence(report: Report) -> str:
             f"The threshold {value} was given by the user. How much of a healthy brain lies above"
             " it is not known."
         )
+    if report.threshold.point is not None:
+        return _point_sentence(report, report.threshold.point)
     origin = calibration.origin
     cases = (
         f"{origin['cases']} validation cases ({origin['data']})"
@@ -68,7 +70,7 @@ def threshold_sentence(report: Report) -> str:
         else f"{origin['cases']} validation cases"
     )
     text = (
-        f"In healthy brain of {cases}, {_percent(origin['reached_rate'])} of the voxels lie above"
+        f"In healthy brain of {cases}, {as_percent(origin['reached_rate'])} of the voxels lie above"
         f" the threshold {value}."
     )
     if "dice" in origin:
@@ -80,6 +82,34 @@ def threshold_sentence(report: Report) -> str:
     return (
         f"{text} In a healthy brain of this size ({brain:.0f} mL) that would be about"
         f" {brain * origin['reached_rate']:.0f} mL."
+    )
+
+
+def _point_sentence(report: Report, point: OperatingPoint) -> str:
+    """What the operating point promises, what it reached, and what that is in this brain."""
+    calibration = report.threshold.calibration
+    data = calibration.origin.get("data") if calibration else None
+    brain = report.volumes_ml.brain
+    by_median = point.statistic == "median over cases"
+    share = point.median_share if by_median else point.pooled_rate
+    return (
+        f"The threshold {report.threshold.value:.4g} is that of the operating point"
+        f" {report.threshold.operating_point}: {point.meaning}{f' ({data})' if data else ''}."
+        f" Taken together, {as_percent(point.pooled_rate)} of their healthy voxels lie above it, in"
+        f" the worst case {as_percent(point.largest_share)}. In a healthy brain of this size"
+        f" ({brain:.0f} mL) that would be about {brain * share:.1f} mL,"
+        f" {brain * point.largest_share:.1f} mL in the worst case."
+    )
+
+
+def confidence_sentence(report: Report) -> str:
+    """What the confidence of a region is and is not; empty where none is known."""
+    if not any(lesion.confidence for lesion in report.lesions):
+        return ""
+    return (
+        "Confidence compares a region's mean with the thresholds of the operating points: high"
+        " above that of specific, moderate above that of balanced, else low. It says how rarely"
+        " healthy brain is so conspicuous, not how probable a lesion is."
     )
 
 
@@ -120,6 +150,7 @@ def settings_rows(report: Report) -> list[tuple[str, str]]:
         **_input_rows(report.input),
         "Translation": f"FLAIR to {settings.target.upper()} and back",
         "Preset": settings.preset,
+        "Operating point": report.threshold.operating_point,
         **_method_rows(settings.cycle, settings.postprocessing),
         "Seed": settings.seed,
         "Device": f"{settings.device}, {settings.precision}",
@@ -171,7 +202,3 @@ def unusual_rows(report: Report) -> list[tuple[str, float, float]]:
 def _weights(entry: WeightsEntry) -> str:
     licence = " (for research only)" if entry.research_only else ""
     return f"{entry.source} to {entry.target}, SHA-256 {entry.sha256[:12]}…{licence}"
-
-
-def _percent(share: float) -> str:
-    return f"{100 * share:.2g} %"

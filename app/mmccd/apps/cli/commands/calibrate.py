@@ -10,12 +10,20 @@ from typing import TYPE_CHECKING, Annotated
 from mmccd import core
 from mmccd.apps.cli.say import say, say_json
 from mmccd.apps.parser import Only
-from mmccd.core import Setting, UnsuitableInputError, UsageError, open_console
+from mmccd.core import (
+    BALANCED,
+    RATES,
+    Setting,
+    UnsuitableInputError,
+    UsageError,
+    as_percent,
+    open_console,
+)
 
 if TYPE_CHECKING:
+    from mmccd.core import OperatingPoint
     from mmccd.pipeline import AnomalyPipeline
 
-DEFAULT_RATE = 0.02
 PRECISIONS = ("fp32", "bf16")
 
 
@@ -33,11 +41,17 @@ SplitFile = Annotated[
 Split = Annotated[str, Setting("which split; not the one that is tested on")]
 Rate = Annotated[
     float | None,
-    Setting(f"share of healthy brain voxels above the threshold (default: {DEFAULT_RATE})"),
+    Setting(
+        "largest share of healthy brain voxels that the operating point balanced may mark, in the"
+        f" place of {RATES[BALANCED]}; specific and sensitive give way rather than cross it"
+    ),
 ]
 BestDice = Annotated[
     bool,
-    Setting("instead, the threshold with the best pooled Dice on the lesion labels of the split"),
+    Setting(
+        "instead, one threshold without operating points: that with the best pooled Dice on the"
+        " lesion labels of the split"
+    ),
 ]
 Slices = Annotated[
     int | None,
@@ -52,7 +66,7 @@ Precision = Annotated[
         PRECISIONS,
     ),
 ]
-Json = Annotated[bool, Setting("print the threshold and where it comes from as JSON")]
+Json = Annotated[bool, Setting("print the thresholds and where they come from as JSON")]
 
 
 def calibrate(
@@ -66,8 +80,8 @@ def calibrate(
     precision: Precision = "fp32",
     json: Json = False,
 ) -> None:
-    """Choose the threshold for a wanted false-positive rate on healthy slices, or for the best
-    Dice, and store it where predict finds it.
+    """Choose the thresholds of all operating points on healthy slices, or the one of the best Dice,
+    and store them where predict finds them.
 
     Examples:
         mmccd calibrate --data phantoms/datalist.json
@@ -76,7 +90,7 @@ def calibrate(
     if data is None:
         raise UsageError("calibrate: --data is missing; give a data folder or a datalist")
     _check(split, rate, best_dice)
-    wanted = None if best_dice else DEFAULT_RATE if rate is None else rate
+    wanted = None if best_dice else RATES[BALANCED] if rate is None else rate
     from mmccd.bundle import store_calibration
     from mmccd.data import split_cases
     from mmccd.evaluation import calibrate_on_cases
@@ -99,8 +113,24 @@ def calibrate(
     if json:
         say_json({"status": "done", "exit_code": 0, "file": str(path), **calibration.summary()})
         return
+    for name, point in calibration.points.items():
+        say(_point_line(name, point))
     origin_text = json_.dumps(calibration.origin)
     say(f"threshold {calibration.threshold:.5g} ({origin_text}); written to {path}")
+
+
+def _point_line(name: str, point: OperatingPoint) -> str:
+    """An operating point for people."""
+    volumes = (
+        f"; {point.median_ml:.2g} mL (median) to {point.largest_ml:.2g} mL a case"
+        if point.median_ml is not None and point.largest_ml is not None
+        else ""
+    )
+    return (
+        f"{name:<10} {point.threshold:.5g}: {point.meaning} (reached: pooled"
+        f" {as_percent(point.pooled_rate)}, median {as_percent(point.median_share)}, worst case"
+        f" {as_percent(point.largest_share)}{volumes})"
+    )
 
 
 def _pipeline(settings: core.Settings, precision: str) -> AnomalyPipeline:
@@ -121,7 +151,7 @@ def _check(split: str, rate: float | None, best_dice: bool) -> None:
     if rate is not None and best_dice:
         raise UsageError("calibrate: --rate and --best-dice exclude each other; give one")
     if rate is not None and not 0 < rate < 1:
-        raise UsageError(f"calibrate: --rate {rate}: expected a share between 0 and 1, e.g. 0.02")
+        raise UsageError(f"calibrate: --rate {rate}: expected a share between 0 and 1, e.g. 0.001")
 
 
 def _data_name(path: Path) -> str:

@@ -164,6 +164,7 @@ def _essentials(report: Report, folder: Path) -> dict[str, Any]:
         "files": {name: str(folder / name) for name in NAMES if (folder / name).exists()},
         **{name: content[name] for name in ("notice", "anomaly_found", "volumes_ml", "unusual_ml")},
         "threshold": report.threshold.value,
+        "operating_point": report.threshold.operating_point,
         "settings": {
             name: content["settings"][name]
             for name in ("preset", "target", "precision", "device", "seed")
