@@ -11,13 +11,11 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from mmccd.evaluation.metrics import (
-    LesionCounts,
     auprc,
     auroc,
     best_dice,
     dice,
     jaccard,
-    lesion_counts,
     precision,
     recall,
     surface_distance,
@@ -186,32 +184,6 @@ class TestSurfaceDistance:
         assert math.isnan(surface_distance(empty, mask, (1.0, 1.0)))
 
 
-class TestLesionCounts:
-    def test_by_hand(self) -> None:
-        """Three lesions: one found whole, one by one voxel of twenty, one missed; three components:
-        one right, one right by a share, one wrong.
-        """
-        truth, segmentation = np.zeros((3, 12, 30)), np.zeros((3, 12, 30))
-        truth[0, 0:2, 0:2], segmentation[0, 0:2, 0:2] = 1, 1
-        truth[1, 5, 0:20], segmentation[1, 5:7, 19] = 1, 1
-        truth[2, 10, 25] = 1
-        segmentation[2, 2, 25] = 1
-        assert lesion_counts(truth, segmentation) == LesionCounts(
-            lesions=3, found=1, components=3, right=2
-        )
-        assert lesion_counts(truth, segmentation, share=0.05) == LesionCounts(
-            lesions=3, found=2, components=3, right=2
-        )
-
-    def test_corners_connect(self) -> None:
-        truth = np.zeros((2, 2, 2))
-        truth[0, 0, 0] = truth[1, 1, 1] = 1
-        assert lesion_counts(truth, truth).lesions == 1
-
-    def test_empty(self) -> None:
-        assert lesion_counts(np.zeros((4, 4)), np.zeros((4, 4))) == LesionCounts(0, 0, 0, 0)
-
-
 @pytest.mark.parametrize(
     "figure",
     [
@@ -222,7 +194,6 @@ class TestLesionCounts:
         jaccard,
         precision,
         recall,
-        lesion_counts,
         lambda a, b: surface_distance(a, b, (1.0, 1.0)),
     ],
 )

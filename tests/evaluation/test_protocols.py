@@ -11,10 +11,17 @@ from sklearn.metrics import average_precision_score, roc_auc_score
 
 from mmccd.core.errors import UnsuitableInputError, UsageError
 from mmccd.evaluation.metrics import dice, surface_distance
-from mmccd.evaluation.protocols import judge_paper, judge_slice, judge_strict, make_protocol
+from mmccd.evaluation.protocols import (
+    Judgement,
+    judge_paper,
+    judge_slice,
+    judge_strict,
+    make_protocol,
+)
 from mmccd.evaluation.variants import LOWEST, Scored
 
 Make = Callable[..., Scored]
+Judge = Callable[..., Judgement]
 
 
 @pytest.fixture
@@ -162,10 +169,48 @@ class TestStrict:
         assert row.figures["false_positive_rate_at_validation_threshold"] == pytest.approx(0.2)
         assert row.figures["dice_at_validation_threshold"] == pytest.approx(2 * 2 / (2 + 4))
         assert row.figures["dice_at_healthy_threshold"] == pytest.approx(2 * 2 / (2 + 4))
-        assert row.figures["lesions_found_at_validation_threshold"] == 1.0
-        # The false component of the second slice touches the lesion: one component, half of it
-        # right.
-        assert row.figures["components_right_at_validation_threshold"] == 1.0
+        assert row.figures["lesion_recall_at_validation_threshold"] == 1.0
+        # The false voxels of the second slice touch the lesion: one mark, half of it right.
+        assert row.figures["lesion_precision_at_validation_threshold"] == 1.0
+
+    def test_lesions_are_pooled_over_cases(self, make_scored: Make) -> None:
+        """Two lesions of which one is found; three marks, the one in a healthy case false. The
+        healthy case counts for precision only.
+        """
+        lesion = np.zeros((2, 8, 12))
+        lesion[0, 1:3, 1:3] = lesion[0, 1:3, 8:10] = 1
+        first, second = np.full((2, 2, 8, 12), 0.1)
+        first[0, 1:3, 1:3], first[1, 6, 1], second[1, 3, 3] = 0.9, 0.9, 0.9
+        validation = [make_scored(np.where(lesion, 0.9, 0.1), lesion)]
+        reported = [
+            make_scored(first, lesion, "test", "ill"),
+            make_scored(second, np.zeros_like(lesion), "test", "well"),
+        ]
+        row = judge_strict(validation, reported, 0.1, own=0.5)
+        for name in ("validation", "own"):
+            assert row.figures[f"lesion_recall_at_{name}_threshold"] == 0.5
+            assert row.figures[f"lesion_precision_at_{name}_threshold"] == pytest.approx(1 / 3)
+        ill, well = row.cases
+        counts = {"lesions": 2, "lesions_found_at_own_threshold": 1, "marks_at_own_threshold": 2}
+        assert {key: ill[key] for key in counts} == counts
+        assert ill["marks_right_at_own_threshold"] == 1
+        assert math.isnan(well["lesion_recall_at_own_threshold"])
+        assert (well["lesions"], well["lesion_precision_at_own_threshold"]) == (0, 0.0)
+        drawn = row.samples.statistics(np.array([[1.0, 1.0], [2.0, 0.0], [0.0, 2.0]]))
+        assert drawn["lesion_precision_at_own_threshold"].tolist() == pytest.approx([1 / 3, 0.5, 0])
+        recall = drawn["lesion_recall_at_own_threshold"]
+        assert recall[:2].tolist() == [0.5, 0.5]
+        assert math.isnan(recall[2]), "no lesion in this resample"
+
+    @pytest.mark.parametrize("judge", [judge_slice, judge_paper])
+    def test_of_one_slice_areas_count(self, judge: Judge, make_scored: Make) -> None:
+        """Of 4 mm^2 a pixel, two are a lesion (8 mm^2); one is a speck."""
+        lesion = np.zeros((1, 8, 12))
+        lesion[0, 1, 1:3] = lesion[0, 5, 5] = 1
+        row = judge([make_scored(lesion, lesion)], [make_scored(lesion, lesion, "test")], 0.1)
+        assert row.cases[0]["lesions"] == 1
+        assert row.cases[0]["marks_at_validation_threshold"] == 1
+        assert row.figures["lesion_recall_at_validation_threshold"] == 1.0
 
     def test_case_without_lesion_counts_as_missing_not_as_zero(self, make_scored: Make) -> None:
         lesion = np.zeros((2, 4, 4))

@@ -110,6 +110,25 @@ def test_own_threshold_stands_where_a_method_has_one() -> None:
     assert "own threshold" not in markdown("slice", [make_row()])
 
 
+def test_lesions_in_every_table() -> None:
+    """At each threshold that has a Dice; with their interval."""
+    figures = {
+        f"lesion_{figure}_at_{name}_threshold": value
+        for name in ("validation", "healthy", "own", "best_of_100")
+        for figure, value in (("recall", 0.8), ("precision", 0.25))
+    }
+    row = make_row("rule", thresholds={**THRESHOLDS, "own": 1.2}, **figures)
+    row.intervals["lesion_recall_at_own_threshold"] = [0.7, 0.9]
+    header, _, line = markdown("strict", [row]).splitlines()
+    for name in ("validation", "healthy-only", "own"):
+        for figure in ("recall", "precision"):
+            assert f"| lesion {figure} at {name} threshold |" in header
+    assert "| .800 [.700, .900] | .250 |" in line
+    assert "lesion recall at own threshold" in markdown("slice", [row])
+    assert markdown("paper", [row]).count("| Lesion recall | Lesion precision |") == 3
+    assert "lesion" not in markdown("strict", [make_row()]).lower()
+
+
 def test_papers_table_at_own_thresholds() -> None:
     figures = {
         f"{key}_at_own_threshold_mean": 0.5

@@ -8,4 +8,11 @@ from .candidates import (
 from .metrics import auprc as auprc, best_dice as best_dice, dice as dice
 from .protocols import make_protocol as make_protocol
 from .run import EvaluationPlan as EvaluationPlan, evaluate as evaluate
+from .sets.find import (
+    DataSet as DataSet,
+    find_sets as find_sets,
+    find_validation as find_validation,
+)
+from .sets.plan import SetsPlan as SetsPlan
+from .sets.run import evaluate_sets as evaluate_sets
 from .variants import Variant as Variant, read_variant as read_variant

@@ -75,11 +75,13 @@ class Samples:
         overlaps: by name of the pooled Dice, ``(cases, 3)``: voxels of both masks, of the truth, of
             the segmentation.
         per_case: by name of the mean, one figure per case; NaN where it does not exist.
+        ratios: by name of a pooled share, ``(cases, 2)``: the part and the whole of each case.
     """
 
     ranks: RankCounts
     overlaps: dict[str, Floats] = field(default_factory=dict)
     per_case: dict[str, Floats] = field(default_factory=dict)
+    ratios: dict[str, Floats] = field(default_factory=dict)
 
     def statistics(self, weights: Floats) -> dict[str, Floats]:
         """Each figure of each mixture, by name; ``weights`` as in :meth:`RankCounts.auprc`."""
@@ -97,6 +99,8 @@ class Samples:
             )
         for name, values in self.per_case.items():
             found[name] = mean_of_mixtures(values, weights)
+        for name, parts in self.ratios.items():
+            found[name] = ratio_of_mixtures(parts, weights)
         return found
 
 
@@ -118,6 +122,21 @@ def mean_of_mixtures(values: Floats, weights: Floats) -> Floats:
         out=np.full_like(total, np.nan),
         where=total > 0,
     )
+
+
+def ratio_of_mixtures(parts: Floats, weights: Floats) -> Floats:
+    """A share of the pooled counts of each mixture.
+
+    Args:
+        parts: the part and the whole of each case, ``(cases, 2)``.
+        weights: as in :meth:`RankCounts.auprc`.
+
+    Returns:
+        ``(draws,)``; NaN where the whole is 0.
+    """
+    part, whole = (weights @ parts).T
+    share: Floats = np.divide(part, whole, out=np.full_like(part, np.nan), where=whole > 0)
+    return share
 
 
 def rank_counts(

@@ -5,14 +5,12 @@ from __future__ import annotations
 import math
 import warnings
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import torch
 from monai.metrics import compute_average_surface_distance
 from numpy.typing import NDArray
-from scipy import ndimage
 from sklearn.metrics import (
     average_precision_score,
     jaccard_score,
@@ -44,7 +42,7 @@ def auroc(truth: NDArray[Any], score: NDArray[Any]) -> float:
 
 def dice(truth: NDArray[Any], segmentation: NDArray[Any]) -> float:
     """2 |A and B| / (|A| + |B|); 1 where both are empty."""
-    first, second = _masks(truth, segmentation)
+    first, second = as_masks(truth, segmentation)
     total = int(first.sum()) + int(second.sum())
     return 2.0 * int((first & second).sum()) / total if total else 1.0
 
@@ -97,7 +95,7 @@ def surface_distance(
     Returns:
         NaN where one of them is empty: there is no surface to measure from.
     """
-    first, second = _masks(truth, segmentation)
+    first, second = as_masks(truth, segmentation)
     if not first.any() or not second.any():
         return math.nan
     masks = [torch.from_numpy(mask[None, None].astype(np.float32)) for mask in (second, first)]
@@ -111,55 +109,14 @@ def surface_distance(
         )
 
 
-@dataclass(frozen=True)
-class LesionCounts:
-    """Lesions found and components that are right.
-
-    Attributes:
-        lesions: components of the truth.
-        found: those of them that are segmented to the wanted share.
-        components: components of the segmentation.
-        right: those of them that are lesion to the wanted share.
-    """
-
-    lesions: int
-    found: int
-    components: int
-    right: int
-
-
-def lesion_counts(
-    truth: NDArray[Any], segmentation: NDArray[Any], share: float = 0.1
-) -> LesionCounts:
-    """Count lesion by lesion (26-neighbourhood; 8 in 2-D).
-
-    Args:
-        truth: 0/1 or bool.
-        segmentation: the same shape.
-        share: a lesion is found, and a component is right, where at least this share of its voxels
-            is in the other mask.
-    """
-    first, second = _masks(truth, segmentation)
-    lesions, found = _overlapping(first, second, share)
-    components, right = _overlapping(second, first, share)
-    return LesionCounts(lesions, found, components, right)
-
-
-def _overlapping(
-    mask: NDArray[np.bool_], other: NDArray[np.bool_], share: float
-) -> tuple[int, int]:
-    """Components of a mask, and how many of them lie in the other one to a share."""
-    labels, count = ndimage.label(mask, structure=np.ones((3,) * mask.ndim))
-    if not count:
-        return 0, 0
-    overlap = ndimage.mean(other, labels, index=np.arange(1, count + 1))
-    return count, int((overlap >= share).sum())
-
-
-def _masks(
+def as_masks(
     truth: NDArray[Any], segmentation: NDArray[Any]
 ) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
-    """Both as bool, of equal shapes."""
+    """Both as bool.
+
+    Raises:
+        ValueError: their shapes differ.
+    """
     first, second = np.asarray(truth, dtype=bool), np.asarray(segmentation, dtype=bool)
     if first.shape != second.shape:
         raise ValueError(f"expected equal shapes, got {first.shape} and {second.shape}")
@@ -169,7 +126,7 @@ def _masks(
 def _flat_masks(
     truth: NDArray[Any], segmentation: NDArray[Any]
 ) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
-    first, second = _masks(truth, segmentation)
+    first, second = as_masks(truth, segmentation)
     return first.ravel(), second.ravel()
 
 

@@ -19,10 +19,12 @@ from numpy.typing import NDArray
 from mmccd import NOTICE
 from mmccd.core import OutputError
 from mmccd.evaluation.bootstrap import RankCounts
-from mmccd.evaluation.subjects import Subject
+from mmccd.evaluation.subjects import Bools, Subject
 
 Floats = NDArray[np.floating]
 MAX_PATIENTS = 6
+TRUTH = "#00d5ff"
+"""Colour of the true lesion's outline."""
 
 
 @dataclass(frozen=True)
@@ -68,7 +70,7 @@ def write_maps(path: Path, columns: Mapping[str, Sequence[Shot]]) -> None:
         limits = _limits(method_shots)
         for row, shot in enumerate(method_shots):
             _heat(axes[row][2 + number], shot, limits)
-    _save(figure, path)
+    save(figure, path)
 
 
 def write_cycle(
@@ -102,7 +104,7 @@ def write_cycle(
         _outline(axes[row][5], shot.subject)
     for title, axis in zip(titles, axes[0], strict=True):
         axis.set_title(title, color="white", fontsize=8)
-    _save(figure, path)
+    save(figure, path)
 
 
 def write_curves(
@@ -131,7 +133,7 @@ def write_curves(
     axis.set(xlabel="recall", ylabel="precision", xlim=(0, 1), ylim=(0, 1.02))
     axis.legend(fontsize=7, loc="lower left", title="AUPRC in brackets", title_fontsize=7)
     figure.tight_layout()
-    _save(figure, path)
+    save(figure, path)
 
 
 def _canvas(rows: int, columns: int) -> tuple[Figure, list[list[Axes]]]:
@@ -151,21 +153,32 @@ def _canvas(rows: int, columns: int) -> tuple[Figure, list[list[Axes]]]:
     return figure, grid.tolist()
 
 
-def _cropped(layer: Floats, subject: Subject) -> Floats:
-    """The part of a slice that holds brain, with a margin."""
-    brain = subject.brain[subject.picture]
+def cropped(layer: Floats, brain: Bools) -> Floats:
+    """The part of a slice that holds brain, with a margin of 3 pixels; both ``(size, size)``."""
     rows, columns = (np.flatnonzero(brain.any(axis=axis)) for axis in (1, 0))
     return layer[max(rows[0] - 3, 0) : rows[-1] + 4, max(columns[0] - 3, 0) : columns[-1] + 4]
 
 
 def _grey(axis: Axes, subject: Subject) -> None:
-    axis.imshow(_cropped(subject.image[subject.picture], subject), cmap="gray", vmin=0, vmax=1.3)
+    show_slice(axis, subject.image[subject.picture], subject.brain[subject.picture])
+
+
+def show_slice(axis: Axes, image: Floats, brain: Bools) -> None:
+    """The part of a slice that holds brain in grey, as :class:`Subject` has it; both
+    ``(size, size)``.
+    """
+    axis.imshow(cropped(image, brain), cmap="gray", vmin=0, vmax=1.3)
 
 
 def _outline(axis: Axes, subject: Subject) -> None:
-    lesion = _cropped(subject.lesion[subject.picture].astype(float), subject)
-    if lesion.any():
-        axis.contour(lesion, levels=[0.5], colors="#00d5ff", linewidths=1.0)
+    draw_outline(axis, subject.lesion[subject.picture], subject.brain[subject.picture], TRUTH)
+
+
+def draw_outline(axis: Axes, mask: Bools, brain: Bools, colour: str) -> None:
+    """The outline of a mask on the part of a slice that holds brain; both ``(size, size)``."""
+    shown = cropped(mask.astype(float), brain)
+    if shown.any():
+        axis.contour(shown, levels=[0.5], colors=colour, linewidths=1.0)
 
 
 def _layer(axis: Axes, layer: Floats | None, subject: Subject) -> None:
@@ -174,7 +187,7 @@ def _layer(axis: Axes, layer: Floats | None, subject: Subject) -> None:
     inside = subject.brain[subject.picture]
     values = layer[inside & np.isfinite(layer)]
     low, high = np.percentile(values, [1, 99]) if values.size else (0.0, 1.0)
-    axis.imshow(_cropped(np.where(inside, layer, low), subject), cmap="gray", vmin=low, vmax=high)
+    axis.imshow(cropped(np.where(inside, layer, low), inside), cmap="gray", vmin=low, vmax=high)
 
 
 def _limits(shots: Sequence[Shot]) -> tuple[float, float]:
@@ -190,11 +203,16 @@ def _limits(shots: Sequence[Shot]) -> tuple[float, float]:
 
 def _heat(axis: Axes, shot: Shot, limits: tuple[float, float]) -> None:
     inside = shot.subject.brain[shot.subject.picture]
-    shown = _cropped(np.where(inside, shot.anomaly, limits[0]), shot.subject)
+    shown = cropped(np.where(inside, shot.anomaly, limits[0]), inside)
     axis.imshow(shown, cmap="inferno", vmin=limits[0], vmax=limits[1])
 
 
-def _save(figure: Figure, path: Path) -> None:
+def save(figure: Figure, path: Path) -> None:
+    """Write a PNG.
+
+    Raises:
+        OutputError: it cannot be written.
+    """
     try:
         figure.savefig(path, dpi=130, facecolor=figure.get_facecolor())
     except OSError as error:

@@ -16,14 +16,14 @@ from numpy.typing import NDArray
 
 from mmccd.core import UsageError
 from mmccd.data import SliceRule
-from mmccd.evaluation.bootstrap import Samples, rank_counts
+from mmccd.evaluation.bootstrap import Floats, Samples, rank_counts
+from mmccd.evaluation.lesions import LesionCounts, match_lesions, total
 from mmccd.evaluation.metrics import (
     auprc,
     auroc,
     best_dice,
     dice,
     jaccard,
-    lesion_counts,
     precision,
     recall,
     surface_distance,
@@ -109,8 +109,8 @@ def judge_slice(
     rate: float,
     own: float | None = None,
 ) -> Judgement:
-    """Areas and Dice within the brain of one slice per patient; the threshold has the best pooled
-    Dice on validation; and at the method's own where it has one.
+    """Areas, Dice and lesions within the brain of one slice per patient; the threshold has the best
+    pooled Dice on validation; and at the method's own where it has one.
     """
     thresholds = {"validation": best_dice_threshold(validation), **_own(own)}
     return _within_brain(reported, thresholds)
@@ -123,7 +123,7 @@ def judge_strict(
     own: float | None = None,
 ) -> Judgement:
     """The same over whole volumes, also at a threshold from lesion-free validation slices alone,
-    with false positives and lesion counts.
+    with false positives.
     """
     thresholds = {
         "validation": best_dice_threshold(validation),
@@ -135,7 +135,6 @@ def judge_strict(
         row.figures[f"false_positive_rate_at_{name}_threshold"] = _false_positive_rate(
             reported, threshold
         )
-        row.figures.update(_lesion_wise(reported, threshold, name))
     return row
 
 
@@ -195,6 +194,7 @@ def _within_brain(reported: Sequence[Scored], thresholds: dict[str, float]) -> J
             for name in ("auprc_mean", "best_possible_dice_mean")
         },
     )
+    ratios: dict[str, Floats] = {}
     for name, threshold in thresholds.items():
         key = f"dice_at_{name}_threshold"
         overlaps[key] = np.array([_overlap(one, threshold) for one in reported], dtype=float)
@@ -202,8 +202,13 @@ def _within_brain(reported: Sequence[Scored], thresholds: dict[str, float]) -> J
         figures[key] = float(2 * both / (lesion + segmented)) if lesion + segmented else 1.0
         figures.update(_mean_and_sd(f"{key}_mean", [case[key] for case in cases]))
         per_case[f"{key}_mean"] = _column(cases, key)
+        counts = _lesion_counts(reported, threshold)
+        figures.update(_lesion_figures(total(counts), name))
+        ratios.update(_lesion_ratios(counts, name))
+        for case, one in zip(cases, counts, strict=True):
+            case.update(_lesion_columns(one, name))
     ranks = rank_counts([one.truth for one in reported], [one.values for one in reported])
-    return Judgement(figures, thresholds, cases, Samples(ranks, overlaps, per_case))
+    return Judgement(figures, thresholds, cases, Samples(ranks, overlaps, per_case, ratios))
 
 
 def _case_figures(one: Scored, thresholds: dict[str, float]) -> dict[str, Any]:
@@ -266,16 +271,39 @@ def _false_positive_rate(reported: Sequence[Scored], threshold: float) -> float:
     return wrong / voxels if voxels else math.nan
 
 
-def _lesion_wise(reported: Sequence[Scored], threshold: float, name: str) -> dict[str, float]:
-    counts = [lesion_counts(one.subject.lesion, one.segment(threshold)) for one in reported]
-    lesions, found = sum(count.lesions for count in counts), sum(count.found for count in counts)
-    components, right = (
-        sum(count.components for count in counts),
-        sum(count.right for count in counts),
-    )
+def _lesion_counts(reported: Sequence[Scored], threshold: float) -> list[LesionCounts]:
+    return [
+        match_lesions(one.subject.lesion, one.segment(threshold), one.subject.spacing).counts
+        for one in reported
+    ]
+
+
+def _lesion_figures(one: LesionCounts, name: str) -> dict[str, float]:
+    """Lesion-wise recall and precision at a threshold."""
     return {
-        f"lesions_found_at_{name}_threshold": found / lesions if lesions else math.nan,
-        f"components_right_at_{name}_threshold": right / components if components else math.nan,
+        f"lesion_recall_at_{name}_threshold": one.recall,
+        f"lesion_precision_at_{name}_threshold": one.precision,
+    }
+
+
+def _lesion_columns(one: LesionCounts, name: str) -> dict[str, Any]:
+    """What a case tells of its lesions, with the counts that are pooled."""
+    return {
+        "lesions": one.lesions,
+        **_lesion_figures(one, name),
+        f"lesions_found_at_{name}_threshold": one.found,
+        f"marks_at_{name}_threshold": one.marks,
+        f"marks_right_at_{name}_threshold": one.right,
+    }
+
+
+def _lesion_ratios(counts: Sequence[LesionCounts], name: str) -> dict[str, Floats]:
+    """What recall and precision are resampled from."""
+    found = [(one.found, one.lesions) for one in counts]
+    right = [(one.right, one.marks) for one in counts]
+    return {
+        f"lesion_recall_at_{name}_threshold": np.array(found, dtype=float),
+        f"lesion_precision_at_{name}_threshold": np.array(right, dtype=float),
     }
 
 

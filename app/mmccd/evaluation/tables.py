@@ -57,6 +57,15 @@ class TableRow:
         return self.candidate.title + side
 
 
+def _lesion_columns(threshold: str) -> tuple[tuple[str, str], ...]:
+    """Lesion-wise recall and precision at a threshold, by the name that tables give it."""
+    key = threshold.removesuffix("-only")
+    return tuple(
+        (f"lesion {figure} at {threshold} threshold", f"lesion_{figure}_at_{key}_threshold")
+        for figure in ("recall", "precision")
+    )
+
+
 COLUMNS: dict[str, tuple[tuple[str, str], ...]] = {
     "slice": (
         ("AUPRC (pooled)", "auprc"),
@@ -66,6 +75,8 @@ COLUMNS: dict[str, tuple[tuple[str, str], ...]] = {
         ("Dice at own threshold (pooled)", "dice_at_own_threshold"),
         ("best possible Dice (pooled)", "best_possible_dice"),
         ("best possible Dice (mean)", "best_possible_dice_mean"),
+        *_lesion_columns("validation"),
+        *_lesion_columns("own"),
     ),
     "strict": (
         ("AUPRC (pooled)", "auprc"),
@@ -81,8 +92,9 @@ COLUMNS: dict[str, tuple[tuple[str, str], ...]] = {
         ),
         ("healthy voxels above healthy-only threshold", "false_positive_rate_at_healthy_threshold"),
         ("healthy voxels above own threshold", "false_positive_rate_at_own_threshold"),
-        ("lesions found", "lesions_found_at_validation_threshold"),
-        ("components right", "components_right_at_validation_threshold"),
+        *_lesion_columns("validation"),
+        *_lesion_columns("healthy-only"),
+        *_lesion_columns("own"),
     ),
 }
 DIFFERENCES = (
@@ -97,8 +109,10 @@ PAPER_COLUMNS = (
     ("Precision", "precision_at_{}_threshold_mean"),
     ("Recall", "recall_at_{}_threshold_mean"),
     ("ASSD (mm)", "assd_mm_at_{}_threshold_mean"),
+    ("Lesion recall", "lesion_recall_at_{}_threshold"),
+    ("Lesion precision", "lesion_precision_at_{}_threshold"),
 )
-"""The paper's table; {} is the name of the threshold."""
+"""The paper's table, and what is found lesion by lesion; {} is the name of the threshold."""
 PAPER_THRESHOLDS = {
     "best_of_100": (
         "best of 100 levels on the reported cases themselves, after min-max scaling (as the paper's"
@@ -246,9 +260,7 @@ def _returned(rows: Sequence[TableRow]) -> list[tuple[TableRow, ReturnedImages]]
 
 def _returned_cell(found: ReturnedFigure) -> str:
     limits = found.interval
-    return _number(found.mean) + (
-        f" [{_number(limits[0])}, {_number(limits[1])}]" if limits else ""
-    )
+    return number(found.mean) + (f" [{number(limits[0])}, {number(limits[1])}]" if limits else "")
 
 
 def per_case_csv(rows: Sequence[TableRow]) -> str:
@@ -316,23 +328,24 @@ def _table(columns: Sequence[tuple[str, str]], rows: Sequence[TableRow]) -> str:
 
 
 def _cell(row: TableRow, key: str) -> str:
-    text = _number(row.judgement.figures.get(key, math.nan))
+    text = number(row.judgement.figures.get(key, math.nan))
     sd = (
         row.judgement.figures.get(f"{key.removesuffix('_mean')}_sd", math.nan)
         if key.endswith("_mean")
         else math.nan
     )
     if math.isfinite(sd):
-        text += f" ± {_number(sd)}"
+        text += f" ± {number(sd)}"
     limits = row.intervals.get(key)
-    return text + (f" [{_number(limits[0])}, {_number(limits[1])}]" if limits else "")
+    return text + (f" [{number(limits[0])}, {number(limits[1])}]" if limits else "")
 
 
 def _grid_cell(row: TableRow, figure: str) -> str:
-    return f"{_number(row.judgement.figures[figure])} ({row.seconds_per_slice:.2g})"
+    return f"{number(row.judgement.figures[figure])} ({row.seconds_per_slice:.2g})"
 
 
-def _number(value: float) -> str:
+def number(value: float) -> str:
+    """Three decimals below 1, without the 0 before the point; ``-`` where there is no figure."""
     if not math.isfinite(value):
         return "-"
     return f"{value:.3f}".removeprefix("0") if 0 <= value < 1 else f"{value:.2f}"

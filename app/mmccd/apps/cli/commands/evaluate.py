@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import inspect
 import json as json_
 import shlex
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -15,13 +16,30 @@ from mmccd.apps.parser import Only
 from mmccd.core import Setting, UsageError, open_console
 
 if TYPE_CHECKING:
-    from mmccd.evaluation import Setup, Variant
+    from mmccd.evaluation import SetsPlan, Setup, Variant
 
 CONTRASTS = ("flair", "t1", "t2")
+ROWS, SETS_ROWS = "intensity,rule,constant,mmccd", "mmccd,rule,constant,intensity"
 
 SHARED = Only("preset", "device", "bundles", "seed")
 Data = Annotated[
     str | None, Setting("data folder in BraTS layout, or a datalist JSON", is_path=True)
+]
+Sets = Annotated[
+    str | None,
+    Setting(
+        "instead of --data: several data sets, each reported whole in one table; data folders and"
+        " datalists joined by commas, or a folder of them",
+        is_path=True,
+    ),
+]
+Validation = Annotated[
+    str | None,
+    Setting(
+        "with --sets: data set on which methods without a threshold of their own choose one (its"
+        " validation split, all of it where it has none); without it they get no Dice",
+        is_path=True,
+    ),
 ]
 Output = Annotated[
     str | None,
@@ -35,12 +53,13 @@ SplitFile = Annotated[
     ),
 ]
 Methods = Annotated[
-    str,
+    str | None,
     Setting(
         "rows, joined by commas: ae, vae, dae, ddpm, cyclic_unet, masked_translation, mmccd,"
         " constant, intensity, histogram, rule; some with settings (mmccd:steps=1:stride=16);"
         " differences are to the first;"
         " constant, rule and intensity stand in every table"
+        f" (default: {ROWS}; with --sets mmccd first)"
     ),
 ]
 Protocol = Annotated[str, Setting("slice, paper, strict, or some of them joined by commas")]
@@ -77,15 +96,19 @@ Runs = Annotated[
 ]
 Rate = Annotated[float, Setting("voxel false-positive rate of the healthy-only threshold")]
 Draws = Annotated[int, Setting("resamples of the bootstrap over patients")]
-Json = Annotated[bool, Setting("print the figures (metrics.json of each protocol) as JSON")]
+Json = Annotated[
+    bool, Setting("print the figures (metrics.json of each protocol, or sets.json) as JSON")
+]
 
 
 def evaluate(
     settings: Annotated[core.Settings, SHARED],
     data: Data = None,
     output: Output = None,
+    sets: Sets = None,
+    validation: Validation = None,
     split: SplitFile = None,
-    methods: Methods = "intensity,rule,constant,mmccd",
+    methods: Methods = None,
     protocol: Protocol = "slice",
     subset: Subset = "test",
     source: Source = "flair",
@@ -105,12 +128,33 @@ def evaluate(
         mmccd evaluate --data brats_folder --output evaluation
         mmccd evaluate --data brats --output table --methods intensity,mmccd --protocol slice,strict
         mmccd evaluate --data brats --output grid --subset val --methods mmccd --grid 'steps=1,4'
+        mmccd evaluate --sets ms,tumours,healthy --validation brats --output all
     """
-    if data is None or output is None:
-        flag = "--data" if data is None else "--output"
+    if output is None or (data is None and sets is None):
+        flag = "--output" if output is None else "--data (or --sets)"
         raise UsageError(f"evaluate: {flag} is missing; see 'mmccd evaluate --help'")
     _check_contrasts(source, target)
     _check_numbers(rate, draws)
+    setup = _setup(settings, source, target, runs)
+    if sets is not None:
+        _refuse_beside_sets(
+            data=data,
+            split=split,
+            protocol=protocol,
+            subset=subset,
+            postprocessing=postprocessing,
+            grid=grid,
+            slices=slices,
+        )
+        words = _words(methods or SETS_ROWS)
+        _run_sets(_sets_plan(sets, validation, setup, words, rate, draws), Path(output), json)
+        return
+    if validation is not None:
+        raise UsageError(
+            "--validation: is for --sets; --data chooses on its validation split (--split)"
+        )
+    assert data is not None
+    methods = methods or ROWS
     _check_grid(grid, subset, methods)
     from mmccd.evaluation import (
         EvaluationPlan,
@@ -120,7 +164,6 @@ def evaluate(
     )
 
     protocols = [make_protocol(name, slices) for name in _words(protocol)]
-    setup = _setup(settings, source, target, runs)
     variants = _variants(setup, postprocessing)
     rows = make_candidates(_names(methods, grid), setup)
     is_grid = grid is not None
@@ -130,6 +173,47 @@ def evaluate(
     with open_console("evaluate") as console:
         tables = run_plan(plan, Path(output), console.progress)
     _tell(tables, Path(output), subset, json)
+
+
+def _refuse_beside_sets(**given: str | None) -> None:
+    """Raise UsageError where something was asked for that is about one data set."""
+    known = inspect.signature(evaluate).parameters
+    for name, value in given.items():
+        if value != known[name].default:
+            raise UsageError(
+                f"--{name}: does not go with --sets, which reports every case of each data set as"
+                " predict would mark it; leave one of them out"
+            )
+
+
+def _sets_plan(
+    sets: str,
+    validation: str | None,
+    setup: Setup,
+    methods: Iterable[str],
+    rate: float,
+    draws: int,
+) -> SetsPlan:
+    from mmccd.evaluation import SetsPlan, find_sets, find_validation, make_candidates
+
+    found = find_sets(_words(sets))
+    chosen = find_validation(validation, found) if validation is not None else None
+    candidates = make_candidates(methods, setup)
+    (variant,) = _variants(setup, "preset")
+    return SetsPlan(found, setup, candidates, variant, chosen, rate, draws, _command())
+
+
+def _run_sets(plan: SetsPlan, output: Path, as_json: bool) -> None:
+    from mmccd.evaluation import evaluate_sets
+
+    with open_console("evaluate") as console:
+        table = evaluate_sets(plan, output, console.progress)
+    if as_json:
+        file = output / "sets.json"
+        figures = {"file": str(file), **json_.loads(file.read_text())}
+        say_json({"status": "done", "exit_code": 0, "sets": figures})
+        return
+    say(f"{len(plan.sets)} data sets ({output})\n\n{table}")
 
 
 def _check_contrasts(source: str, target: str | None) -> None:
@@ -179,8 +263,14 @@ def _names(methods: str, grid: str | None) -> list[str]:
 
 def _command() -> str:
     """How the run was started, without the folders of this machine."""
-    words = (Path(word).name if Path(word).is_absolute() else word for word in sys.argv[1:])
-    return shlex.join(["mmccd", *words])
+    return shlex.join(["mmccd", *map(_without_folders, sys.argv[1:])])
+
+
+def _without_folders(word: str) -> str:
+    """A word, or a list of them that is joined by commas, with the names of absolute paths only."""
+    return ",".join(
+        Path(part).name if Path(part).is_absolute() else part for part in word.split(",")
+    )
 
 
 def _tell(tables: Mapping[str, str], output: Path, subset: str, as_json: bool) -> None:

@@ -1,0 +1,1 @@
+"""Several data sets in one table: every case of each, at thresholds that none of them chose."""

@@ -1,0 +1,71 @@
+"""Threshold and side of each method: its own, or chosen on the validation set that was named."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from mmccd.core import UsageError
+from mmccd.evaluation.candidates import Candidate
+from mmccd.evaluation.selection import choose_polarity, healthy_threshold
+from mmccd.evaluation.variants import Scored, Variant
+
+OWN, HEALTHY, NONE = "own", "healthy", "none"
+ScoredAs = Callable[[int], Sequence[Scored]]
+"""Polarity to the validation cases scored with it."""
+
+
+@dataclass(frozen=True)
+class Choice:
+    """How a method is read.
+
+    Attributes:
+        polarity: 1 where bright is anomalous, -1 where dark is.
+        threshold: in units of its map; None where it has none.
+        origin: ``own``: calibrated, or a constant of the method; ``healthy``: the healthy voxels of
+            the validation set; ``none``.
+    """
+
+    polarity: int
+    threshold: float | None
+    origin: str
+
+
+def needs_validation(candidate: Candidate, variant: Variant) -> bool:
+    """Whether a method can choose something on a validation set."""
+    return candidate.threshold is None or len(_polarities(candidate, variant)) > 1
+
+
+def choose(
+    candidate: Candidate, variant: Variant, scored_as: ScoredAs | None, rate: float
+) -> Choice:
+    """The method's own threshold, else the one that the share ``rate`` of healthy validation voxels
+    exceeds, else none.
+
+    Args:
+        candidate: the method.
+        variant: the preset's post-processing.
+        scored_as: gives validation cases; None where no validation set was named.
+        rate: share of healthy voxels.
+
+    Raises:
+        UsageError: the side has to be chosen, and no validation set was named.
+        UnsuitableInputError: a validation set without healthy voxels.
+    """
+    polarities = _polarities(candidate, variant)
+    own = candidate.threshold
+    if scored_as is None:
+        if len(polarities) > 1:
+            raise UsageError(
+                f"--validation is missing: whether bright or dark is anomalous for {candidate.name}"
+                " is chosen on labelled validation cases; name a data set"
+            )
+        return Choice(polarities[0], own, NONE if own is None else OWN)
+    polarity = choose_polarity(polarities, scored_as)
+    if own is not None:
+        return Choice(polarity, own, OWN)
+    return Choice(polarity, healthy_threshold(scored_as(polarity), rate), HEALTHY)
+
+
+def _polarities(candidate: Candidate, variant: Variant) -> tuple[int, ...]:
+    return candidate.polarities(variant.of(candidate.method).postprocessing.units)
