@@ -105,7 +105,7 @@ class TestEndToEnd:
             "val",
             False,
         )
-        assert len(content["rows"]) == 11 * 2
+        assert len(content["rows"]) == 12 * 2
         assert content["versions"]["mmccd"]
         assert str(evaluated) not in (evaluated / protocol / "metrics.json").read_text(), (
             "no path of this machine"
@@ -308,7 +308,7 @@ class TestEndToEnd:
     def test_cases_csv(self, evaluated: Path) -> None:
         with (evaluated / "paper" / "cases.csv").open() as file:
             lines = list(csv.DictReader(file))
-        assert len(lines) == 11 * 2
+        assert len(lines) == 12 * 2
         for line in lines:
             assert (line["case"], line["split"]) == ("ill_test", "test")
             assert 0 <= float(line["dice_at_best_of_100_threshold"]) <= 1

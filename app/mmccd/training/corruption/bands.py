@@ -36,7 +36,8 @@ def paint_bands(image: Tensor, brain: Tensor, draws: Draws) -> tuple[Tensor, Ten
     reach = width * (1 + draws.uniform(count, 0.2, 1.2) * waves)
     soft = torch.minimum(draws.uniform(count, 0.25, 2.0), 0.4 * width)
     tissue = (image > TISSUE_ABOVE) & brain
-    inside = torch.sigmoid(((reach - distance) / soft).clamp(-20, 20)) * (reach > 0.7) * tissue
+    there = tissue & (reach > 0.7) & distance.isfinite()
+    inside = torch.where(there, torch.sigmoid((reach - distance) / soft), 0)
     least = 0.6 + 0.5 * (2.5 / width).clamp_max(1)
     contrast = least + 3 * draws.uniform(count) ** 1.5
     uneven = contrast * (1 + 0.25 * draws.field(count, 20, size)).clamp(0.3, 2)

@@ -60,10 +60,21 @@ def _with_noise(signal: Tensor, draws: Draws) -> Tensor:
     return signal + 0.1 * draws.uniform(len(signal)) ** 2 * noise
 
 
-def jitter(image: Tensor, brain: Tensor, draws: Draws) -> Tensor:
+def jitter(image: Tensor, brain: Tensor, draws: Draws, apart: float = 0.0) -> Tensor:
     """Gain and offset that remain after normalisation, since a volume is normalised as a whole and
     its slices differ.
+
+    Args:
+        image: slices ``(batch, 1, size, size)``, each normalised by itself.
+        brain: bool of the same shape.
+        draws: random numbers.
+        apart: how far the offset of two slices in five goes beyond the usual .2: the lowest slices
+            of a volume are as a whole brighter or darker than the rest, and nothing is wrong with
+            them.
     """
     count = len(image)
-    changed = image * draws.uniform(count, 0.85, 1.18) + draws.uniform(count, -0.2, 0.2)
+    offset = draws.uniform(count, -0.2, 0.2)
+    if apart:
+        offset = offset + draws.chance(count, 0.4) * draws.uniform(count, -apart, apart)
+    changed = image * draws.uniform(count, 0.85, 1.18) + offset
     return torch.where(brain, changed, 0)

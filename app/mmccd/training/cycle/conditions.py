@@ -87,15 +87,19 @@ class Seen:
 
 
 def corrupted_slices(
-    image: Tensor, brain: Tensor, draws: Draws, families: Sequence[Family] = FAMILIES
+    image: Tensor,
+    brain: Tensor,
+    draws: Draws,
+    families: Sequence[Family] = FAMILIES,
+    apart: float = 0.0,
 ) -> Seen:
     """Healthy slices ``(batch, 1, size, size)`` and their brain with everything that can be wrong
-    with them.
+    with them; ``apart`` is that of :func:`~mmccd.training.corruption.jitter`.
     """
     changed, label = corrupt(image, brain, draws, families)
     seen, mask = slip(torch.where(brain, scan(changed, draws), 0), brain, draws)
     seen = normalise_slices(seen, mask, label < UNCHANGED_BELOW)
-    return Seen(jitter(seen, mask, draws).clamp(LOWEST, HIGHEST), mask, label * mask)
+    return Seen(jitter(seen, mask, draws, apart).clamp(LOWEST, HIGHEST), mask, label * mask)
 
 
 def corrupted_source(pairs: Pairs, draws: Draws) -> tuple[Tensor, Tensor]:

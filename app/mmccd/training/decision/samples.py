@@ -15,6 +15,9 @@ from mmccd.training.cycle.conditions import Seen, corrupted_slices
 from mmccd.training.cycle.pairs import HealthyPairs
 from mmccd.training.decision.returned import OneStepCycle, Returned
 
+APART = 1.0
+"""Slices of a volume lie as far apart as this, in units of the normalised image."""
+
 
 @dataclass(frozen=True)
 class Samples:
@@ -55,7 +58,7 @@ class DecisionSamples:
         """A batch of that many samples."""
         healthy = self.pairs.draw(count)
         varied = vary(healthy.source, healthy.brain, self.draws)
-        seen = corrupted_slices(varied, healthy.brain, self.draws, self.families)
+        seen = corrupted_slices(varied, healthy.brain, self.draws, self.families, APART)
         returned = self._returned(seen)
         given = decision_input(seen.image, seen.brain, returned.reconstructed, returned.signed)
         given, label, brain = (middle(layer) for layer in (given, seen.label, seen.brain))
