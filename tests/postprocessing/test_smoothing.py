@@ -111,3 +111,34 @@ def test_what_lies_beyond_the_reach_has_no_part(
     anomaly[12] = 1
     touched = np.flatnonzero(smooth(anomaly, np.ones(anomaly.shape, dtype=bool), slice_mm, chosen))
     assert (touched.min(), touched.max()) == (12 - reach, 12 + reach)
+
+
+class TestThinSlices:
+    SETTINGS = Postprocessing(median_size=5, across_mm=3.0, thin_median_size=1, thin_across_mm=1.5)
+
+    @pytest.mark.parametrize(
+        ("slice_mm", "expected"),
+        [(1.0, Postprocessing(across_mm=1.5)), (2.5, Postprocessing(across_mm=1.5))]
+        + [(2.51, Postprocessing(5, across_mm=3.0)), (6.0, Postprocessing(5, across_mm=3.0))],
+    )
+    def test_they_are_smoothed_in_their_own_way(
+        self, slice_mm: float, expected: Postprocessing
+    ) -> None:
+        anomaly = np.random.default_rng(1).random((9, 12, 12)).astype(np.float32)
+        brain = np.ones(anomaly.shape, dtype=bool)
+        found = smooth(anomaly, brain, slice_mm, self.SETTINGS)
+        np.testing.assert_array_equal(found, smooth(anomaly, brain, slice_mm, expected))
+        assert self.SETTINGS.reach(slice_mm) == expected.reach(slice_mm)
+
+    def test_without_settings_of_their_own_as_the_others(self) -> None:
+        usual = Postprocessing(median_size=3, across_mm=2.0)
+        assert usual.smoothing(1.0) == usual.smoothing(5.0) == (3, 2.0)
+        assert "thin_median_size" not in usual.as_dict()
+        assert self.SETTINGS.as_dict()["thin_across_mm"] == 1.5
+
+    @pytest.mark.parametrize(
+        "wrong", [{"thin_median_size": 2}, {"thin_median_size": 0}, {"thin_across_mm": -1.0}]
+    )
+    def test_sizes_that_do_not_exist(self, wrong: dict[str, float]) -> None:
+        with pytest.raises(ValueError, match="thin_"):
+            Postprocessing(**wrong)  # type: ignore[arg-type]

@@ -168,6 +168,13 @@ class ReportSettings(_Part):
 
     preset: str
     cycle: dict[str, Any]
+    combination: Annotated[
+        dict[str, Any] | None,
+        Field(
+            exclude_if=_is_none,
+            description="weights of intensity, error and decision, where the map is their sum",
+        ),
+    ] = None
     postprocessing: dict[str, Any]
     target: str
     precision: str

@@ -6,6 +6,7 @@ from .segmentation import segment as segment
 from .settings import (
     ERROR as ERROR,
     ROBUST_Z as ROBUST_Z,
+    THIN_MM as THIN_MM,
     UNITS as UNITS,
     Postprocessing as Postprocessing,
 )

@@ -19,20 +19,20 @@ def smooth(
         anomaly: map on the model grid ``(slices, size, size)``, 0 outside the brain.
         brain: where it holds, likewise; what lies outside has no part in the average.
         slice_mm: distance of neighbouring slices in mm.
-        settings: ``median_size`` and ``across_mm``.
+        settings: how much, see :meth:`Postprocessing.smoothing`.
 
     Returns:
         Float32 of the same shape; where the average is taken, 0 outside the brain.
     """
-    size = settings.median_size
+    size, across_mm = settings.smoothing(slice_mm)
     smoothed = (
         anomaly
         if size == 1
         else np.asarray(ndimage.median_filter(anomaly, size=(1, size, size), mode="constant"))
     )
-    if settings.across_mm == 0:
+    if across_mm == 0:
         return smoothed
-    sigma, reach = settings.across_mm / slice_mm, settings.reach(slice_mm)
+    sigma, reach = across_mm / slice_mm, settings.reach(slice_mm)
     return _average_across(smoothed, brain, sigma, reach)
 
 

@@ -33,6 +33,7 @@ from mmccd.methods.mmccd.settings import CycleSettings
 from mmccd.outputs.report.embedded import Box, grey_levels
 from mmccd.outputs.report.html import render_page, write_page
 from mmccd.outputs.report.wording import (
+    map_sentence,
     map_unit,
     returned_sentence,
     settings_rows,
@@ -267,6 +268,33 @@ def test_unit(units: str, reading: str, kind: str, unit: str) -> None:
         weights={"forward": {"normalisation": {"flair": {"kind": kind}}}},
     )
     assert map_unit(report) == unit
+
+
+def test_a_sum_says_what_it_is_of() -> None:
+    weights = {"intensity": 1.0, "error": 0.3, "decision": 0.5, "blind": False}
+    report = report_of(settings={"combination": weights, "cycle": {"sign": "brighter"}})
+    assert map_unit(report) == "score"
+    text = map_sentence(report)
+    assert text.startswith("A score, the sum of 1 × how bright") and "0.3 × how far" in text
+    assert "0.5 × how sure" in text
+    assert text.endswith("Only tissue that is brighter than expected counts.")
+    assert dict(settings_rows(report))["Sum"] == "intensity 1, error 0.3, decision 0.5"
+    without = {"decision": 0.0, "blind": True}
+    changed = report_of(settings={"combination": {**weights, **without}})
+    assert "how sure" not in map_sentence(changed)
+    assert dict(settings_rows(changed))["Sum"].endswith("decision without the cycle")
+    assert "Sum" not in dict(settings_rows(report_of()))
+
+
+def test_thin_slices_are_smoothed_in_their_own_way() -> None:
+    post = {"median_size": 5, "across_mm": 3.0, "thin_median_size": 1, "thin_across_mm": 1.5}
+    rows = dict(settings_rows(report_of(settings={"postprocessing": post})))
+    assert rows["Median filter"] == "5 × 5 model pixels; in slices up to 2.5 mm: off"
+    assert rows["Average across slices"].endswith(
+        "3 mm; in slices up to 2.5 mm: Gaussian of 1.5 mm"
+    )
+    usual = dict(settings_rows(report_of(settings={"postprocessing": {"median_size": 5}})))
+    assert usual["Median filter"] == "5 × 5 model pixels"
 
 
 def test_cycle_says_what_was_hidden() -> None:

@@ -86,3 +86,14 @@ def test_jitter_is_gain_and_offset() -> None:
     assert torch.allclose(gain[:, None] * x + offset[:, None], y, atol=1e-4)
     assert 0.85 <= float(gain.min()) < 0.88 and 1.15 < float(gain.max()) <= 1.1801
     assert -0.2001 <= float(offset.min()) < -0.17 and 0.17 < float(offset.max()) <= 0.2001
+
+
+def test_slices_of_a_volume_lie_apart_and_small_ones_farther() -> None:
+    image, large = healthy_slices(300)
+    small = large & disc((64, 64), 18)
+    for brain, farthest in ((large, 1.2), (small, 1.2 + 2 * (1 - int(small[0].sum()) / 3000))):
+        seen = jitter(image * brain, brain, Draws(9), apart=1.0)
+        here = brain[0, 0]
+        moved = (seen - image)[:, 0, here].median(dim=1).values
+        assert 0.8 * farthest < float(moved.abs().max()) < farthest + 0.2
+        assert 0.35 < float((moved.abs() < 0.25).float().mean()) < 0.75, "half stay as usual"

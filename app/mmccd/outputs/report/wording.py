@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from typing import Any
 
 from mmccd.core import OperatingPoint, Report, ReportInput, WeightsEntry, as_percent
+from mmccd.postprocessing import THIN_MM
 
 _SIGNS = {
     "brighter": "Only tissue that is brighter than expected counts.",
@@ -28,6 +30,8 @@ def map_unit(report: Report) -> str:
     settings = report.settings
     if settings.postprocessing.get("units") == "slice_sd":
         return "SD of the slice's own error"
+    if settings.combination:
+        return "score"
     squared = settings.cycle.get("reading") == "code"
     kind = _normalisation(report).get("kind")
     unit = "SD of the brain's grey values" if kind == "paper" else "normalised grey values"
@@ -47,10 +51,25 @@ def map_sentence(report: Report) -> str:
         .get(cycle.get("sign", ""), "")
         .format(cycle.get("other_side"))
     )
+    if weights := report.settings.combination:
+        return f"{_sum_sentence(weights)} {sign}".strip()
     return (
         "How far the input is from what the models, which know healthy tissue only, make of it."
         f" Unit: {map_unit(report)}. {sign}".strip()
     )
+
+
+def _sum_sentence(weights: dict[str, Any]) -> str:
+    """What the sum is made of."""
+    parts = {
+        "intensity": "how bright the tissue is (0 to 1 from the 2nd to the 90th percentile of the"
+        " brain)",
+        "error": "how far it is from what the cycle, which knows healthy tissue only, makes of it"
+        " (SD of the brain's grey values)",
+        "decision": "how sure a network is that has seen synthetic anomalies only (0 to 1)",
+    }
+    named = [f"{weights[name]:g} × {text}" for name, text in parts.items() if weights.get(name)]
+    return f"A score, the sum of {'; '.join(named)}."
 
 
 def threshold_sentence(report: Report) -> str:
@@ -152,6 +171,7 @@ def settings_rows(report: Report) -> list[tuple[str, str]]:
         "Preset": settings.preset,
         "Operating point": report.threshold.operating_point,
         **_method_rows(settings.cycle, settings.postprocessing),
+        "Sum": _sum_row(settings.combination),
         "Seed": settings.seed,
         "Device": f"{settings.device}, {settings.precision}",
         **{f"Weights, {name}": _weights(entry) for name, entry in report.weights.items()},
@@ -173,14 +193,35 @@ def _input_rows(notes: ReportInput) -> dict[str, str | None]:
 
 
 def _method_rows(cycle: dict[str, Any], post: dict[str, Any]) -> dict[str, str]:
-    median, across = post.get("median_size", 1), post.get("across_mm")
     smallest = post.get("min_component_ml")
     return {
         "Cycle": ", ".join(f"{name} {cycle[name]}" for name in _CYCLE if name in cycle),
-        "Median filter": f"{median} × {median} model pixels" if median > 1 else "off",
-        "Average across slices": f"Gaussian of {across:g} mm" if across else "off",
+        "Median filter": _thick_and_thin(post, "median_size", _median),
+        "Average across slices": _thick_and_thin(post, "across_mm", _across),
         "Small components": f"below {smallest:g} mL removed" if smallest else "kept",
     }
+
+
+def _sum_row(weights: dict[str, Any] | None) -> str | None:
+    """Weights of the sum; None where the map is the cycle's alone."""
+    if not weights:
+        return None
+    named = [f"{name} {weights[name]:g}" for name in ("intensity", "error", "decision")]
+    return ", ".join([*named, "decision without the cycle"] if weights.get("blind") else named)
+
+
+def _thick_and_thin(post: dict[str, Any], name: str, worded: Callable[[Any], str]) -> str:
+    """A setting in words, with that of thin slices where they have their own."""
+    usual, thin = worded(post.get(name)), post.get(f"thin_{name}")
+    return usual if thin is None else f"{usual}; in slices up to {THIN_MM:g} mm: {worded(thin)}"
+
+
+def _median(size: int | None) -> str:
+    return f"{size} × {size} model pixels" if size and size > 1 else "off"
+
+
+def _across(width: float | None) -> str:
+    return f"Gaussian of {width:g} mm" if width else "off"
 
 
 def unusual_rows(report: Report) -> list[tuple[str, float, float]]:

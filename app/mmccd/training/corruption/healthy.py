@@ -44,7 +44,7 @@ def vary(image: Tensor, brain: Tensor, draws: Draws) -> Tensor:
 def _regions(image: Tensor, brain: Tensor, draws: Draws) -> Tensor:
     count, size = len(image), image.shape[-1]
     tissue = torch.sigmoid(4 * (image - TISSUE_ABOVE))
-    return draws.uniform(count, 0, 0.4) * tissue * draws.field(count, 5, size)
+    return draws.uniform(count, 0, 0.5) * tissue * draws.field(count, 5, size)
 
 
 def _grey_matter(image: Tensor, brain: Tensor, draws: Draws) -> Tensor:

@@ -8,6 +8,8 @@ from torch.nn import functional
 
 from mmccd.imaging import Draws, blur
 
+FULL_PIXELS = 3000
+"""Brain pixels of a slice that is not near an end of the brain: about 105 cm^2."""
 AIR = -4.0
 """Normalised intensity that counts as no signal."""
 
@@ -68,13 +70,15 @@ def jitter(image: Tensor, brain: Tensor, draws: Draws, apart: float = 0.0) -> Te
         image: slices ``(batch, 1, size, size)``, each normalised by itself.
         brain: bool of the same shape.
         draws: random numbers.
-        apart: how far the offset of two slices in five goes beyond the usual .2: the lowest slices
-            of a volume are as a whole brighter or darker than the rest, and nothing is wrong with
-            them.
+        apart: how far the offset of half of the slices goes beyond the usual .2, and of a slice
+            with little brain up to three times as far: the lowest and the topmost slices of a
+            volume are as a whole brighter or darker than the rest, and nothing is wrong with them.
     """
     count = len(image)
     offset = draws.uniform(count, -0.2, 0.2)
     if apart:
-        offset = offset + draws.chance(count, 0.4) * draws.uniform(count, -apart, apart)
+        area = brain.sum((1, 2, 3), keepdim=True)
+        farther = apart * (1 + 2 * (1 - area / FULL_PIXELS).clamp_min(0))
+        offset = offset + draws.chance(count, 0.5) * farther * draws.uniform(count, -1, 1)
     changed = image * draws.uniform(count, 0.85, 1.18) + offset
     return torch.where(brain, changed, 0)
