@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import numpy as np
 import pytest
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from mmccd.core.score_maps import ScoreMaps
 from mmccd.imaging.robust import Sides
@@ -71,25 +68,3 @@ def test_percentile_of_the_smoothed_map() -> None:
     made = make_map(scores_of(values, values), brain, 2.0, SMOOTHED, normal_range=normal)
     expected = normal.percentile(made.smoothed, values[:, ::-1], depth_mm(brain))
     np.testing.assert_array_equal(made.percentile, expected)
-
-
-def test_a_decision_comes_before_units_and_smoothing() -> None:
-    """It sees all maps and the brain, and what it says is smoothed as a score is."""
-    values, brain = sloped()
-    brain[:, :5] = False
-    scores = scores_of(values, values)
-
-    def decide(found: ScoreMaps, inside: Tensor) -> ScoreMaps:
-        assert found is scores
-        assert np.array_equal(inside[:, 0].numpy(), brain)
-        return replace(found, anomaly=found.reconstructed * 2, signed=-found.signed)
-
-    made = make_map(scores, brain, 2.0, SMOOTHED, decide=decide)
-    decided = np.where(brain, 2 * values[:, ::-1], 0).astype(np.float32)
-    np.testing.assert_array_equal(made.raw, decided)
-    np.testing.assert_array_equal(made.smoothed, smooth(decided, brain, 2.0, SMOOTHED))
-    z = Postprocessing(units="slice_sd")
-    np.testing.assert_array_equal(
-        make_map(scores, brain, 2.0, z, Sides("brighter"), decide).raw,
-        make_map(scores, brain, 2.0, z, Sides("darker")).raw,
-    )
