@@ -43,7 +43,9 @@ def test_slices_with_and_without_lesions(made: ValidationSet) -> None:
     ill = int(made.lesion.flatten(1).any(1).sum())
     assert 1 <= ill <= 3, "of one case, three quarters"
     returned = made.given[:, 3:4]
-    assert torch.allclose(returned.clamp(-4, 8), made.given[:, :1], atol=1e-4), "what this cycle returns"
+    assert torch.allclose(returned.clamp(-4, 8), made.given[:, :1], atol=1e-4), (
+        "what this cycle returns"
+    )
 
 
 def test_figures(made: ValidationSet) -> None:
