@@ -21,7 +21,8 @@ from .brain_objective import (
 from .brain_synthesis import SyntheticSlices as SyntheticSlices
 from .checkpoints import BestModel as BestModel, Resume as Resume
 from .decision.batches import DecisionPrepareBatch as DecisionPrepareBatch
-from .decision.load import load_cycle as load_cycle
+from .decision.inferer import DecisionInferer as DecisionInferer
+from .decision.load import load_cycle as load_cycle, preset_cycle as preset_cycle
 from .decision.objective import (
     DecisionLoss as DecisionLoss,
     decision_error as decision_error,

@@ -6,14 +6,16 @@ import json
 from pathlib import Path
 
 import pytest
+import torch
 from tests.bundle.bundles import assert_one_line, change
+from tests.conftest import change_preset
 from tests.training.slices import healthy_slices
 
 from mmccd.bundle import BACKWARD, FORWARD
 from mmccd.bundle.weights import file_sha256
-from mmccd.core import ModelError, UsageError
+from mmccd.core import MmccdError, ModelError, UsageError
 from mmccd.imaging import Draws, Normalisation
-from mmccd.training.decision.load import load_cycle
+from mmccd.training.decision.load import load_cycle, preset_cycle
 
 
 class TestLoadCycle:
@@ -67,6 +69,30 @@ class TestLoadCycle:
     def test_no_such_precision(self, shared_bundles: Path) -> None:
         with pytest.raises(UsageError, match="fp64"):
             load_cycle(shared_bundles, "flair", "t2", precision="fp64")
+
+
+class TestPresetCycle:
+    def test_the_settings_of_the_preset(self, tiny_bundles: Path) -> None:
+        change_preset(tiny_bundles, "fast", settings={"hiding": "veil", "draws": 3})
+        words = {"seed": 7, "batch_size": 5, "precision": "fp32"}
+        found = preset_cycle(tiny_bundles, "flair", "t2", "fast", **words)  # type: ignore[arg-type]
+        assert (found.inferer.settings.hiding, found.inferer.settings.draws) == ("veil", 3)
+        assert (found.inferer.seed, found.inferer.batch_size) == (7, 5)
+        assert found.device == torch.device("cpu")
+
+    @pytest.mark.parametrize(
+        ("target", "preset", "kind", "said"),
+        [
+            ("t1", "fast", ModelError, "no weights from flair to t1"),
+            ("t2", "quick", UsageError, "--preset quick"),
+        ],
+    )
+    def test_what_is_not_there(
+        self, shared_bundles: Path, target: str, preset: str, kind: type[MmccdError], said: str
+    ) -> None:
+        with pytest.raises(kind) as error:
+            preset_cycle(shared_bundles, "flair", target, preset)
+        assert_one_line(error.value, said)
 
 
 def test_cards_hold_the_hashes_as_json(shared_bundles: Path) -> None:

@@ -9,6 +9,7 @@ import torch
 from mmccd.bundle import ModelSet, find_bundles, load_models
 from mmccd.core import ModelError
 from mmccd.imaging import Normalisation
+from mmccd.methods import Context, CycleScorer, MaskedCycle
 from mmccd.models import choose_precision, to_device
 from mmccd.training.decision.returned import OneStepCycle
 
@@ -61,3 +62,39 @@ def _check_normalisation(models: ModelSet) -> None:
             " give other --bundles",
             code="weights.inconsistent",
         )
+
+
+def preset_cycle(
+    bundles_root: str | Path | None,
+    source: str,
+    target: str,
+    preset: str,
+    seed: int = 0,
+    batch_size: int = 16,
+    device: torch.device | str = "cpu",
+    precision: str = "auto",
+) -> CycleScorer:
+    """f and g as d meets them in ``mmccd predict``: the cycle of a preset.
+
+    Args:
+        bundles_root, source, target, device, precision: see :func:`load_cycle`.
+        preset: name of the preset.
+        seed: seed of all noise.
+        batch_size: slices per pass.
+
+    Raises:
+        ModelError: no such bundles or weights, or damaged ones.
+        UsageError: an unknown preset or precision.
+    """
+    place = torch.device(device)
+    models = load_models(find_bundles(bundles_root), target, source, preset)
+    context = Context(
+        source,
+        target,
+        models.weights,
+        place,
+        models.preset(preset).cycle,
+        batch_size=batch_size,
+        seed=seed,
+    )
+    return MaskedCycle(precision=choose_precision(precision, place)).build(context)
