@@ -21,7 +21,7 @@ import yaml
 
 ROOT = Path(__file__).resolve().parents[1]
 CONTEXT = ROOT / "build" / "image"
-BUNDLES = ("forward_masked_diffusion", "backward_translator", "brain_extraction")
+BUNDLES = ("forward_masked_diffusion", "backward_translator", "decision", "brain_extraction")
 SDK_VERSION = "4.0.0"
 
 

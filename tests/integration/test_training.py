@@ -1,5 +1,5 @@
-"""Both bundles through ``python -m monai.bundle``: training, resuming, export, evaluation,
-inference, other pairs, several processes.
+"""The bundles of f, g and d through ``python -m monai.bundle``: training, resuming, export,
+evaluation, inference, other pairs, several processes. More of d: tests/training/decision.
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ from mmccd.phantom import Phantom
 
 pytestmark = pytest.mark.slow
 
+DECISION = "decision"
 QUICK = [
     "--precision",
     "fp32",
@@ -44,7 +45,7 @@ QUICK = [
 
 @dataclass(frozen=True)
 class Bundles:
-    """A copy of both bundles, and an overlay that makes their networks tiny."""
+    """A copy of the bundles, and an overlay that makes their networks tiny."""
 
     root: Path
     data: Path
@@ -91,7 +92,7 @@ class Bundles:
 @pytest.fixture(scope="module")
 def bundles(tmp_path_factory: pytest.TempPathFactory, project: Path, phantom_data: Path) -> Bundles:
     root = tmp_path_factory.mktemp("training") / "bundles"
-    for name in (FORWARD, BACKWARD):
+    for name in (FORWARD, BACKWARD, DECISION):
         shutil.copytree(project / "bundles" / name / "configs", root / name / "configs")
     (root / "tiny.json").write_text(
         json.dumps({f"network_def#{key}": value for key, value in TINY.items()})
@@ -422,10 +423,10 @@ class TestOtherSettings:
             return
         assert (folder / "last.pt").is_file()
 
-    @pytest.mark.parametrize("name", [FORWARD, BACKWARD])
-    def test_several_processes(self, bundles: Bundles, name: str) -> None:
+    @pytest.mark.parametrize("name", [FORWARD, BACKWARD, DECISION])
+    def test_several_processes(self, bundles: Bundles, exported: Path, name: str) -> None:
         """Twelve epochs without validation in between: both processes reach the ends of epochs
-        together.
+        together. d goes through the f and g that were exported.
         """
         torchrun = ("-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2")
         words = [
@@ -457,7 +458,7 @@ class TestOtherSettings:
 
 
 class TestMonaisOwnChecks:
-    @pytest.mark.parametrize("name", [FORWARD, BACKWARD])
+    @pytest.mark.parametrize("name", [FORWARD, BACKWARD, DECISION])
     def test_metadata(self, project: Path, real_data: Path, name: str) -> None:
         schema = real_data.parent / "schema" / "meta_schema_20240725.json"
         if not schema.is_file():
@@ -467,7 +468,7 @@ class TestMonaisOwnChecks:
             filepath=str(schema),
         )
 
-    @pytest.mark.parametrize("name", [FORWARD, BACKWARD])
+    @pytest.mark.parametrize("name", [FORWARD, BACKWARD, DECISION])
     def test_network(self, project: Path, name: str) -> None:
         configs = project / "bundles" / name / "configs"
         monai.bundle.verify_net_in_out(

@@ -120,7 +120,7 @@ def program(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_content(wheel: Path, project: Path) -> None:
     names = set(zipfile.ZipFile(wheel).namelist())
-    for name in (FORWARD, BACKWARD, BRAIN):
+    for name in (FORWARD, BACKWARD, "decision", BRAIN):
         for part in ("configs", "calibrations"):
             for path in (project / "bundles" / name / part).rglob("*.json"):
                 assert f"mmccd/bundles/{path.relative_to(project / 'bundles')}" in names

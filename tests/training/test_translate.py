@@ -50,6 +50,7 @@ def test_dataset(volumes: VolumeSlicesDataset, lesion_phantom: Phantom) -> None:
     assert tuple(item["image"].shape) == (place.volume.shape[2], 1, 128, 128)
     assert np.array_equal(place.brain, lesion_phantom.brain.data > 0)
     assert (item["image"][~place.model_brain] == 0).all()
+    assert torch.equal(item["brain"], place.model_brain)
 
 
 def test_dataset_without_the_source(shared_bundles: Path, phantom_data: Path) -> None:

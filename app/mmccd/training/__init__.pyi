@@ -20,6 +20,13 @@ from .brain_objective import (
 )
 from .brain_synthesis import SyntheticSlices as SyntheticSlices
 from .checkpoints import BestModel as BestModel, Resume as Resume
+from .decision.batches import DecisionPrepareBatch as DecisionPrepareBatch
+from .decision.inferer import DecisionInferer as DecisionInferer
+from .decision.load import load_cycle as load_cycle, preset_cycle as preset_cycle
+from .decision.objective import (
+    DecisionLoss as DecisionLoss,
+    decision_error as decision_error,
+)
 from .errors import (
     MeanError as MeanError,
     brain_error as brain_error,

@@ -1,4 +1,4 @@
-"""What the ``train.json`` of f and g share beside their settings: the size of the networks, and the
+"""What the ``train.json`` of f, g and d share beside their settings: the size of networks, and the
 handlers that log, record and resume a run.
 """
 
@@ -32,7 +32,7 @@ def small_network(in_channels: int, is_masked: bool = False, **settings: Any) ->
     """An untrained translating network, efficient on a processor.
 
     Args:
-        in_channels: 2 for f, 1 for g.
+        in_channels: 2 for f, 1 for g, 5 for d.
         is_masked: it translates what is not masked in one pass, without diffusion
             (:class:`~mmccd.models.MaskedTranslator`).
         settings: what differs from :data:`SMALL`.

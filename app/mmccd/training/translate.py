@@ -57,8 +57,8 @@ class Place:
 
 
 class VolumeSlicesDataset(Dataset):
-    """Each case as all its model slices: ``{"image": (slices, 1, size, size), "number": index of
-    the case}``; batch size None.
+    """Each case as all its model slices: ``{"image": (slices, 1, size, size), "brain": bool of the
+    same shape, "number": index of the case}``; batch size None.
 
     Args:
         dataset_dir: see :func:`~mmccd.data.cases.find_cases`.
@@ -86,10 +86,8 @@ class VolumeSlicesDataset(Dataset):
         return volume, find_case_brain(case, volume).mask
 
     def _transform(self, index: int) -> dict[str, Any]:
-        return {
-            "image": to_model_slices(*self._read(index), self.normalisation).image,
-            "number": index,
-        }
+        slices = to_model_slices(*self._read(index), self.normalisation)
+        return {"image": slices.image, "brain": slices.brain, "number": index}
 
 
 class VisibleTranslationInferer(Inferer):
@@ -154,13 +152,13 @@ class BatchedInferer(Inferer):
 
 
 class WriteTranslation:
-    """Write each translated volume as ``output_dir/CASE_TARGET.nii.gz``, in normalised units, on
-    the source's own grid.
+    """Write what a network says of each volume as ``output_dir/CASE_TARGET.nii.gz``, in the
+    network's units (normalised ones, or a probability), on the source's own grid.
 
     Args:
         dataset: where the volumes came from.
         output_dir: folder to write into; made if it is not there.
-        target: modality in the file's name.
+        target: modality in the file's name, or what else was predicted.
     """
 
     def __init__(self, dataset: VolumeSlicesDataset, output_dir: str | Path, target: str) -> None:

@@ -13,6 +13,7 @@ from mmccd.imaging import Draws
 from mmccd.methods import MIDDLE
 from mmccd.training.corruption import Family
 from mmccd.training.decision.returned import OneStepCycle, Returned
+from mmccd.training.decision.samples import decision_sample
 
 CYCLE = OneStepCycle(Forward(), Identity(), veil_sd=0.0)
 
@@ -60,6 +61,16 @@ def test_what_is_painted_is_labelled_and_nothing_else() -> None:
     assert float(everything.label[~square.expand_as(everything.label)].max()) == 0
     inside = square & everything.brain
     assert float(everything.label[inside].mean()) > 0.5
+
+
+def test_a_batch_is_the_sample_of_healthy_pairs() -> None:
+    """The function that the bundle's batches share."""
+    found, other = samples(CYCLE, seed=3, blind_share=0.5).draw(4), samples(CYCLE, seed=3)
+    pairs = other.pairs.draw(4)
+    expected = decision_sample(pairs.source, pairs.brain, other.draws, CYCLE, 0.5)
+    assert torch.equal(found.given, expected.given)
+    assert torch.equal(found.label, expected.label)
+    assert torch.equal(found.brain, expected.brain)
 
 
 def test_seeded() -> None:

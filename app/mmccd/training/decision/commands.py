@@ -10,13 +10,14 @@ from typing import Any
 
 import torch
 
-from mmccd.bundle import ModelSet, find_bundles, load_models, write_weights
+from mmccd.bundle import write_weights
 from mmccd.core import UsageError
 from mmccd.data import Case, find_cases, split_cases
 from mmccd.imaging import Draws, Normalisation
-from mmccd.models import choose_device, to_device
+from mmccd.models import choose_device
 from mmccd.training.command_line import budget_of, card_of_run, stopping_at_sigterm
 from mmccd.training.cycle.commands import read_pairs
+from mmccd.training.decision.load import load_cycle
 from mmccd.training.decision.returned import OneStepCycle
 from mmccd.training.decision.samples import DecisionSamples
 from mmccd.training.decision.trainer import DECISION, DecisionRecipe, DecisionTrainer
@@ -25,8 +26,6 @@ from mmccd.training.decision.validation import ValidationSet, validation_set
 logger = logging.getLogger(__name__)
 
 PROGRAM = "python -m mmccd.training.decision"
-_CYCLE_PRESET = "full"
-"""Of its weights f and g are taken."""
 
 
 def train(options: Namespace) -> None:
@@ -34,7 +33,7 @@ def train(options: Namespace) -> None:
     device = choose_device(options.device)
     recipe = DecisionRecipe(**budget_of(options), validate_every=options.validate_every)
     draws = Draws(recipe.seed, device)
-    models, cycle = _cycle(options, device, recipe.precision)
+    cycle = _cycle(options, device, recipe.precision)
     pairs = read_pairs(options.pack, options.source, options.target, recipe.real_share, draws)
     samples = DecisionSamples(pairs, draws, cycle, options.blind_share)
     sets = [_validation(text, options, cycle, device) for text in options.validation]
@@ -45,25 +44,17 @@ def train(options: Namespace) -> None:
         trainer.run()
     state, taken = trainer.best()
     path = options.output / f"{DECISION}.pt"
-    write_weights(path, state, _card(trainer, taken, models, options))
+    write_weights(path, state, _card(trainer, taken, options))
     logger.info("%s", path)
 
 
-def _cycle(
-    options: Namespace, device: torch.device, precision: str
-) -> tuple[ModelSet | None, OneStepCycle | None]:
+def _cycle(options: Namespace, device: torch.device, precision: str) -> OneStepCycle | None:
     """f and g of the bundles, or nothing where d is to do without."""
     if options.no_cycle:
-        return None, None
-    root = find_bundles(options.bundles)
-    models = load_models(root, options.target, options.source, _CYCLE_PRESET)
-    forward, backward = (
-        to_device(models.weights[name].load_network(), device, precision)
-        for name in ("forward", "backward")
+        return None
+    return load_cycle(
+        options.bundles, options.source, options.target, options.veil_sd, device, precision
     )
-    for network in (forward, backward):
-        network.requires_grad_(False)
-    return models, OneStepCycle(forward, backward, options.veil_sd, precision=precision)
 
 
 def _validation(
@@ -89,13 +80,8 @@ def _validation(
     return made
 
 
-def _card(
-    trainer: DecisionTrainer,
-    taken: dict[str, Any],
-    models: ModelSet | None,
-    options: Namespace,
-) -> dict[str, Any]:
-    contrasts = (options.source, options.target)
+def _card(trainer: DecisionTrainer, taken: dict[str, Any], options: Namespace) -> dict[str, Any]:
+    contrasts, cycle = (options.source, options.target), trainer.samples.cycle
     return {
         "source": options.source,
         "target": options.target,
@@ -106,7 +92,7 @@ def _card(
         "training": trainer.as_dict(),
         "loss": trainer.loss(DECISION),
         "chosen": taken,
-        "cycle": models.hashes if models else None,
+        "cycle": dict(cycle.hashes) if cycle else None,
         "started_from": Path(options.init).name if options.init else None,
         **card_of_run(PROGRAM, options, trainer.draws.device),
     }

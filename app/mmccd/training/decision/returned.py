@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor, nn
@@ -40,6 +41,7 @@ class OneStepCycle:
         veil_sd: noise on the condition.
         last: T - 1, the highest timestep.
         precision: ``"fp32"`` or ``"bf16"``.
+        hashes: SHA-256 of the weight files, by name; for cards.
     """
 
     forward: nn.Module
@@ -47,6 +49,7 @@ class OneStepCycle:
     veil_sd: float = 0.5
     last: int = 999
     precision: str = "fp32"
+    hashes: Mapping[str, str] = field(default_factory=dict)
 
     @torch.no_grad()
     def __call__(self, image: Tensor, brain: Tensor, draws: Draws) -> Returned:

@@ -17,6 +17,7 @@ from mmccd.training.decision.returned import OneStepCycle, Returned
 
 APART = 1.0
 """Slices of a volume lie as far apart as this, in units of the normalised image."""
+BLIND_SHARE = 0.33
 
 
 @dataclass(frozen=True)
@@ -34,43 +35,66 @@ class Samples:
     brain: Tensor
 
 
+@torch.no_grad()
+def decision_sample(
+    image: Tensor,
+    brain: Tensor,
+    draws: Draws,
+    cycle: OneStepCycle | None = None,
+    blind_share: float = BLIND_SHARE,
+    families: Sequence[Family] = DECISION_FAMILIES,
+) -> Samples:
+    """Healthy slices varied, painted on, scanned and shown to the cycle.
+
+    Args:
+        image: x, normalised, ``(batch, 1, size, size)``, 0 outside the brain.
+        brain: bool of the same shape.
+        draws: random numbers, on the device of ``image``.
+        cycle: f and g; None: d sees x only.
+        blind_share: share of the slices in which d does not see what the cycle says, so that one
+            network shows what x' is worth.
+        families: what is painted.
+    """
+    varied = vary(image, brain, draws)
+    seen = corrupted_slices(varied, brain, draws, families, APART)
+    returned = _returned(seen, draws, cycle, blind_share)
+    given = decision_input(seen.image, seen.brain, returned.reconstructed, returned.signed)
+    given, label, mask = (middle(layer) for layer in (given, seen.label, seen.brain))
+    return Samples(given.contiguous(memory_format=torch.channels_last), label, mask)
+
+
+def _returned(seen: Seen, draws: Draws, cycle: OneStepCycle | None, blind_share: float) -> Returned:
+    """What the cycle says of all but the blind slices."""
+    found = Returned.nothing(seen.image)
+    if cycle is None:
+        return found
+    rows = draws.some(len(seen.image), 1 - blind_share)
+    if len(rows):
+        made = cycle(seen.image[rows], seen.brain[rows], draws)
+        found.reconstructed[rows] = made.reconstructed
+        found.signed[rows] = made.signed
+    return found
+
+
 @dataclass(frozen=True)
 class DecisionSamples:
-    """Draws batches.
+    """Draws batches of :func:`decision_sample` from a pack.
 
     Attributes:
         pairs: where healthy slices come from.
         draws: random numbers; the same that ``pairs`` uses.
-        cycle: f and g; None: d is trained without.
-        blind_share: share of samples in which d does not see what the cycle says, so that one
-            network shows what x' is worth.
-        families: what is painted.
+        cycle, blind_share, families: see :func:`decision_sample`.
     """
 
     pairs: HealthyPairs
     draws: Draws
     cycle: OneStepCycle | None = None
-    blind_share: float = 0.33
+    blind_share: float = BLIND_SHARE
     families: Sequence[Family] = DECISION_FAMILIES
 
-    @torch.no_grad()
     def draw(self, count: int) -> Samples:
         """A batch of that many samples."""
         healthy = self.pairs.draw(count)
-        varied = vary(healthy.source, healthy.brain, self.draws)
-        seen = corrupted_slices(varied, healthy.brain, self.draws, self.families, APART)
-        returned = self._returned(seen)
-        given = decision_input(seen.image, seen.brain, returned.reconstructed, returned.signed)
-        given, label, brain = (middle(layer) for layer in (given, seen.label, seen.brain))
-        return Samples(given.contiguous(memory_format=torch.channels_last), label, brain)
-
-    def _returned(self, seen: Seen) -> Returned:
-        found = Returned.nothing(seen.image)
-        if self.cycle is None:
-            return found
-        rows = self.draws.some(len(seen.image), 1 - self.blind_share)
-        if len(rows):
-            made = self.cycle(seen.image[rows], seen.brain[rows], self.draws)
-            found.reconstructed[rows] = made.reconstructed
-            found.signed[rows] = made.signed
-        return found
+        return decision_sample(
+            healthy.source, healthy.brain, self.draws, self.cycle, self.blind_share, self.families
+        )
