@@ -157,7 +157,7 @@ def make_tiny_bundles(root: Path, networks: dict[str, TranslationUNet]) -> Path:
     write_weights(root / "decision", decision, "flair", "t2")
     # both signs: the map of a random network is above 0 nearly everywhere
     quick = {"steps": 1, "stride": 16, "width": 16, "sign": "both", "other_side": 0.0}
-    for name in ("full", "balanced", "fast"):
+    for name in ("full", "balanced", "cycle", "fast"):
         change_preset(root, name, settings=quick)
         without_decision(root, name)
     return root

@@ -67,7 +67,7 @@ def test_help() -> None:
     assert FORM.usage == "usage: mmccd command FIRST OTHERS [OTHERS ...] [FLAGS]"
     text = FORM.help()
     assert "-p, --path PATH" in text
-    assert "how thorough the method is (balanced, fast, full; default fast)" in text
+    assert "how thorough the method is (balanced, cycle, fast, full; default fast)" in text
     assert "--device" not in text
 
 

@@ -322,7 +322,7 @@ class TestAThirdName:
 def test_unknown_preset(tiny_bundles: Path) -> None:
     with pytest.raises(UsageError) as error:
         load_models(tiny_bundles).preset("slow")
-    assert_one_line(error.value, "slow", "balanced, fast, full")
+    assert_one_line(error.value, "slow", "balanced, cycle, fast, full")
     with pytest.raises(UsageError, match="slow"):
         load_models(tiny_bundles, preset="slow")
 

@@ -20,7 +20,7 @@ from mmccd.core.errors import ModelError, UsageError
 
 def test_settings(tiny_bundles: Path) -> None:
     presets = read_presets(tiny_bundles)
-    assert tuple(presets) == preset_names(tiny_bundles) == ("balanced", "fast", "full")
+    assert tuple(presets) == preset_names(tiny_bundles) == ("balanced", "cycle", "fast", "full")
     fast = presets["fast"]
     assert (fast.cycle.steps, fast.cycle.stride, fast.cycle.reading, fast.cycle.width) == (
         1,
@@ -40,7 +40,7 @@ def test_a_file_is_a_preset(tiny_bundles: Path) -> None:
     folder = tiny_bundles / FORWARD / FOLDER
     shutil.copy(folder / "fast.json", folder / "mine.json")
     (folder / "notes.txt").touch()
-    assert preset_names(tiny_bundles) == ("balanced", "fast", "full", "mine")
+    assert preset_names(tiny_bundles) == ("balanced", "cycle", "fast", "full", "mine")
     assert read_preset(tiny_bundles, "mine").cycle == read_preset(tiny_bundles, "fast").cycle
 
 
@@ -59,7 +59,7 @@ def test_a_preset_says_what_is_hidden(tiny_bundles: Path) -> None:
 def test_unknown(tiny_bundles: Path) -> None:
     with pytest.raises(UsageError) as error:
         read_preset(tiny_bundles, "slow")
-    assert_one_line(error.value, "--preset slow", "balanced, fast, full")
+    assert_one_line(error.value, "--preset slow", "balanced, cycle, fast, full")
 
 
 def test_no_presets(tiny_bundles: Path) -> None:

@@ -54,7 +54,7 @@ def test_what_is_taken(given: dict[str, Any], name: str, value: object) -> None:
 @pytest.mark.parametrize(
     ("given", "expected"),
     [
-        ({"preset": "quick"}, "one of balanced, fast, full"),
+        ({"preset": "quick"}, "one of balanced, cycle, fast, full"),
         ({"preset": "fats"}, "did you mean fast?"),
         ({"preset": None}, "one of balanced"),
         ({"target": "pd"}, "one of t2, t1"),

@@ -250,7 +250,7 @@ def test_bad_words(
         (["completion", "csh"], ["SHELL", "csh", "bash, zsh, fish"]),
         (
             ["predict", "a.nii", "--output", "o", "--preset", "slow"],
-            ["--preset", "slow", "balanced, fast, full"],
+            ["--preset", "slow", "balanced, cycle, fast, full"],
         ),
         (["predict", "a.nii", "--output", "o", "--target", "pd"], ["--target", "pd", "t2, t1"]),
         (["predict", "a.nii", "--output", "o", "--seed", "-1"], ["--seed", "-1"]),

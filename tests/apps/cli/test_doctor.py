@@ -42,12 +42,12 @@ def test_machine_and_versions(shared_bundles: Path) -> None:
 def test_what_can_be_chosen(shared_bundles: Path) -> None:
     text, _ = told(str(shared_bundles))
     choices = examine(str(shared_bundles))["choices"]
-    assert choices["preset"] == ["balanced", "fast", "full"]
+    assert choices["preset"] == ["balanced", "cycle", "fast", "full"]
     assert choices["extractor"] == ["mmccd", "hd-bet"]
     assert choices["target"] == ["t2", "t1"]
     assert choices["operating_point"] == ["specific", "balanced", "sensitive"]
     assert {"mmccd", "intensity"} <= set(choices["methods"])
-    assert "balanced, fast, full" in line_with(text, "preset ")
+    assert "balanced, cycle, fast, full" in line_with(text, "preset ")
 
 
 def test_weights(shared_bundles: Path) -> None:

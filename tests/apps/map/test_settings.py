@@ -54,7 +54,7 @@ def test_an_empty_variable_is_none() -> None:
 @pytest.mark.parametrize(
     ("name", "value", "expected"),
     [
-        ("PRESET", "quick", "balanced, fast, full"),
+        ("PRESET", "quick", "balanced, cycle, fast, full"),
         ("TARGET", "pd", "t2, t1"),
         ("THRESHOLD", "nan", "a finite number"),
         ("THRESHOLD", "high", "a finite number"),

@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     from mmccd.evaluation import SetsPlan, Setup, Variant
 
 CONTRASTS = ("flair", "t1", "t2")
-ROWS, SETS_ROWS = "intensity,rule,constant,mmccd", "mmccd,rule,constant,intensity"
+PLAIN_FIRST = ("intensity", "rule", "constant", "mmccd")
+"""In the order of the table."""
 
 SHARED = Only("preset", "device", "bundles", "seed")
 Data = Annotated[
@@ -59,7 +60,7 @@ Methods = Annotated[
         " constant, intensity, histogram, rule; some with settings (mmccd:steps=1:stride=16);"
         " differences are to the first;"
         " constant, rule and intensity stand in every table"
-        f" (default: {ROWS}; with --sets mmccd first)"
+        f" (default: {','.join(PLAIN_FIRST)} and the preset's method; with --sets that one first)"
     ),
 ]
 Protocol = Annotated[str, Setting("slice, paper, strict, or some of them joined by commas")]
@@ -146,7 +147,7 @@ def evaluate(
             grid=grid,
             slices=slices,
         )
-        words = _words(methods or SETS_ROWS)
+        words = _words(methods or ",".join(reversed(_default_rows(setup))))
         _run_sets(_sets_plan(sets, validation, setup, words, rate, draws), Path(output), json)
         return
     if validation is not None:
@@ -154,7 +155,7 @@ def evaluate(
             "--validation: is for --sets; --data chooses on its validation split (--split)"
         )
     assert data is not None
-    methods = methods or ROWS
+    methods = methods or ",".join(_default_rows(setup))
     _check_grid(grid, subset, methods)
     from mmccd.evaluation import (
         EvaluationPlan,
@@ -214,6 +215,16 @@ def _run_sets(plan: SetsPlan, output: Path, as_json: bool) -> None:
         say_json({"status": "done", "exit_code": 0, "sets": figures})
         return
     say(f"{len(plan.sets)} data sets ({output})\n\n{table}")
+
+
+def _default_rows(setup: Setup) -> list[str]:
+    """The plain rows, the cycle, and what the preset makes of it: the map that ``predict`` writes
+    comes last.
+    """
+    from mmccd.bundle import read_preset
+
+    method = read_preset(setup.bundles, setup.preset).method
+    return list(dict.fromkeys((*PLAIN_FIRST, method)))
 
 
 def _check_contrasts(source: str, target: str | None) -> None:
