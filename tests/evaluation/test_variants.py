@@ -10,7 +10,6 @@ import pytest
 import torch
 from numpy.typing import NDArray
 from scipy import ndimage
-from torch import Tensor
 
 from mmccd.core.errors import UsageError
 from mmccd.core.score_maps import ScoreMaps
@@ -190,14 +189,6 @@ def test_slice_sd_counts_the_sides_of_the_cycle(one: Scored) -> None:
     signed, brain = np.where(one.subject.brain, 2 - one.score, 0), one.subject.brain
     z = error_robust_z(signed.astype(np.float32), brain, Sides("darker", 0.25))
     assert np.array_equal(scored.values, z[brain])
-
-
-def test_a_decision_behind_the_score(one: Scored) -> None:
-    def turn(scores: ScoreMaps, brain: Tensor) -> ScoreMaps:
-        return replace(scores, anomaly=scores.signed)
-
-    scored = apply(one, "none", by=replace(candidate(), decision=turn))
-    np.testing.assert_allclose(scored.values, 2 - one.score[one.subject.brain], rtol=1e-6)
 
 
 def test_preset_is_the_presets_own_and_adds_nothing_to_a_final_score() -> None:

@@ -57,7 +57,7 @@ def test_weights(shared_bundles: Path) -> None:
     assert models.weights["backward"].sha256[:12] in line_with(text, "flair to t2")
     assert "random numbers" in line_with(text, "flair to t2"), "the licence"
     assert "not usable" in line_with(text, "flair to t1")
-    assert text.count("no calibration") == 3
+    assert text.count("no calibration") == 4
 
 
 def test_brain_extraction(tiny_bundles: Path) -> None:

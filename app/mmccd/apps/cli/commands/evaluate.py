@@ -19,8 +19,10 @@ if TYPE_CHECKING:
     from mmccd.evaluation import SetsPlan, Setup, Variant
 
 CONTRASTS = ("flair", "t1", "t2")
-PLAIN_FIRST = ("intensity", "rule", "constant", "mmccd")
-"""In the order of the table."""
+ROWS = ("intensity", "rule", "constant", "mmccd")
+"""Of a table, with the method of the preset behind them."""
+SETS_ROWS = ("mmccd", "rule", "constant", "intensity")
+"""Of a table of data sets, with the method of the preset before them."""
 
 SHARED = Only("preset", "device", "bundles", "seed")
 Data = Annotated[
@@ -60,7 +62,7 @@ Methods = Annotated[
         " constant, intensity, histogram, rule; some with settings (mmccd:steps=1:stride=16);"
         " differences are to the first;"
         " constant, rule and intensity stand in every table"
-        f" (default: {','.join(PLAIN_FIRST)} and the preset's method; with --sets that one first)"
+        f" (default: {','.join(ROWS)} and the preset's method; with --sets that one first)"
     ),
 ]
 Protocol = Annotated[str, Setting("slice, paper, strict, or some of them joined by commas")]
@@ -147,7 +149,7 @@ def evaluate(
             grid=grid,
             slices=slices,
         )
-        words = _words(methods or ",".join(reversed(_default_rows(setup))))
+        words = _words(methods or _joined((_preset_method(setup), *SETS_ROWS)))
         _run_sets(_sets_plan(sets, validation, setup, words, rate, draws), Path(output), json)
         return
     if validation is not None:
@@ -155,7 +157,7 @@ def evaluate(
             "--validation: is for --sets; --data chooses on its validation split (--split)"
         )
     assert data is not None
-    methods = methods or ",".join(_default_rows(setup))
+    methods = methods or _joined((*ROWS, _preset_method(setup)))
     _check_grid(grid, subset, methods)
     from mmccd.evaluation import (
         EvaluationPlan,
@@ -217,14 +219,16 @@ def _run_sets(plan: SetsPlan, output: Path, as_json: bool) -> None:
     say(f"{len(plan.sets)} data sets ({output})\n\n{table}")
 
 
-def _default_rows(setup: Setup) -> list[str]:
-    """The plain rows, the cycle, and what the preset makes of it: the map that ``predict`` writes
-    comes last.
-    """
+def _preset_method(setup: Setup) -> str:
+    """The method whose map ``predict`` writes."""
     from mmccd.bundle import read_preset
 
-    method = read_preset(setup.bundles, setup.preset).method
-    return list(dict.fromkeys((*PLAIN_FIRST, method)))
+    return read_preset(setup.bundles, setup.preset).method
+
+
+def _joined(names: Iterable[str]) -> str:
+    """Each name once."""
+    return ",".join(dict.fromkeys(names))
 
 
 def _check_contrasts(source: str, target: str | None) -> None:
