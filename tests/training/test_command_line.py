@@ -6,7 +6,16 @@ from mmccd.training.command_line import without_paths
 
 
 def test_commands_lose_the_paths_of_a_machine() -> None:
-    words = ["train", "--pack=/a/pack", "--maps", "/b/maps:5:1", "--data", "x / y", "sub/out"]
+    words = [
+        "train",
+        "--pack=/a/pack",
+        "--maps",
+        "/b/maps:5:1",
+        "--data",
+        "x / y",
+        "sub/out",
+        "a=/b/c@/d/e.json",
+    ]
     assert without_paths(words) == [
         "train",
         "--pack=pack",
@@ -15,4 +24,5 @@ def test_commands_lose_the_paths_of_a_machine() -> None:
         "--data",
         "x / y",
         "sub/out",
+        "a=c@e.json",
     ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import re
 import shlex
 import signal
 from argparse import Namespace
@@ -17,6 +18,8 @@ import torch
 import mmccd
 from mmccd.models import choose_device, choose_precision
 from mmccd.training.budget import BudgetTrainer
+
+_PATH = re.compile(r"(^|[=@])(/[^@=]+)")
 
 
 def add_budget_options(
@@ -82,10 +85,7 @@ def stopping_at_sigterm(trainer: BudgetTrainer) -> Iterator[None]:
 
 
 def without_paths(words: list[str]) -> list[str]:
-    """Absolute paths of this machine shortened to their last part."""
-    short = []
-    for word in words:
-        option, equals, value = word.partition("=") if word.startswith("--") else ("", "", word)
-        name = Path(value).name if Path(value).is_absolute() else value
-        short.append(option + equals + name)
-    return short
+    """Absolute paths of this machine shortened to their last part, also behind ``NAME=`` and
+    ``@``.
+    """
+    return [_PATH.sub(lambda found: found[1] + Path(found[2]).name, word) for word in words]
