@@ -65,7 +65,6 @@ class Case:
     seed: int
     lesions: tuple[Lesion, ...] | str | None = None
     scan: Acquisition = CALM
-    sign: str = "brighter"
 
     def phantom(self) -> Phantom:
         """Make it."""
@@ -80,15 +79,13 @@ CASES = (
     Case("plaques", 9004, "ms"),
     Case("cavity", 9005, OLD_STROKE),
     Case("uneven", 9002, None, replace(CALM, bias=0.2)),
-    Case("fluid", 9002, None, CALM, "both"),
 )
 
 
 def run(case: Case, pipeline: AnomalyPipeline) -> tuple[Phantom, Result]:
     """Make the phantom and look at it as ``mmccd predict`` does."""
     phantom = case.phantom()
-    with_sign = with_cycle(pipeline, replace(pipeline.preset.cycle, sign=case.sign))
-    return phantom, with_sign.run(phantom.images["flair"], phantom.brain)
+    return phantom, pipeline.run(phantom.images["flair"], phantom.brain)
 
 
 def with_cycle(pipeline: AnomalyPipeline, settings: CycleSettings) -> AnomalyPipeline:
@@ -380,8 +377,11 @@ def draw_strip(one: OneSlice, path: Path) -> None:
     save(figure, path)
 
 
-def draw_how(pipeline: AnomalyPipeline, images: Path) -> None:
-    """The three pictures of docs/how_it_works.md."""
+def draw_how(images: Path) -> None:
+    """The three pictures of docs/how_it_works.md, of the cycle alone."""
+    pipeline = AnomalyPipeline.from_bundles(
+        preset="cycle", device="cpu", intake=make_intake(unchecked=True)
+    )
     one = OneSlice.of(CASES[0].phantom(), pipeline)
     drawings: list[tuple[str, Callable[[OneSlice, Path], None]]] = [
         ("cycle", draw_cycle),
@@ -409,7 +409,7 @@ def main() -> None:
     if not names or "start" in names:
         table["start"] = draw_start(images)
     if not names or "how" in names:
-        draw_how(pipeline, images)
+        draw_how(images)
     if not names or "refused" in names:
         table["refused"] = refusals(make_intake())
     for case in CASES:
