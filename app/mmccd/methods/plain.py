@@ -6,9 +6,7 @@ from dataclasses import dataclass
 
 from mmccd.imaging import Normalisation
 from mmccd.methods.base import Context, Method, either_side
-
-RANGE = Normalisation("range", 2.0, 90.0)
-"""0 at the 2nd, 1 at the 90th percentile of the brain."""
+from mmccd.methods.brain_range import RANGE
 
 
 @dataclass(frozen=True)

@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-import numpy as np
 import torch
 from scipy import ndimage
 
 from mmccd.core import ScoreMaps
 from mmccd.methods.base import Cancelled, Context, Progress, Slices
-from mmccd.methods.plain import RANGE, PlainMethod
+from mmccd.methods.brain_range import brain_range
+from mmccd.methods.plain import PlainMethod
 from mmccd.methods.scoring import score_within
 
 THICK_MM = 2.5
@@ -37,7 +37,7 @@ class RuleScorer:
         whole = slices.brain if slices.whole is None else slices.whole
         if not whole.any():
             return score_within(slices.brain, slices.image)
-        low, high = np.percentile(slices.image[whole].numpy(), [RANGE.lower, RANGE.upper])
+        low, high = brain_range(slices.image, whole)
         scaled = torch.where(whole, (slices.image - low) / (high - low), 0).float()
         size = (1, 5, 5) if slices.slice_mm > THICK_MM else (3, 3, 3)
         smooth = ndimage.median_filter(scaled[:, 0].numpy(), size=size, mode="nearest")

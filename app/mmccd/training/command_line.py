@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import argparse
+import logging
 import re
 import shlex
 import signal
+import sys
 from argparse import Namespace
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -16,6 +18,7 @@ import monai
 import torch
 
 import mmccd
+from mmccd.core import MmccdError
 from mmccd.models import choose_device, choose_precision
 from mmccd.training.budget import BudgetTrainer
 
@@ -72,6 +75,32 @@ def card_of_run(program: str, options: Namespace, device: torch.device) -> dict[
         },
         "research_only": options.research,
     }
+
+
+def run_command(
+    parser: argparse.ArgumentParser,
+    arguments: Sequence[str] | None,
+    command: Callable[[Namespace], None],
+) -> int:
+    """Parse a command line and do what it says; an error is one line.
+
+    Args:
+        parser: of the options; they get the ``words`` of the command line, too.
+        arguments: those words; None: the process's own.
+        command: what to do.
+
+    Returns:
+        The exit code.
+    """
+    logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
+    words = sys.argv[1:] if arguments is None else list(arguments)
+    options = parser.parse_args(words, Namespace(words=words))
+    try:
+        command(options)
+    except MmccdError as error:
+        sys.stderr.write(f"{error}\n")
+        return error.exit_code
+    return 0
 
 
 @contextmanager

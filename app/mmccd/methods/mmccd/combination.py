@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass
 
-import numpy as np
 import torch
 from torch import Tensor
 
-LOWER, UPPER = 2.0, 90.0
-"""Percentiles of the brain between which the intensity goes from 0 to 1."""
+from mmccd.methods.brain_range import brain_range
+
 INTENSITY_RANGE = (-1.0, 3.0)
 MOST_ERROR = 6.0
 
@@ -53,6 +52,6 @@ def brightness(image: Tensor, whole: Tensor) -> Tensor:
     """
     if not whole.any():
         return torch.zeros_like(image)
-    low, high = (float(v) for v in np.percentile(image[whole].numpy(), [LOWER, UPPER]))
+    low, high = brain_range(image, whole)
     share: Tensor = (image - low) / max(high - low, 1e-6)
     return share.clamp(*INTENSITY_RANGE)

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
 
 from mmccd.core import ScoreMaps
-from mmccd.methods.base import BRIGHT, Cancelled, Chosen, Context, Need, Progress, Slices, shipped
+from mmccd.methods.base import Cancelled, Chosen, Context, Need, Progress, Slices, shipped
 from mmccd.methods.mmccd.combination import MOST_ERROR, Combination, brightness
 from mmccd.methods.mmccd.decision import decide, decision_input
 from mmccd.methods.mmccd.method import CycleScorer, MaskedCycle
@@ -116,14 +116,7 @@ class DecidedCycle(MaskedCycle):
         Raises:
             ValueError: weights that do not exist.
         """
-        start = context.combination or Combination()
-        names = vars(start).keys()
-        changes = {
-            name: value
-            for name, value in asdict(self).items()
-            if name in names and value is not None
-        }
-        return replace(start, **changes)
+        return self.changed(context.combination or Combination())
 
     def key(self, context: Context) -> dict[str, Any]:
         """See :meth:`mmccd.methods.Method.key`."""
@@ -132,10 +125,6 @@ class DecidedCycle(MaskedCycle):
     def chosen(self, context: Context) -> Chosen:
         """See :meth:`MaskedCycle.chosen`."""
         return replace(super().chosen(context), combination=self.combination(context))
-
-    def polarities(self, source: str, signed: bool) -> tuple[int, ...]:
-        """Bright is anomalous."""
-        return (BRIGHT,)
 
     def build(self, context: Context) -> DecidedScorer:  # type: ignore[override]
         """See :meth:`mmccd.methods.Method.build`."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -22,8 +22,11 @@ from mmccd.methods.base import (
     Slices,
     shipped,
 )
+from mmccd.methods.mmccd.combination import Combination
 from mmccd.methods.mmccd.cycle import MaskedCycleInferer
 from mmccd.methods.mmccd.settings import CycleSettings
+
+Settings = TypeVar("Settings", CycleSettings, Combination)
 
 SIZE = (128, 128)
 """Height and width of the model grid in pixels."""
@@ -84,19 +87,22 @@ class CycleMethod(Method):
     draws: int | None = None
     level: bool | None = None
 
+    def changed(self, preset: Settings) -> Settings:
+        """Settings of the preset with those of this method that are not None in their place."""
+        changes = {
+            name: value
+            for name, value in asdict(self).items()
+            if name in vars(preset) and value is not None
+        }
+        return replace(preset, **changes)
+
     def cycle(self, context: Context) -> CycleSettings:
         """The settings of the cycle.
 
         Raises:
             ValueError: settings that do not exist, or leave voxels uncovered.
         """
-        names = vars(context.cycle).keys()
-        changes = {
-            name: value
-            for name, value in asdict(self).items()
-            if name in names and value is not None
-        }
-        chosen = replace(context.cycle, **changes)
+        chosen = self.changed(context.cycle)
         if chosen.has_strips:
             chosen.masks(SIZE)
         return chosen

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import argparse
-import logging
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from mmccd.core import MmccdError
-from mmccd.training.command_line import add_budget_options
+from mmccd.training.command_line import add_budget_options, run_command
 from mmccd.training.cycle.commands import pack, train
 
 
@@ -50,15 +48,7 @@ def _parser() -> argparse.ArgumentParser:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one of the two; the exit code."""
-    logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
-    words = sys.argv[1:] if arguments is None else list(arguments)
-    options = _parser().parse_args(words, argparse.Namespace(words=words))
-    try:
-        options.command(options)
-    except MmccdError as error:
-        sys.stderr.write(f"{error}\n")
-        return error.exit_code
-    return 0
+    return run_command(_parser(), arguments, lambda options: options.command(options))
 
 
 if __name__ == "__main__":
