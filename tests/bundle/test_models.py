@@ -30,6 +30,15 @@ FAST_BF16 = "mmccd.bundle.models.has_fast_bf16"
 
 
 class TestChoice:
+    def test_pair_without_a_decision_names_the_preset_that_needs_none(
+        self, tiny_bundles: Path
+    ) -> None:
+        """A researcher who has trained f and g alone."""
+        add_decision(tiny_bundles, "fast").with_suffix(".json").unlink()
+        with pytest.raises(ModelError) as error:
+            load_models(tiny_bundles, preset="fast")
+        assert_one_line(error.value, "decision", "or --preset")
+
     def test_default_target_is_t2(self, tiny_bundles: Path, tiny_networks: Networks) -> None:
         add_t1(tiny_bundles, tiny_networks, "research/flair_t1")
         models = load_everything(tiny_bundles)

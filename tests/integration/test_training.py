@@ -259,9 +259,14 @@ class TestTraining:
 
 @pytest.fixture(scope="module")
 def exported(bundles: Bundles, trained_f: Path, trained_g: Path) -> Path:
-    """The bundles with exported weights."""
-    for folder, name in ((trained_f, FORWARD), (trained_g, BACKWARD)):
+    """The bundles with exported weights; d was trained behind the f and g that were exported."""
+
+    def export(folder: Path, name: str) -> None:
         assert cli.run(["export", str(folder / "best.pt"), str(bundles.root / name)]) == 0
+
+    export(trained_f, FORWARD)
+    export(trained_g, BACKWARD)
+    export(bundles.train(DECISION, "runs/flair_t2"), DECISION)
     return bundles.root
 
 
@@ -280,7 +285,9 @@ class TestAfterTraining:
             torch.allclose(value, trained[key], atol=1e-3)
             for key, value in network.state_dict().items()
         )
+        assert set(models.weights) == {"forward", "backward", DECISION}
         models.weights["backward"].load_network()
+        models.weights[DECISION].load_network()
 
     def test_exported_weights_serve_the_validation_too(
         self, exported: Path, trained_g: Path

@@ -185,10 +185,13 @@ def _pick(root: Path, name: str, source: str, target: str) -> Weights:
         if weights.direction == direction:
             return weights
     found = sorted({" to ".join(weights.direction) for weights in candidates})
+    without = [
+        preset for preset, settings in read_presets(root).items() if name not in settings.weights
+    ]
     raise ModelError(
         f"{bundle / 'models'}: no weights from {' to '.join(direction)} (found:"
         f" {', '.join(found) or 'none'}); train the bundle and run 'mmccd export', or give other"
-        " --bundles or --target",
+        f" --bundles or --target{f' or --preset {without[0]}' if without else ''}",
         code="weights.missing",
     )
 
