@@ -12,13 +12,13 @@ from .batches import (
     PairPrepareBatch as PairPrepareBatch,
     StripPrepareBatch as StripPrepareBatch,
 )
-from .brain_objective import (
+from .brain.objective import (
     BrainLoss as BrainLoss,
     ScanPrepareBatch as ScanPrepareBatch,
     brain_disagreement as brain_disagreement,
     lower_disagreement as lower_disagreement,
 )
-from .brain_synthesis import SyntheticSlices as SyntheticSlices
+from .brain.synthesis import SyntheticSlices as SyntheticSlices
 from .checkpoints import BestModel as BestModel, Resume as Resume
 from .decision.batches import DecisionPrepareBatch as DecisionPrepareBatch
 from .decision.inferer import DecisionInferer as DecisionInferer

@@ -18,8 +18,9 @@ from mmccd.brain.network import BrainUNet
 from mmccd.bundle import export_weights, load_brain_weights
 from mmccd.bundle.find import BRAIN
 from mmccd.core.errors import InputError, ModelError
-from mmccd.training.brain_objective import BrainLoss, brain_disagreement, lower_disagreement
-from mmccd.training.brain_synthesis import SyntheticSlices, load_head
+from mmccd.training.brain.heads import load_head
+from mmccd.training.brain.objective import BrainLoss, brain_disagreement, lower_disagreement
+from mmccd.training.brain.synthesis import SyntheticSlices
 
 
 @pytest.fixture(scope="module")

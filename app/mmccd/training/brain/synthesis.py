@@ -1,5 +1,5 @@
-"""Training slices of heads that nobody owns: label maps under random contrasts, scanners and
-lesions.
+"""Training slices of heads that nobody owns: label maps, and the scans of some healthy people,
+under random contrasts, scanners and lesions.
 
 After SynthSeg and SynthStrip (Billot et al., MedIA 2023; Hoopes et al., NeuroImage 2022): a network
 that has seen every contrast depends on none.
@@ -11,6 +11,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 import torch
@@ -26,27 +27,19 @@ from mmccd.brain import LARGEST, intensity_scale
 from mmccd.core import InputError
 from mmccd.imaging import Grid
 from mmccd.phantom import (
-    LABELS,
-    TISSUES,
-    Tissue,
     anatomy_splits,
-    brain_envelope,
-    canonical_labels,
     find_anatomies,
-    random_acquisition,
-    signal,
+)
+from mmccd.training.brain.contrasts import draw_contrast
+from mmccd.training.brain.heads import (
+    BRAIN_BIT,
+    LOWER_BIT,
+    Head,
+    find_scans,
+    load_head,
+    load_scan,
 )
 
-BRAIN_BIT, LOWER_BIT, CLASS_BITS = 128, 64, 63
-_LOWER = (7, 46, 8, 47, 15, 16)
-"""FreeSurfer's cerebellum, fourth ventricle and brainstem."""
-_SPLIT = {
-    "white": ((2, 41, 77, 78, 79, 85, 251, 252, 253, 254, 255), (7, 46), (530,)),
-    "grey": ((8, 47), (17, 53, 18, 54)),
-}
-"""Tissues of which parts get contrasts of their own."""
-_OUTER = ("scalp", "skin", "bone", "marrow", "mucosa", "vessel")
-"""Tissues outside the brain whose signal varies most."""
 _SAMPLES = 6
 """Points at which a voxel is sampled: its partial volume."""
 _LEVELS = np.array([[-1.0, -1.7, 0.6, -1.8], [1.0, -0.5, 1.2, 1.25]])
@@ -55,68 +48,7 @@ _LEVEL_SHARES = (0.4, 0.35, 0.15, 0.1)
 crown, anywhere.
 """
 _KNOTS_MM = 40.0
-_SHARES = {"flair": 0.4, "t1": 0.2, "t2": 0.2, "random": 0.2}
-
-
-@dataclass(frozen=True)
-class Head:
-    """A label map made ready for sampling.
-
-    Attributes:
-        codes: uint8 ``(X, Y, Z)``, axes right, anterior, superior, voxels of 1 mm: class of
-            contrast, with bits for brain and for its infratentorial part.
-        tissues: tissue of each class; class 0 is air.
-        centre: middle of the brain in voxels.
-        half: half of the brain's extent in voxels.
-        inside: some voxels of the brain, ``(n, 3)``.
-    """
-
-    codes: NDArray[np.uint8]
-    tissues: tuple[str, ...]
-    centre: NDArray[np.float64]
-    half: NDArray[np.float64]
-    inside: NDArray[np.float64]
-
-
-def load_head(path: Path) -> Head:
-    """Read a label map.
-
-    Raises:
-        InputError: not a NIfTI file.
-        UnsuitableInputError: no brain labels in it.
-    """
-    labels, _ = canonical_labels(path)
-    brain = brain_envelope(path, labels)
-    table = np.zeros(int(labels.max()) + 1, dtype=np.uint8)
-    tissues = ["air"]
-    for name, group in _groups():
-        for label in group:
-            if label < len(table):
-                table[label] = len(tissues)
-        tissues.append(name)
-    codes = np.ascontiguousarray(table[np.clip(labels, 0, None)])
-    fluid = tissues.index("fluid")
-    codes[brain & (codes == 0)] = fluid
-    codes |= np.where(np.isin(labels, _LOWER) & brain, LOWER_BIT, 0).astype(np.uint8)
-    codes |= np.where(brain, BRAIN_BIT, 0).astype(np.uint8)
-    voxels = np.argwhere(brain)
-    low, high = voxels.min(0), voxels.max(0)
-    return Head(
-        codes,
-        tuple(tissues),
-        (low + high) / 2,
-        (high - low + 1) / 2,
-        voxels[:: max(1, len(voxels) // 4000)].astype(np.float64),
-    )
-
-
-def _groups() -> list[tuple[str, tuple[int, ...]]]:
-    groups: list[tuple[str, tuple[int, ...]]] = []
-    for name, labels in LABELS.items():
-        parts = _SPLIT.get(name, ())
-        rest = tuple(label for label in labels if not any(label in part for part in parts))
-        groups += [(name, part) for part in (*parts, rest) if part]
-    return groups
+_Entry = TypeVar("_Entry")
 
 
 class SyntheticSlices(Dataset[dict[str, Tensor]]):
@@ -130,7 +62,11 @@ class SyntheticSlices(Dataset[dict[str, Tensor]]):
         scans: items of an epoch.
         slices: slices of a scan.
         seed: first part of every seed.
-        max_heads: only the first so many label maps of the split.
+        max_heads: only the first so many label maps, and scans, of the split.
+        scan_images: folder of T1-weighted scans of whole heads (``NAME_T1.nii.gz``), where there
+            are some.
+        scan_labels: folder of the label maps of their brains (``NAME_labels.nii.gz``).
+        scan_share: how many of the items are made of them.
     """
 
     def __init__(
@@ -141,18 +77,23 @@ class SyntheticSlices(Dataset[dict[str, Tensor]]):
         slices: int = 6,
         seed: int = 0,
         max_heads: int | None = None,
+        scan_images: str | Path | None = None,
+        scan_labels: str | Path | None = None,
+        scan_share: float = 0.4,
     ) -> None:
         files = [path for path in find_anatomies(labels) if path is not None]
-        groups = anatomy_splits([str(file) for file in files])
-        chosen = [file for file, group in zip(files, groups, strict=True) if group == split][
-            :max_heads
-        ]
+        chosen = _of_split(files, split)[:max_heads]
         if not chosen:
             raise InputError(
                 f"{labels}: {len(files)} label maps, none for the split {split}; expected at least"
                 " 8 label maps of whole heads"
             )
         self.heads = [load_head(file) for file in chosen]
+        self.people: list[Head] = []
+        if scan_images is not None and scan_labels is not None:
+            pairs = _of_split(find_scans(scan_images, scan_labels), split)[:max_heads]
+            self.people = [load_scan(*pair) for pair in pairs]
+        self.scan_share = scan_share if self.people else 0.0
         self.scans = scans
         self.slices = slices
         self.seed = seed
@@ -174,9 +115,18 @@ class SyntheticSlices(Dataset[dict[str, Tensor]]):
         if index >= self.scans:
             raise IndexError(index)
         random = np.random.default_rng([self.seed, self.epoch, index])
-        head = self.heads[int(random.integers(len(self.heads)))]
+        # Without scans the order of random numbers is as if there were none.
+        real = self.scan_share > 0 and random.random() < self.scan_share
+        heads = self.people if real else self.heads
+        head = heads[int(random.integers(len(heads)))]
         image, label = synthesise(head, self.slices, random)
         return {"image": image, "label": label}
+
+
+def _of_split(entries: Sequence[_Entry], split: str) -> list[_Entry]:
+    """Those of the split, by their place in the order of names."""
+    groups = anatomy_splits([str(entry) for entry in entries])
+    return [entry for entry, group in zip(entries, groups, strict=True) if group == split]
 
 
 def synthesise(
@@ -189,14 +139,14 @@ def synthesise(
     """
     grid = grid or Grid()
     geometry = _Geometry.draw(head, slices, random, grid)
-    values, outer = _contrast(head.tissues, random)
-    image, brain, lower, centres = geometry.sample(head, values, random)
+    table = draw_contrast(head, random)
+    image, brain, lower, centres = geometry.sample(head, table, random)
     if random.random() < 0.5:
-        image = _add_lesions(image, brain, centres, head, float(values.max()), random)
+        image = _add_lesions(image, brain, centres, head, float(table.max()), random)
     stripped = random.random() < 0.12
     if stripped:
         image = image * (brain >= random.uniform(0.3, 0.7))
-    image = _acquire(image, centres, outer, stripped, random)
+    image = _acquire(image, centres, stripped, random)
     image, brain, lower = _orient([image, brain, lower], random)
     image, keep = _crop(image, random)
     scale = intensity_scale(image) * math.exp(random.normal(0, 0.15))
@@ -256,12 +206,11 @@ class _Geometry:
         return cls(points, (frame * voxel).astype(np.float32))
 
     def sample(
-        self, head: Head, values: NDArray[np.float32], random: Generator
+        self, head: Head, table: NDArray[np.float32], random: Generator
     ) -> tuple[NDArray[np.float32], ...]:
         """Mean value, share of brain, share of its infratentorial part, and the points themselves
         in mm from the brain's middle.
         """
-        table = values[np.arange(256) & CLASS_BITS]
         image, brain, lower = (np.zeros(self.points.shape[:3], dtype=np.float32) for _ in range(3))
         strides = np.array(head.codes.strides, dtype=np.int64)
         flat = head.codes.reshape(-1)
@@ -307,56 +256,6 @@ def _warp(
     return strength_mm * _field(points, shape, 3, _KNOTS_MM, random)
 
 
-def _contrast(
-    tissues: Sequence[str], random: Generator
-) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Intensity of each class (64 entries; white matter about 1), and that of what lies outside the
-    brain alone.
-    """
-    kind = str(random.choice(list(_SHARES), p=list(_SHARES.values())))
-    values = np.zeros(CLASS_BITS + 1, dtype=np.float32)
-    count = len(tissues)
-    if kind == "random":
-        values[1:count] = random.uniform(0.02, 1.2, count - 1)
-        if random.random() < 0.7:
-            values[[number for number, name in enumerate(tissues) if name == "bone"]] *= (
-                random.uniform(0, 0.3)
-            )
-    else:
-        values[1:count] = _physical(tissues[1:], kind, random)
-    if random.random() < 0.35:  # fat is suppressed, or bright as in fast spin echo
-        factor = random.uniform(0.1, 1.0) if random.random() < 0.6 else random.uniform(1.0, 1.8)
-        values[[number for number, name in enumerate(tissues) if name in ("scalp", "marrow")]] *= (
-            factor
-        )
-    outside = np.array([name in _OUTER for name in tissues])
-    return values, np.where(np.pad(outside, (0, CLASS_BITS + 1 - count)), values, 0).astype(
-        np.float32
-    )
-
-
-def _physical(tissues: Sequence[str], kind: str, random: Generator) -> NDArray[np.float64]:
-    acquisition = random_acquisition(random)
-    sequence = acquisition.sequences[kind]
-
-    def value(tissue: Tissue) -> float:
-        here = tissue.at(acquisition.field_strength)
-        factors = np.exp(random.normal(0, [0.1, 0.1, 0.08]))
-        return signal(
-            here.t1 * float(factors[0]),
-            here.t2 * float(factors[1]),
-            here.pd * float(factors[2]),
-            sequence,
-        )
-
-    white = TISSUES["white"].at(acquisition.field_strength)
-    unit = signal(white.t1, white.t2, white.pd, sequence)
-    loose = np.where([name in _OUTER for name in tissues], 0.35, 0.05)
-    return np.array([value(TISSUES[name]) / unit for name in tissues]) * np.exp(
-        random.normal(0, 1, len(tissues)) * loose
-    )
-
-
 def _add_lesions(
     image: NDArray[np.float32],
     brain: NDArray[np.float32],
@@ -389,7 +288,6 @@ def _add_lesions(
 def _acquire(
     image: NDArray[np.float32],
     points: NDArray[np.float32],
-    outer: NDArray[np.float32],
     stripped: bool,
     random: Generator,
 ) -> NDArray[np.float32]:

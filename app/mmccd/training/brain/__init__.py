@@ -1,0 +1,1 @@
+"""The brain network: its training slices, its loss."""
