@@ -27,7 +27,14 @@ from tests.io.dicom_files import save_all, single_frames
 from mmccd.bundle import find_bundles, load_models
 from mmccd.core.result import Result
 from mmccd.jobs import predict_file
-from mmccd.phantom import DEMO_LESIONS, DEMO_SEED, Acquisition, make_phantom, write_phantom
+from mmccd.phantom import (
+    DEMO_LESIONS,
+    DEMO_SCAN,
+    DEMO_SEED,
+    Acquisition,
+    make_phantom,
+    write_phantom,
+)
 from mmccd.pipeline import AnomalyPipeline, make_intake
 
 FILE = Path(__file__).with_name("golden.json")
@@ -97,7 +104,9 @@ def _pipeline(preset: str) -> AnomalyPipeline:
 
 
 def _demo(folder: Path) -> Path:
-    return write_phantom(make_phantom(DEMO_SEED, DEMO_LESIONS), folder / "phantom", "demo")["flair"]
+    return write_phantom(
+        make_phantom(DEMO_SEED, DEMO_LESIONS, DEMO_SCAN), folder / "phantom", "demo"
+    )["flair"]
 
 
 def _lgg(folder: Path) -> Path:

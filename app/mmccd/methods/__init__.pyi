@@ -46,4 +46,5 @@ from .registry import (
     method_names as method_names,
     register_method as register_method,
 )
+from .rule import RULE_THRESHOLD as RULE_THRESHOLD, RuleScorer as RuleScorer
 from .scoring import error_within as error_within, score_within as score_within

@@ -16,7 +16,7 @@ from mmccd.methods.scoring import score_within
 
 THICK_MM = 2.5
 """Slices thicker than this are smoothed each for itself."""
-THRESHOLD = 1.2
+RULE_THRESHOLD = 1.2
 
 
 @dataclass(frozen=True)
@@ -59,4 +59,4 @@ class Rule(PlainMethod):
 
     def threshold(self, context: Context) -> float | None:
         """1.2 on FLAIR; on other contrasts the rule says nothing."""
-        return THRESHOLD if context.source in self.sources else None
+        return RULE_THRESHOLD if context.source in self.sources else None

@@ -1,4 +1,5 @@
 from .acquisition import (
+    DEMO_SCAN as DEMO_SCAN,
     PLAIN as PLAIN,
     SLICE_MM as SLICE_MM,
     Acquisition as Acquisition,

@@ -51,6 +51,12 @@ PLAIN = Acquisition(noise=0, bias=0, texture=0, individual=0, warp_mm=0, tilt_de
 """The anatomy as it is, with the tissues' table values and nothing random."""
 
 
+DEMO_SCAN = Acquisition(bias=0.03, texture=0.03)
+"""A coil as even as those of newer scanners, and tissue as even as healthy white matter is; what an
+uneven one does to the result stands in docs/limits.md.
+"""
+
+
 def random_acquisition(random: np.random.Generator) -> Acquisition:
     """A scanner from the range that clinical FLAIR, T1w and T2w have: 1.5 or 3 T, slices of 1 to 6
     mm, timings within what vendors set.

@@ -10,7 +10,7 @@ from hypothesis import given, strategies as st
 from tests.reports import report_of
 
 from mmccd.apps.cli import cli
-from mmccd.apps.cli.demo import demo_table, equal_alarms_threshold, lesion_groups
+from mmccd.apps.cli.demo import demo_table, equal_alarms_threshold, lesion_groups, rule_map
 from mmccd.core.result import Result
 from mmccd.phantom import DEMO_LESIONS, Phantom
 
@@ -41,7 +41,7 @@ def test_groups_share_out_the_mask(lesion_phantom: Phantom) -> None:
 
 
 def table(phantom: Phantom, score: np.ndarray, segmentation: np.ndarray) -> list[list[str]]:
-    """Numbers of the two rows, for a made-up result."""
+    """Numbers of the rows of the map and of the intensity, for a made-up result."""
     volume = phantom.lesion
     result = Result(
         phantom.images["flair"],
@@ -54,7 +54,8 @@ def table(phantom: Phantom, score: np.ndarray, segmentation: np.ndarray) -> list
     )
     lines = demo_table(phantom, result).splitlines()
     assert lines[0].startswith("phantom with 6 lesions")
-    return [line[24:].split() for line in lines[2:4]]
+    assert lines[3].startswith("FLAIR above 1.2 of its range")
+    return [line[30:].split() for line in (lines[2], lines[4])]
 
 
 def test_perfect_map(lesion_phantom: Phantom) -> None:
@@ -63,10 +64,11 @@ def test_perfect_map(lesion_phantom: Phantom) -> None:
     """
     truth = lesion_phantom.lesion.data.astype(np.float32)
     ours, intensity = table(lesion_phantom, truth, truth > 0)
-    assert ours == ["1.000", "1.000", "1.000", "100%", "100%", "100%"]
+    marked = f"{truth.sum() * lesion_phantom.lesion.voxel_ml:.1f}"
+    assert ours == ["1.000", "1.000", "1.000", marked, "0.0", "100%", "100%", "100%"]
     assert 0.1 < float(intensity[0]) < 0.95
     assert float(intensity[1]) >= float(intensity[2])
-    assert int(intensity[4].rstrip("%")) < 5
+    assert int(intensity[6].rstrip("%")) < 5
 
 
 def test_intensity_as_the_map_gives_the_row_of_the_intensity(lesion_phantom: Phantom) -> None:
@@ -83,10 +85,19 @@ def test_intensity_as_the_map_gives_the_row_of_the_intensity(lesion_phantom: Pha
 def test_nothing_found(lesion_phantom: Phantom) -> None:
     nothing = np.zeros(lesion_phantom.lesion.shape, dtype=np.float32)
     ours, _ = table(lesion_phantom, nothing, nothing > 0)
-    assert ours[2:] == ["0.000", "0%", "0%", "0%"]
+    assert ours[2:] == ["0.000", "0.0", "0.0", "0%", "0%", "0%"]
     assert float(ours[0]) == pytest.approx(
         lesion_phantom.lesion.data.sum() / lesion_phantom.brain.data.sum(), abs=1e-3
     )
+
+
+def test_rule_map_is_free_of_scale_and_0_outside(lesion_phantom: Phantom) -> None:
+    flair, brain = lesion_phantom.images["flair"], lesion_phantom.brain.data > 0
+    score = rule_map(flair, brain)
+    assert (score[~brain] == 0).all()
+    np.testing.assert_allclose(score, rule_map(flair.with_data(3 * flair.data), brain), atol=1e-3)
+    bright = lesion_groups(lesion_phantom)["bright"]
+    assert np.median(score[bright & brain]) > np.median(score[brain])
 
 
 @pytest.mark.slow

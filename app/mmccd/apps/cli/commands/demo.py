@@ -28,14 +28,14 @@ def demo(
     from mmccd.apps.cli.demo import demo_table
     from mmccd.jobs import predict_file
     from mmccd.outputs import check_output
-    from mmccd.phantom import DEMO_LESIONS, DEMO_SEED, make_phantom, write_phantom
+    from mmccd.phantom import DEMO_LESIONS, DEMO_SCAN, DEMO_SEED, make_phantom, write_phantom
     from mmccd.pipeline import AnomalyPipeline
 
     folder = Path(output)
     check_output(folder, settings.force)
     # The checks take this phantom for a T1 (docs/checks.md); what it is, is known here.
     pipeline = AnomalyPipeline.from_settings(settings.model_copy(update={"unchecked": True}))
-    case = make_phantom(DEMO_SEED, DEMO_LESIONS)
+    case = make_phantom(DEMO_SEED, DEMO_LESIONS, DEMO_SCAN)
     flair = write_phantom(case, folder / "phantom", "demo")["flair"]
     with open_console() as console:
         result = predict_file(lambda: pipeline, flair, output, None, settings.force, console)
