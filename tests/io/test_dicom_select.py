@@ -10,9 +10,10 @@ import pytest
 from tests.io.dicom_files import AXIAL, save_all, single_frames, voxels
 
 from mmccd.core.errors import InputError, UnsuitableInputError
+from mmccd.io.dicom.contrast import FLAIR, OTHER, UNKNOWN, contrast
 from mmccd.io.dicom.header import clean
 from mmccd.io.dicom.scan import scan
-from mmccd.io.dicom.select import FLAIR, OTHER, UNKNOWN, choose, contrast
+from mmccd.io.dicom.select import choose
 
 CORONAL = AXIAL[:, [0, 2, 1, 3]]
 SAGITTAL = AXIAL[:, [1, 2, 0, 3]]
@@ -170,6 +171,9 @@ class TestErrors:
 
     def test_only_damaged_series_are_unreadable(self, tmp_path: Path) -> None:
         add(tmp_path, 1, "flair", Rows=None)
+        for file in (tmp_path / "1").iterdir():
+            whole = file.read_bytes()
+            file.write_bytes(whole[: whole.index(b"\xe0\x7f\x10\x00")])
         with pytest.raises(InputError):
             choose(scan(tmp_path), tmp_path)
         add(tmp_path, 2, "t1", **NO_TIMES)

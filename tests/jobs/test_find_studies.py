@@ -11,8 +11,9 @@ from tests.io.dicom_files import SECRETS, write_series
 
 from mmccd.core.errors import InputError
 from mmccd.io.read import read_volume
-from mmccd.jobs.find import UNREADABLE, find_studies, study_name
+from mmccd.jobs.find import UNREADABLE, find_studies
 from mmccd.jobs.inputs import DICOM, NIFTI, Input
+from mmccd.jobs.studies import study_name
 from mmccd.jobs.view import view_of
 
 

@@ -33,7 +33,9 @@ Written = Callable[[str, Any], str]
 """From a setting's name and value to the words in which its user gave it."""
 
 _SERIES = re.compile(r"auto|uid=[0-9.]{1,64}|number=\d{1,9}|description=.+")
+_STUDY = re.compile(r"auto|uid=[0-9.]{1,64}|date=\d{8}")
 _UID = re.compile(r"[0-9]+(\.[0-9]+)+")
+_DAY = re.compile(r"(?:date=)?(\d{4})-?(\d\d)-?(\d\d)")
 _DEVICE = re.compile(r"auto|cpu|mps|cuda(:all|:\d+(,cuda:\d+)*)?")
 
 
@@ -199,6 +201,16 @@ def _series(text: str) -> str:
     return rule
 
 
+def _study(text: str) -> str:
+    """A rule; the UID or the date alone stand for ``uid=UID`` and ``date=DATE``."""
+    day = _DAY.fullmatch(text)
+    rule = f"date={''.join(day.groups())}" if day else text
+    rule = f"uid={text}" if _UID.fullmatch(text) else rule
+    if not _STUDY.fullmatch(rule):
+        raise ValueError
+    return rule
+
+
 def _device(text: str) -> str:
     if not _DEVICE.fullmatch(text.lower()):
         raise ValueError
@@ -206,6 +218,7 @@ def _device(text: str) -> str:
 
 
 Series = Annotated[str, AfterValidator(_series)]
+Study = Annotated[str, AfterValidator(_study)]
 Device = Annotated[str, AfterValidator(_device)]
 Finite = Annotated[float, Field(allow_inf_nan=False)]
 Seed = Annotated[int, Field(ge=0, lt=2**64)]
@@ -275,6 +288,17 @@ class Settings(SettingsModel):
             " capitals or not; the rule must fit exactly one series",
             expected="auto, a UID, uid=UID, number=N or description=REGULAR EXPRESSION",
             changes_result=True,
+        ),
+    ] = "auto"
+    study: Annotated[
+        Study,
+        Setting(
+            "which study of a DICOM folder that holds several is read; studies are listed where"
+            " the folder holds more than one",
+            expected="auto, a UID, uid=UID, a date as 2024-03-05 or date=2024-03-05",
+            changes_result=True,
+            page="dicom.md",
+            doors=(FLAG,),
         ),
     ] = "auto"
     seed: Annotated[

@@ -1,12 +1,24 @@
 from .checkpoint import load_tensors as load_tensors
-from .dicom.header import READ_ERRORS as READ_ERRORS, quiet as quiet
+from .dicom.classes import is_image_class as is_image_class
+from .dicom.elements import READ_ERRORS as READ_ERRORS, quiet as quiet
+from .dicom.origin import (
+    ORIGIN_KEYWORDS as ORIGIN_KEYWORDS,
+    Origin as Origin,
+    by_visit as by_visit,
+    differing as differing,
+    joined as joined,
+    origin_of as origin_of,
+)
 from .dicom.scan import DICOM_ENDINGS as DICOM_ENDINGS, Series as Series, scan as scan
 from .dicom.select import choose as choose
 from .dicom.starts import (
+    broken_links as broken_links,
     files_below as files_below,
     holds_dicom as holds_dicom,
+    is_absent as is_absent,
     looks_like_dicom as looks_like_dicom,
 )
+from .dicom.visits import one_visit as one_visit
 from .nifti import (
     is_nifti_name as is_nifti_name,
     read_nifti as read_nifti,

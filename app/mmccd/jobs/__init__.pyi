@@ -7,7 +7,7 @@ from .cohort import (
     run_cohort as run_cohort,
     summary as summary,
 )
-from .find import find_inputs as find_inputs, find_studies as find_studies, study_name as study_name
+from .find import find_inputs as find_inputs, find_studies as find_studies
 from .inputs import DICOM as DICOM, NIFTI as NIFTI, Input as Input
 from .logs import (
     kept_logging as kept_logging,
@@ -44,4 +44,5 @@ from .status import (
     StatusFile as StatusFile,
     replace_status as replace_status,
 )
+from .studies import study_name as study_name
 from .task import Task as Task

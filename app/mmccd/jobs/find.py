@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import glob
-import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mmccd.core import InputError
 from mmccd.jobs.inputs import DICOM, NIFTI, Input, each_once, flair_only, stem
+from mmccd.jobs.studies import sort_by_study, visits_below
 
 if TYPE_CHECKING:
     from mmccd.data import Case
@@ -18,7 +19,6 @@ DATALIST_ENDING = ".json"
 RESERVED = ("cohort",)
 """Names of our own files beside the folders of a cohort."""
 UNREADABLE = "study-unreadable"
-_HASH_DIGITS = 12
 
 
 def find_inputs(words: Sequence[str], modality: str) -> tuple[list[Input], bool]:
@@ -27,7 +27,7 @@ def find_inputs(words: Sequence[str], modality: str) -> tuple[list[Input], bool]
     A word is a volume file (NIfTI, NRRD, MetaImage, MGH), a DICOM file, a folder with one DICOM
     study, a folder that is one case of BraTS layout, a pattern such as ``*.nii.gz``, or a cohort: a
     datalist JSON, a folder of cases (BraTS layout), of DICOM studies (each in a folder of its own),
-    or of NIfTI files. A folder whose subfolders hold files of one StudyInstanceUID only is one
+    or of NIfTI files. A folder whose subfolders hold files of one patient and one visit only is one
     study.
 
     Args:
@@ -69,7 +69,7 @@ def one_input(path: Path, modality: str) -> Input:
 def cohort_members(root: Path, modality: str) -> list[Input]:
     """The images of a data folder or a datalist, sorted by name.
 
-    Of a folder: its cases of BraTS layout, and the subfolders that hold DICOM, one study each;
+    Of a folder: its cases of BraTS layout, and the studies in subfolders that hold DICOM;
     where it has neither, its NIfTI files (where some are named ``*_flair`` or ``*-t2f``, only
     those).
 
@@ -78,7 +78,7 @@ def cohort_members(root: Path, modality: str) -> list[Input]:
     """
     from mmccd.data import find_cases
 
-    studies = {folder.name: Input(folder, folder.name, DICOM) for folder in _study_folders(root)}
+    studies = {one.name: one for one in _studies_below(root)}
     files = [] if studies else _nifti_files(root)
     try:
         cases = find_cases(root)
@@ -133,41 +133,32 @@ def find_studies(path: Path) -> list[Input]:
     )
 
 
-def study_name(uid: str) -> str:
-    """The name of a DICOM study: ``study-`` and 12 digits of the SHA-256 of its StudyInstanceUID,
-    so that a system that knows the UID finds it.
-    """
-    return f"study-{hashlib.sha256(uid.encode()).hexdigest()[:_HASH_DIGITS]}"
-
-
-def study_uid(file: Path) -> str:
-    """The StudyInstanceUID of a DICOM file; "" where it has none or cannot be read."""
-    import pydicom
-
-    from mmccd.io import READ_ERRORS, quiet
-
-    try:
-        with quiet():
-            dataset = pydicom.dcmread(
-                file, stop_before_pixels=True, force=True, specific_tags=["StudyInstanceUID"]
-            )
-            return str(dataset.get("StudyInstanceUID") or "").strip()
-    except READ_ERRORS:
-        return ""
-
-
 def _sort_files(path: Path) -> tuple[list[Path], list[Path], int]:
     """DICOM files, NIfTI files, and the number of others."""
     # pydicom takes a while to load.
-    from mmccd.io import DICOM_ENDINGS, files_below, is_nifti_name, looks_like_dicom
+    from mmccd.io import (
+        DICOM_ENDINGS,
+        broken_links,
+        files_below,
+        is_absent,
+        is_nifti_name,
+        looks_like_dicom,
+    )
 
     try:
-        files = list(files_below(path))
+        # What a broken link stands for may have been a slice: the reader refuses it.
+        gone = {file for file in broken_links(path) if is_absent(file)}
+        files = [*files_below(path), *sorted(gone)]
         dicom = [
             file
             for file in files
             if file.name.upper() != "DICOMDIR"
-            and (file.name.lower().endswith(DICOM_ENDINGS) or looks_like_dicom(file))
+            and (
+                file in gone
+                or file.name.lower().endswith(DICOM_ENDINGS)
+                or looks_like_dicom(file)
+                or is_absent(file)
+            )
         ]
     except OSError as error:
         raise InputError(
@@ -182,28 +173,20 @@ def _dicom_studies(path: Path, files: list[Path], alone: bool) -> list[Input]:
     """Files by study. Files that do not say where they belong go to the studies that have files in
     the same folder, which then are refused as damaged.
     """
-    by_uid, lost = _by_uid(files)
-    if len(by_uid) <= 1 and alone:
-        names = [study_name(uid) for uid in by_uid] or [UNREADABLE] * bool(lost)
+    sorted_files, lost = sort_by_study(files)
+    if len(sorted_files) <= 1 and alone:
+        names = [study.name for study in sorted_files] or [UNREADABLE] * bool(lost)
         return [Input(path, name, DICOM) for name in names]
     orphans = set(lost)
     studies = []
-    for uid, own in by_uid.items():
-        folders = {file.parent for file in own}
+    for study in sorted_files:
+        folders = {file.parent for file in study.files}
         near = [file for file in lost if file.parent in folders]
         orphans -= set(near)
-        studies.append(Input(path, study_name(uid), DICOM, files=(*own, *near)))
+        studies.append(Input(path, study.name, DICOM, files=(*study.files, *near)))
     if orphans:
         studies.append(Input(path, UNREADABLE, DICOM, files=tuple(sorted(orphans))))
     return studies
-
-
-def _by_uid(files: Iterable[Path]) -> tuple[dict[str, list[Path]], list[Path]]:
-    """DICOM files by StudyInstanceUID, and those that have none or cannot be read."""
-    by_uid: dict[str, list[Path]] = {}
-    for file in files:
-        by_uid.setdefault(study_uid(file), []).append(file)
-    return by_uid, by_uid.pop("", [])
 
 
 def _expand(word: str) -> list[Path]:
@@ -231,7 +214,9 @@ def _is_one(path: Path, modality: str) -> bool:
         return False
     studies = _study_folders(path)
     if studies:
-        return len({study_uid(_first_dicom(folder)) for folder in studies}) == 1
+        from mmccd.io import by_visit
+
+        return len(by_visit(one for folder in studies for one in visits_below(folder)[:1])) <= 1
     return not _nifti_files(path) and not cases
 
 
@@ -244,17 +229,41 @@ def _cases(root: Path) -> list[Case]:
         return []
 
 
+def _studies_below(root: Path) -> list[Input]:
+    """The studies in subfolders. A subfolder is one, with its name, where it holds one, and no
+    other subfolder holds files of it; else the files are sorted by study.
+    """
+    from mmccd.io import by_visit
+
+    below = {folder: visits_below(folder) for folder in _study_folders(root)}
+    visits = by_visit(origin for origins in below.values() for origin in origins)
+    held = {
+        folder: [number for number, visit in enumerate(visits) if visit & set(origins)]
+        for folder, origins in below.items()
+    }
+    shared = {
+        number
+        for numbers in held.values()
+        for number in numbers
+        if len(numbers) > 1 or sum(number in other for other in held.values()) > 1
+    }
+    mixed = [folder for folder, numbers in held.items() if shared & set(numbers)]
+    whole = [Input(folder, folder.name, DICOM) for folder in below if folder not in mixed]
+    files = [file for folder in mixed for file in _sort_files(folder)[0]]
+    apart = _dicom_studies(root, files, alone=False)
+    return [*whole, *(replace(one, name=_folder_name(root, one)) for one in apart)]
+
+
+def _folder_name(root: Path, one: Input) -> str:
+    """A study's name with that of the subfolder in which its first file lies."""
+    return f"{one.files[0].relative_to(root).parts[0]}_{one.name}"
+
+
 def _study_folders(root: Path) -> list[Path]:
     from mmccd.io import holds_dicom
 
     folders = [entry for entry in _entries(root) if entry.is_dir()] if root.is_dir() else []
     return [folder for folder in folders if holds_dicom(folder)]
-
-
-def _first_dicom(folder: Path) -> Path:
-    from mmccd.io import files_below, looks_like_dicom
-
-    return next(file for file in files_below(folder) if looks_like_dicom(file))
 
 
 def _nifti_files(root: Path) -> list[Path]:

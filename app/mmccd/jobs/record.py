@@ -34,13 +34,15 @@ def request(
     from mmccd.bundle import load_brain_weights
 
     models = pipeline.models
-    # What was left open (target, threshold) stands here as it was chosen, and of a series, which
-    # names the patient's data, only a hash.
+    # What was left open (target, threshold) stands here as it was chosen, and of a series or a
+    # study, which name the patient's data, only a hash.
+    asked = pipeline.settings.result_key()
     content = {
-        **pipeline.settings.result_key(),
+        **asked,
         "input": fingerprint(path),
         "brain mask": fingerprint(brain_mask) if brain_mask else None,
         "series": hashlib.sha256(series.encode()).hexdigest() if series else None,
+        "study": hashlib.sha256(asked["study"].encode()).hexdigest(),
         **pipeline.preset.settings(),
         "target": models.target,
         "precision": pipeline.precision,

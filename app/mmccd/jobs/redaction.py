@@ -7,8 +7,11 @@ from collections.abc import Iterable, Mapping
 
 from mmccd.jobs.task import Task
 
-_UID = re.compile(r"\(UID [0-9.]+\)|\b\d+(?:\.\d+){4,}\b")
-"""What is marked as a UID, and what has five parts or more: versions have fewer."""
+_DAY = r"(?:no date|\d{4}-\d\d-\d\d), "
+_UID = re.compile(rf"\((?:{_DAY})?(?:no valid )?UID[0-9. ]*\)|\b\d+(?:\.\d+){{4,}}\b")
+"""What is marked as a UID, with the date of its study, and what has five parts or more: versions
+have fewer.
+"""
 
 
 class Redactor:

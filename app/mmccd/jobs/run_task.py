@@ -152,14 +152,14 @@ class Work:
 
         task, settings = self.task, self.task.settings
         self._clock.begin(Stage.READ)
+        self._path = self._open.enter_context(view_of(task.input))
         if task.resume and self._find_complete():
             return
         self._replace = settings.force or (task.resume and is_begun(task.output))
         check_output(task.output, self._replace)
-        self._path = self._open.enter_context(view_of(task.input))
         self._redact = self._redact.also(self._path, task.shown) if task.private else self._redact
         self._select()
-        self._volume = read_volume(self._path, "flair", self._series)
+        self._volume = read_volume(self._path, "flair", self._series, settings.study)
         check_size(self._volume.data.size, settings.max_voxels)
         if task.input.brain is not None:
             self._mask = read_nifti(task.input.brain, "mask").with_axes_of(self._volume)
@@ -181,7 +181,8 @@ class Work:
         if self.task.input.kind != DICOM:
             check_size(nifti_voxels(self._path) if largest else 0, largest)
         elif self._series is None and (rule != "auto" or largest):
-            self._series = select_series(self._path, rule, largest)
+            visit = self.task.settings.study
+            self._series = select_series(self._path, rule, largest, visit)
 
     def _judge(self) -> None:
         """Find the brain, check the image, and score it."""
@@ -256,6 +257,7 @@ def predict_file(
     force: bool = False,
     console: Console | None = None,
     series: str | None = None,
+    study: str = "auto",
 ) -> Result:
     """Run the pipeline over one NIfTI file or one DICOM study and write the output folder.
 
@@ -269,6 +271,7 @@ def predict_file(
         force: replace the results of an earlier run.
         console: told as by :func:`run_task`.
         series: series instance UID of the DICOM series to take.
+        study: which study of a DICOM folder, see the setting.
 
     Returns:
         The result; its report has, under ``request``, what it was made of
@@ -280,7 +283,7 @@ def predict_file(
     path = Path(path)
     kind = DICOM if path.is_dir() else NIFTI
     one = Input(path, stem(path), kind, Path(brain_mask) if brain_mask is not None else None)
-    task = Task(1, one, Path(output), one.name, Settings(force=force, max_voxels=0))
+    task = Task(1, one, Path(output), one.name, Settings(force=force, max_voxels=0, study=study))
     work = Work(task, make_pipeline, console, series).run()
     if work.error is not None:
         raise work.error

@@ -14,23 +14,26 @@ if TYPE_CHECKING:
 _MOST_LISTED = 12
 
 
-def select_series(path: Path, rule: str, max_voxels: int) -> str | None:
+def select_series(path: Path, rule: str, max_voxels: int, visit: str = "auto") -> str | None:
     """The UID of the series of a DICOM study that a rule means; None for the rule ``auto``.
 
     Args:
         path: of the study.
         rule: see the setting ``series``.
         max_voxels: the largest volume that is taken; 0: any.
+        visit: see the setting ``study``.
 
     Raises:
         UnsuitableInputError: no series fits, or several do.
         ResourceError: it is too large.
     """
-    from mmccd.io import choose, scan
+    from mmccd.io import choose, one_visit, scan
 
     study = scan(path)
+    if rule != "auto" and not rule.startswith("uid="):
+        study = one_visit(study, path, visit)
     uid = series_by_rule(study.series, rule) if rule != "auto" else None
-    series = choose(study, path, uid).series
+    series = choose(study, path, uid, visit).series
     check_size(len(series.frames) * series.first.rows * series.first.columns, max_voxels)
     return uid
 

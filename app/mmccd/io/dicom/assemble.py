@@ -15,7 +15,8 @@ from pydicom.uid import UID
 
 from mmccd.core import InputError, UnsuitableInputError
 from mmccd.io.dicom.checks import orientation_of
-from mmccd.io.dicom.header import READ_ERRORS, quiet, read_dataset
+from mmccd.io.dicom.elements import READ_ERRORS, quiet
+from mmccd.io.dicom.header import read_dataset
 from mmccd.io.dicom.scan import Series
 
 _LPS_TO_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
@@ -91,7 +92,7 @@ def _columns_rows_slices(
 
 def _read(file: Path, series: Series, path: Path) -> Dataset:
     try:
-        dataset = read_dataset(file, pixels=True)
+        dataset = read_dataset(file)
     except READ_ERRORS as error:
         raise _damaged(series, path, "a file cannot be read") from error
     if "PixelData" not in dataset:

@@ -4,13 +4,15 @@ alone.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from mmccd.io.dicom.header import MAX_FRAMES, Frame
+from mmccd.io.dicom.header import MAX_FRAMES, NEEDED, Frame
+from mmccd.io.dicom.origin import patients, studies
 from mmccd.io.dicom.scan import Series
 from mmccd.io.nifti import MIN_SLICES
 
@@ -53,11 +55,37 @@ def volume_refusal(series: Series) -> Refusal | None:
     is.
     """
     return (
-        _kind(series)
+        origin_refusal(series)
+        or _kind(series)
         or _completeness(series)
         or _header_refusal(series)
         or _stack(series.frames, series.first.between_slices)
     )
+
+
+def origin_refusal(series: Series) -> Refusal | None:
+    """Why the files of a series are not those of one series of one patient and one visit, in words
+    that tell nothing of them; None where they are.
+    """
+    if series.uids > 1:
+        return Refusal(
+            "dicom.scattered_series",
+            f"{series.uids} series of one slice each with the same number and description, so"
+            " series UIDs were rewritten file by file; expected one UID for all slices",
+        )
+    persons, visits = patients(series.origins), studies(series.origins)
+    count = len(series.instances) + len(series.left_out)
+    if persons > 1:
+        return Refusal(
+            "dicom.several_patients",
+            f"slices of {persons} patients among its {count} images, expected those of one",
+        )
+    if visits > 1:
+        return Refusal(
+            "dicom.several_studies",
+            f"slices of {visits} studies among its {count} images, expected those of one visit",
+        )
+    return None
 
 
 def orientation_of(frames: Iterable[Frame]) -> NDArray[np.float64]:
@@ -71,12 +99,13 @@ def orientation_of(frames: Iterable[Frame]) -> NDArray[np.float64]:
 def _kind(series: Series) -> Refusal | None:
     instances = series.instances
     modalities = sorted({instance.modality for instance in instances})
-    if not any(instance.rows and instance.columns for instance in instances) and modalities != [
-        "MR"
-    ]:
+    matrix = any(instance.rows and instance.columns for instance in instances)
+    if not series.is_image or (not matrix and modalities != ["MR"]):
         return Refusal(
             "dicom.no_images", f"holds no images ({', '.join(modalities)}), expected MR images"
         )
+    if missing := _missing_attributes(series):
+        return missing
     if modalities != ["MR"]:
         return Refusal("dicom.not_mr", f"modality {', '.join(modalities)}, expected MR")
     empty = sum(not (instance.rows and instance.columns) for instance in instances)
@@ -105,6 +134,21 @@ def _kind(series: Series) -> Refusal | None:
             "dicom.mosaic", "mosaic images (all slices in one picture), expected one slice an image"
         )
     return None
+
+
+def _missing_attributes(series: Series) -> Refusal | None:
+    total = len(series.instances)
+    counts = {
+        keyword: count
+        for keyword in NEEDED
+        if (count := sum(keyword in instance.missing for instance in series.instances))
+    }
+    if not counts:
+        return None
+    named = ", ".join(
+        f"{count} of {total} images have no {keyword}" for keyword, count in counts.items()
+    )
+    return Refusal("dicom.missing_attribute", f"{named}, expected it in each")
 
 
 def _completeness(series: Series) -> Refusal | None:
@@ -138,14 +182,15 @@ def _header_refusal(series: Series) -> Refusal | None:
             "several frames in a file without positions for each, expected an enhanced object or"
             " single images",
         )
-    sizes = sorted({(instance.rows, instance.columns) for instance in instances})
+    sizes = Counter((instance.rows, instance.columns) for instance in instances)
+    (rows, columns), most = sizes.most_common(1)[0]
     if len(sizes) > 1:
+        odd = sizes.most_common(2)[1][0]
         return Refusal(
             "dicom.several_sizes",
-            f"{len(sizes)} matrix sizes ({sizes[0][0]}x{sizes[0][1]}, {sizes[1][0]}x{sizes[1][1]}),"
-            " expected one",
+            f"{len(sizes)} matrix sizes ({len(instances) - most} of {len(instances)} images have"
+            f" another one, {odd[0]}x{odd[1]}, than {rows}x{columns}), expected one",
         )
-    rows, columns = sizes[0]
     if (
         len(frames) > MAX_FRAMES
         or max(rows, columns) > MAX_MATRIX
@@ -174,9 +219,9 @@ def _header_refusal(series: Series) -> Refusal | None:
 def _missing(frames: list[Frame]) -> Refusal | None:
     """Positions, orientations and spacings that are not there, or not numbers."""
     named = (
-        ("position", "image position"),
-        ("orientation", "image orientation"),
-        ("spacing", "pixel spacing"),
+        ("position", "image position (ImagePositionPatient)"),
+        ("orientation", "image orientation (ImageOrientationPatient)"),
+        ("spacing", "pixel spacing (PixelSpacing)"),
     )
     for attribute, name in named:
         count = sum(getattr(frame, attribute) is None for frame in frames)
@@ -281,9 +326,18 @@ def _shear(positions: NDArray[np.float64], normal: NDArray[np.float64]) -> Refus
     return None
 
 
-def _gaps(steps: NDArray[np.float64], between_slices: float | None) -> Refusal | None:
+def even_steps(steps: NDArray[np.float64]) -> bool:
+    """Whether steps between slices, in mm, are one and the same, and none is 0."""
+    return bool(steps.min() > DUPLICATE_MM) and not _off(steps).size
+
+
+def _off(steps: NDArray[np.float64]) -> NDArray[np.float64]:
     median = float(np.median(steps))
-    off = steps[np.abs(steps - median) > max(SPACING_TOLERANCE * median, ROUNDING_MM)]
+    return steps[np.abs(steps - median) > max(SPACING_TOLERANCE * median, ROUNDING_MM)]
+
+
+def _gaps(steps: NDArray[np.float64], between_slices: float | None) -> Refusal | None:
+    median, off = float(np.median(steps)), _off(steps)
     if off.size:
         return Refusal(
             "dicom.gaps",

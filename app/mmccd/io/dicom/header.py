@@ -4,22 +4,17 @@ patient.
 
 from __future__ import annotations
 
-import logging
 import re
-import struct
-import warnings
-import zlib
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pydicom
 from numpy.typing import NDArray
 from pydicom.dataset import Dataset, FileMetaDataset
-from pydicom.errors import BytesLengthException, InvalidDicomError
+from pydicom.filereader import read_partial
+from pydicom.tag import BaseTag
 from pydicom.uid import (
     UID,
     AllTransferSyntaxes,
@@ -28,29 +23,9 @@ from pydicom.uid import (
     ImplicitVRLittleEndian,
 )
 
-# pydicom and highdicom report oddities of a header, values included, on stderr; a value may be the
-# patient's name.
-for _name in ("pydicom", "highdicom", "openjpeg"):
-    logging.getLogger(_name).setLevel(logging.CRITICAL)
-
-READ_ERRORS = (
-    InvalidDicomError,
-    BytesLengthException,
-    ArithmeticError,
-    AssertionError,
-    AttributeError,
-    EOFError,
-    LookupError,
-    OSError,
-    RuntimeError,
-    TypeError,
-    ValueError,
-    struct.error,
-    zlib.error,
-)
-"""What pydicom, highdicom and the codecs raise on damaged files. Their messages are never passed
-on: they can quote the header.
-"""
+from mmccd.io.dicom.classes import is_image_class
+from mmccd.io.dicom.elements import number_of, numbers_of, text_of, values_of
+from mmccd.io.dicom.origin import Origin, origin_of
 
 MAX_FRAMES = 20_000
 _LABEL_LENGTH = 40
@@ -83,6 +58,24 @@ _FRAME_TRAITS = (
 )
 
 
+NEEDED = (
+    "SOPClassUID",
+    "SeriesInstanceUID",
+    "Modality",
+    "SamplesPerPixel",
+    "PhotometricInterpretation",
+    "Rows",
+    "Columns",
+    "BitsAllocated",
+    "BitsStored",
+    "HighBit",
+    "PixelRepresentation",
+)
+"""Attributes without which nobody can say what an image is, or decode its pixels."""
+_PIXELS = (0x7FE00008, 0x7FE00009, 0x7FE00010)
+_NO_AGENT = re.compile(r"\W*(no|none|n/?a|nil|without|w/?o|ohne|sans|0)?\W*", re.IGNORECASE)
+
+
 @dataclass(frozen=True)
 class Frame:
     """One slice and its place in the patient; None where the header does not say.
@@ -106,8 +99,11 @@ class Instance:
 
     Attributes:
         path: the file; it may name the patient and is never printed.
+        sop_class: UID of the SOP class, "" where there is none.
+        is_image: whether objects of that class are images.
         sop_uid: SOP instance UID, "" where there is none.
-        series_uid: series instance UID.
+        series_uid: series instance UID, "" where there is none.
+        origin: study, patient and dates.
         modality: e.g. ``"MR"``.
         image_type: values in capitals, e.g. ``("ORIGINAL", "PRIMARY", "M")``.
         multi_frame: an enhanced object, with functional groups.
@@ -122,18 +118,26 @@ class Instance:
         repetition_time: TR in ms.
         echo_time: TE in ms.
         inversion_time: TI in ms; None also where it is 0.
-        wording: description, protocol and contrast in lower case, as they stand in the header: to
-            look into, never to print.
+        wording: description of the series, sequence and contrast in lower case, as they stand in
+            the header: to look into, never to print.
+        protocol: name of the protocol, likewise.
+        maker: of the scanner, likewise.
+        agent: a contrast agent is named beside the description.
         number: of the series.
         description: of the series, safe to print: cut, cleaned, without words of the patient's name
             or numbers.
+        study_description: of the study, likewise.
+        missing: keywords of :data:`NEEDED` that the header, which is whole, does not have.
         lossy: the pixels were compressed with loss.
         transfer_syntax: name of how the file is stored.
     """
 
     path: Path
+    sop_class: str
+    is_image: bool
     sop_uid: str
     series_uid: str
+    origin: Origin
     modality: str
     image_type: tuple[str, ...]
     multi_frame: bool
@@ -149,33 +153,46 @@ class Instance:
     echo_time: float | None
     inversion_time: float | None
     wording: str
+    protocol: str
+    maker: str
+    agent: bool
     number: int | None
     description: str
+    study_description: str
+    missing: tuple[str, ...]
     lossy: bool
     transfer_syntax: str
 
 
-@contextmanager
-def quiet() -> Iterator[None]:
-    """Read without validation and without warnings: both quote the header."""
-    settings = pydicom.config.settings
-    mode = settings.reading_validation_mode
-    settings.reading_validation_mode = pydicom.config.IGNORE
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        settings.reading_validation_mode = mode
-
-
-def read_dataset(path: Path, pixels: bool) -> Dataset:
-    """A file's dataset, with or without pixel data.
+def read_dataset(path: Path) -> Dataset:
+    """A file's dataset.
 
     Raises:
         READ_ERRORS: it is damaged.
     """
-    dataset = pydicom.dcmread(path, stop_before_pixels=not pixels, force=True)
+    return _with_syntax(pydicom.dcmread(path, force=True))
+
+
+def read_header(path: Path) -> tuple[Dataset, bool]:
+    """A file's dataset without its pixels, and whether there are pixels behind it: a file that
+    ends before them may have been cut off.
+
+    Raises:
+        READ_ERRORS: it is damaged.
+    """
+    reached = False
+
+    def at_pixels(tag: BaseTag, vr: str | None, length: int) -> bool:
+        nonlocal reached
+        reached = tag in _PIXELS
+        return reached
+
+    with path.open("rb") as file:
+        dataset = read_partial(file, at_pixels, force=True)
+    return _with_syntax(dataset), reached
+
+
+def _with_syntax(dataset: Dataset) -> Dataset:
     if "TransferSyntaxUID" not in getattr(dataset, "file_meta", {}):
         dataset.file_meta = getattr(dataset, "file_meta", None) or FileMetaDataset()
         implicit, little = dataset.original_encoding
@@ -198,60 +215,86 @@ def _timing(dataset: Dataset, first: Groups) -> dict[str, float | None]:
         "inversion_time": ("InversionTime", "MRModifierSequence", "InversionTimes"),
     }
     found = {
-        name: _first(_number(dataset, keyword), _nested(first, sequence, nested))
+        name: _first(number_of(dataset, keyword), _nested(first, sequence, nested))
         for name, (keyword, sequence, nested) in places.items()
     }
     return {**found, "inversion_time": found["inversion_time"] or None}
 
 
 def _wording(dataset: Dataset, first: Groups) -> str:
-    """What names the contrast, in small letters."""
+    """What names the contrast of this series, in small letters."""
     words = [
-        *(_text(dataset, name) for name in ("SeriesDescription", "ProtocolName", "SequenceName")),
-        _text(dataset, "AcquisitionContrast")
+        *(text_of(dataset, name) for name in ("SeriesDescription", "SequenceName")),
+        text_of(dataset, "AcquisitionContrast")
         or _nested_text(first, "MRImageFrameTypeSequence", "AcquisitionContrast"),
     ]
     return " ".join(word for word in words if word).lower()
 
 
-def instance_of(dataset: Dataset, path: Path) -> Instance | None:
-    """A header as plain values; None where it has no SOP class or no series, so that nothing can be
-    said about it.
+def instance_of(dataset: Dataset, path: Path, has_pixels: bool) -> Instance | None:
+    """A header as plain values; None where it has no SOP class or no series and ends before any
+    pixels, so that nothing can be said about it.
+
+    Args:
+        dataset: see :func:`read_header`.
+        path: of the file.
+        has_pixels: whether pixels stand behind the header.
 
     Raises:
         READ_ERRORS: it is damaged.
     """
-    series_uid = _text(dataset, "SeriesInstanceUID")
-    if not series_uid or not _text(dataset, "SOPClassUID"):
+    series_uid, sop_class = (
+        text_of(dataset, keyword) for keyword in ("SeriesInstanceUID", "SOPClassUID")
+    )
+    if not (series_uid and sop_class) and not has_pixels:
         return None
     secrets = _secret_words(dataset)
     groups = _functional_groups(dataset)
     first = groups[0] if groups else (dataset,)
+    rows, columns = (int(number_of(dataset, keyword) or 0) for keyword in ("Rows", "Columns"))
     return Instance(
         path=path,
-        sop_uid=_text(dataset, "SOPInstanceUID"),
+        sop_class=sop_class,
+        is_image=is_image_class(sop_class, has_pixels and bool(rows and columns)),
+        sop_uid=text_of(dataset, "SOPInstanceUID"),
         series_uid=series_uid,
-        modality=clean(_text(dataset, "Modality").upper(), secrets) or "unknown",
+        origin=origin_of(dataset),
+        modality=clean(text_of(dataset, "Modality").upper(), secrets) or "unknown",
         image_type=tuple(
-            clean(str(value).upper(), secrets) for value in _values(dataset, "ImageType")
+            clean(str(value).upper(), secrets) for value in values_of(dataset, "ImageType")
         ),
         multi_frame=bool(groups),
-        rows=int(_number(dataset, "Rows") or 0),
-        columns=int(_number(dataset, "Columns") or 0),
-        samples=int(_number(dataset, "SamplesPerPixel") or 1),
-        photometric=clean(_text(dataset, "PhotometricInterpretation").upper(), secrets),
-        frame_of_reference=_text(dataset, "FrameOfReferenceUID"),
+        rows=rows,
+        columns=columns,
+        samples=int(number_of(dataset, "SamplesPerPixel") or 1),
+        photometric=clean(text_of(dataset, "PhotometricInterpretation").upper(), secrets),
+        frame_of_reference=text_of(dataset, "FrameOfReferenceUID"),
         frames=(
             tuple(_enhanced_frame(group) for group in groups) if groups else _plain_frames(dataset)
         ),
         **_timing(dataset, first),
         wording=_wording(dataset, first),
-        number=None if (number := _number(dataset, "SeriesNumber")) is None else int(number),
+        protocol=text_of(dataset, "ProtocolName").lower(),
+        maker=text_of(dataset, "Manufacturer").lower(),
+        agent=_has_agent(dataset),
+        number=None if (number := number_of(dataset, "SeriesNumber")) is None else int(number),
         description=clean(
-            _text(dataset, "SeriesDescription") or _text(dataset, "ProtocolName"), secrets
+            text_of(dataset, "SeriesDescription") or text_of(dataset, "ProtocolName"), secrets
         ),
-        lossy=_text(dataset, "LossyImageCompression") == "01",
+        study_description=clean(text_of(dataset, "StudyDescription"), secrets),
+        missing=_missing(dataset) if has_pixels else (),
+        lossy=text_of(dataset, "LossyImageCompression") == "01",
         transfer_syntax=syntax_name(dataset),
+    )
+
+
+def _missing(dataset: Dataset) -> tuple[str, ...]:
+    return tuple(keyword for keyword in NEEDED if not values_of(dataset, keyword))
+
+
+def _has_agent(dataset: Dataset) -> bool:
+    return bool(values_of(dataset, "ContrastBolusAgentSequence")) or not _NO_AGENT.fullmatch(
+        text_of(dataset, "ContrastBolusAgent")
     )
 
 
@@ -272,7 +315,7 @@ def clean(text: str, secrets: Iterable[str] = ()) -> str:
 
 
 def _secret_words(dataset: Dataset) -> set[str]:
-    values = [str(value) for name in _SECRETS for value in _values(dataset, name)]
+    values = [str(value) for name in _SECRETS for value in values_of(dataset, name)]
     return {
         word for value in values for word in [value, *re.split(r"[\W_]+", value)] if len(word) >= 3
     }
@@ -282,13 +325,13 @@ def _plain_frames(dataset: Dataset) -> tuple[Frame, ...]:
     traits = {
         name: ", ".join(str(v) for v in values)
         for key, name in _TRAITS.items()
-        if (values := _values(dataset, key))
+        if (values := values_of(dataset, key))
     }
-    count = int(_number(dataset, "NumberOfFrames") or 1)
+    count = int(number_of(dataset, "NumberOfFrames") or 1)
     frame = Frame(
-        _numbers(dataset, "ImagePositionPatient", 3),
-        _numbers(dataset, "ImageOrientationPatient", 6),
-        _numbers(dataset, "PixelSpacing", 2),
+        numbers_of(dataset, "ImagePositionPatient", 3),
+        numbers_of(dataset, "ImageOrientationPatient", 6),
+        numbers_of(dataset, "PixelSpacing", 2),
         traits,
     )
     return (frame,) * min(max(count, 1), MAX_FRAMES)
@@ -325,48 +368,16 @@ def _holder(groups: Groups, sequence: str) -> Dataset:
 def _nested_numbers(
     groups: Groups, sequence: str, key: str, count: int
 ) -> NDArray[np.float64] | None:
-    return _numbers(_holder(groups, sequence), key, count)
+    return numbers_of(_holder(groups, sequence), key, count)
 
 
 def _nested(groups: Groups, sequence: str, key: str) -> float | None:
-    return _number(_holder(groups, sequence), key)
+    return number_of(_holder(groups, sequence), key)
 
 
 def _nested_text(groups: Groups, sequence: str, key: str) -> str:
-    return ", ".join(str(value) for value in _values(_holder(groups, sequence), key))
+    return ", ".join(str(value) for value in values_of(_holder(groups, sequence), key))
 
 
 def _first(*values: float | None) -> float | None:
     return next((value for value in values if value is not None), None)
-
-
-def _values(dataset: Dataset, key: str) -> list[Any]:
-    """An element's values; none where it is missing, empty or not what its type promises."""
-    try:
-        value = dataset.get(key)
-    except READ_ERRORS:
-        return []
-    if value is None or (isinstance(value, str) and not value.strip()):
-        return []
-    return list(value) if isinstance(value, pydicom.multival.MultiValue | list | tuple) else [value]
-
-
-def _text(dataset: Dataset, key: str) -> str:
-    values = _values(dataset, key)
-    return str(values[0]).strip() if values else ""
-
-
-def _numbers(dataset: Dataset, key: str, count: int) -> NDArray[np.float64] | None:
-    try:
-        numbers = np.array([float(value) for value in _values(dataset, key)], dtype=np.float64)
-    except READ_ERRORS:
-        return None
-    return numbers if numbers.shape == (count,) and np.isfinite(numbers).all() else None
-
-
-def _number(dataset: Dataset, key: str) -> float | None:
-    try:
-        value = float(_values(dataset, key)[0])
-    except READ_ERRORS:
-        return None
-    return value if np.isfinite(value) else None

@@ -10,9 +10,12 @@ from mmccd.core import Finding, InputError, Volume
 from mmccd.io.dicom.assemble import assemble
 from mmccd.io.dicom.scan import AXIAL, Series, scan
 from mmccd.io.dicom.select import MAX_ISOTROPIC_MM, choose
+from mmccd.io.dicom.visits import AUTO
 
 
-def read_dicom(path: str | Path, modality: str = "", series_uid: str | None = None) -> Volume:
+def read_dicom(
+    path: str | Path, modality: str = "", series_uid: str | None = None, visit: str = AUTO
+) -> Volume:
     """Read the FLAIR series of a DICOM study, or the series that is asked for.
 
     Args:
@@ -20,6 +23,7 @@ def read_dicom(path: str | Path, modality: str = "", series_uid: str | None = No
             multi-frame file.
         modality: what the image shows, passed on to the Volume.
         series_uid: series instance UID of the series to read, instead of choosing one.
+        visit: which study of several, see :func:`~mmccd.io.dicom.visits.one_visit`.
 
     Returns:
         Volume with float32 voxels (columns, rows, slices) on the series' own grid; rescaled,
@@ -38,7 +42,7 @@ def read_dicom(path: str | Path, modality: str = "", series_uid: str | None = No
             f"{path}: no such file or folder; expected a folder with a DICOM study",
             code="input.missing",
         )
-    choice = choose(scan(path), path, series_uid)
+    choice = choose(scan(path), path, series_uid, visit)
     data, affine, headers = assemble(choice.series, path)
     volume = Volume(data, affine, modality, _provenance(choice.series), headers)
     return replace(volume, findings=(*choice.findings, *_findings(choice.series, volume)))
@@ -72,6 +76,14 @@ def _findings(series: Series, volume: Volume) -> list[Finding]:
             " once"
         )
         found.append(Finding("dicom.copies", text, "note"))
+    if series.left_out:
+        odd = len(series.left_out)
+        text = (
+            f"{odd} of {len(series.instances) + odd} images of {series.label}"
+            f" {'was' if odd == 1 else 'were'} left out: a reference image, in another plane or of"
+            " another kind than the slices"
+        )
+        found.append(Finding("dicom.left_out", text))
     if series.first.photometric == "MONOCHROME1":
         text = (
             "the images are stored with white as the lowest value (MONOCHROME1); they were inverted"

@@ -12,51 +12,24 @@ from pathlib import Path
 import numpy as np
 
 from mmccd.core import Finding, InputError, MmccdError, UnsuitableInputError
-from mmccd.io.dicom.checks import Refusal, volume_refusal
+from mmccd.io.dicom.checks import Refusal, origin_refusal, volume_refusal
+from mmccd.io.dicom.contrast import FLAIR, OTHER, agent, contrast, naming
+from mmccd.io.dicom.parts import part_refusals
 from mmccd.io.dicom.scan import AXIAL, Series, Study
+from mmccd.io.dicom.visits import AUTO, one_visit, several_visits, visits
 
 logger = logging.getLogger(__name__)
 
-INVERSION_MS = (1500.0, 3000.0)
-"""Inversion times that null fluid: 1650 ms (3-D, 3 T) to 2800 ms (7 T); STIR has 150 to 250, a
-T1-weighted inversion recovery 400 to 1200.
-"""
-MIN_REPETITION_MS, MIN_ECHO_MS = 4000.0, 60.0
 MAX_ISOTROPIC_MM = 2.0
 _MAX_LISTED = 12
 
-FLAIR, UNKNOWN, OTHER = "flair", "unknown", "other"
-_FLAIR_WORDS = re.compile(r"flair|dark[ _-]?fluid|da-fl|fluid[ _]attenuated")
 _LOCALISER_WORDS = re.compile(r"locali[sz]er|scout|survey|aahead|3[ -]?pl\b|plan_loc")
-_NEVER_WORDS = re.compile(
-    r"(?<![a-z])(dir|dwi|dti|adc|diff\w*|trace\w*|asl|pcasl|perf\w*|pwi|dsc|bold|fmri|mra|mrv|tof|swi|swan|stir|spectro\w*)(?![a-z])"
-)
-_OTHER_WORDS = re.compile(
-    r"t1|t2|(?<![a-z])(pd|mp-?rage|mp2rage|spgr|bravo|vibe|ciss|fiesta|gre|ffe|medic|hemo|epi)(?![a-z])|proton_density"
-)
-_DERIVED = {
-    "DERIVED",
-    "MPR",
-    "MIP",
-    "MINIP",
-    "MNIP",
-    "PROJECTION IMAGE",
-    "REFORMATTED",
-    "RESAMPLED",
-    "SUBTRACTION",
-}
+_NOT_CORRECTED = re.compile(r"_nd(?![a-z])")
+_DERIVED = {"DERIVED", "MPR", "REFORMATTED", "RESAMPLED"}
+_NEVER_DERIVED = {"MIP", "MINIP", "MNIP", "PROJECTION IMAGE", "SUBTRACTION"}
+_EXPORT_AGAIN = {"dicom.scattered_series", "dicom.split_series", "dicom.missing_attribute"}
+_INCOMPLETE = ("dicom.gaps", "slices.few")
 _NOT_MAGNITUDE = {"P", "PHASE", "PHASE MAP", "I", "IMAGINARY"}
-
-
-@dataclass(frozen=True)
-class Contrast:
-    """What the header says about the contrast: ``kind`` is ``"flair"``, ``"unknown"`` or
-    ``"other"``; ``evidence`` counts what speaks for FLAIR.
-    """
-
-    kind: str
-    reason: str
-    evidence: int = 0
 
 
 @dataclass(frozen=True)
@@ -67,34 +40,49 @@ class Choice:
     findings: tuple[Finding, ...]
 
 
-def choose(study: Study, path: Path, uid: str | None = None) -> Choice:
+def choose(study: Study, path: Path, uid: str | None = None, visit: str = AUTO) -> Choice:
     """The FLAIR series of a study.
 
     A series counts where it is one MR volume (:mod:`~mmccd.io.dicom.checks`), is not derived, and
-    its name or its parameters say FLAIR. Of several the one with more evidence, axial or thin
-    slices, and more of them is taken. A single series whose header says neither yes nor no is taken
-    with a warning.
+    its name or its parameters say FLAIR. Of several the one without contrast agent, with more
+    evidence, axial or thin slices, corrected brightness, and more slices is taken. Where all are
+    derived, the best of them is taken with a warning, and so is a single series whose header says
+    neither yes nor no.
 
     Args:
         study: what the folder holds.
         path: the folder, for messages.
         uid: the series instance UID that the user asks for; it overrules the contrast, not the
             geometry.
+        visit: which study, where the folder holds several: see
+            :func:`~mmccd.io.dicom.visits.one_visit`.
 
     Raises:
         InputError: no DICOM there, damaged files, or the series that is asked for is not there.
-        UnsuitableInputError: no series can be used.
+        UnsuitableInputError: no series can be used, or the folder holds several patients or visits.
     """
     _check_there(study, path)
     if uid is not None:
-        return _asked_for(study, path, uid)
+        return _asked_for(study, path, uid, visit)
+    _check_origins(study, path)
+    study = one_visit(study, path, visit)
     refusals = {series.uid: series_refusal(series) for series in study.series}
+    refusals |= part_refusals(
+        [one for one in study.series if _may_be_a_part(one, refusals[one.uid])]
+    )
     usable = [series for series in study.series if refusals[series.uid] is None]
     candidates = sorted(
         (series for series in usable if contrast(series).kind == FLAIR), key=_rank, reverse=True
     )
     if candidates:
         return Choice(candidates[0], _others(candidates))
+    derived = sorted(filter(_is_derived_flair, study.series), key=_rank, reverse=True)
+    if derived:
+        text = (
+            f"{derived[0].label} is derived ({', '.join(derived[0].first.image_type[:4])}), and no"
+            " original series looks like FLAIR; it was taken"
+        )
+        return Choice(derived[0], (Finding("dicom.derived", text), *_others(derived)))
     if len(usable) == 1:
         text = (
             f"the header does not say whether this is FLAIR ({contrast(usable[0]).reason}); it was"
@@ -113,48 +101,51 @@ def series_refusal(series: Series) -> Refusal | None:
     return volume_refusal(series) or _derived(series) or _other_contrast(series)
 
 
-def contrast(series: Series) -> Contrast:
-    """What description, protocol and sequence parameters say about the contrast."""
-    first = series.first
-    words, inversion = first.wording, first.inversion_time
-    named = bool(_FLAIR_WORDS.search(words))
-    nulled = inversion is not None and INVERSION_MS[0] <= inversion <= INVERSION_MS[1]
-    if unwanted := _NEVER_WORDS.search(words):
-        return Contrast(OTHER, f"named {unwanted.group(0)}")
-    if inversion is not None and not nulled:
-        return Contrast(
-            OTHER,
-            f"inversion time {inversion:g} ms, expected {INVERSION_MS[0]:g} to"
-            f" {INVERSION_MS[1]:g} ms",
-        )
-    if named and "t1" in words and "t2" not in words:
-        return Contrast(OTHER, "named T1 FLAIR")
-    long_times = _long_times(first.repetition_time, first.echo_time)
-    if named or (nulled and long_times):
-        return Contrast(FLAIR, "", named + bool(nulled and long_times))
-    if other := _OTHER_WORDS.search(words):
-        return Contrast(OTHER, f"named {other.group(0)}")
-    if long_times is False:
-        return Contrast(
-            OTHER,
-            f"TR {first.repetition_time or 0:g} ms and TE {first.echo_time or 0:g} ms, expected at"
-            f" least {MIN_REPETITION_MS:g} and {MIN_ECHO_MS:g} ms",
-        )
-    return Contrast(UNKNOWN, "no name and no inversion time in the header")
+def _may_be_a_part(series: Series, refusal: Refusal | None) -> bool:
+    """Whether a series is a volume that may be FLAIR, or would be one with more slices."""
+    return refusal is None or (
+        refusal.code in _INCOMPLETE and not (_derived(series) or _other_contrast(series))
+    )
 
 
-def _long_times(repetition: float | None, echo: float | None) -> bool | None:
-    """Whether TR and TE are those of a FLAIR; None where one is not known and the other one
-    fits.
-    """
-    if (repetition is not None and repetition < MIN_REPETITION_MS) or (
-        echo is not None and echo < MIN_ECHO_MS
-    ):
-        return False
-    return None if repetition is None or echo is None else True
+def _is_derived_flair(series: Series) -> bool:
+    """Whether nothing but being derived speaks against a series."""
+    refusal = volume_refusal(series) or _derived(series)
+    return (
+        refusal is not None
+        and refusal.code == "dicom.derived"
+        and not _NEVER_DERIVED & set(series.first.image_type)
+        and contrast(series).kind == FLAIR
+    )
+
+
+def _check_origins(study: Study, path: Path) -> None:
+    """Refuse a folder in which nobody can say whose slices a series has."""
+    nameless = sum(len(one.instances) for one in study.series if not one.uid)
+    if nameless:
+        raise UnsuitableInputError(
+            f"{path}: {nameless} DICOM image(s) in it have no SeriesInstanceUID; expected one in"
+            " each, because a slice may be missing; export them again, or remove them if they"
+            " belong to something else",
+            "dicom.missing_attribute",
+        )
+    for series in study.series:
+        refusal = origin_refusal(series) if series.is_image and series.uids == 1 else None
+        if refusal:
+            raise UnsuitableInputError(
+                f"{path}: {series.label} has {refusal.reason}; export the series again",
+                refusal.code,
+            )
 
 
 def _check_there(study: Study, path: Path) -> None:
+    if study.absent:
+        raise InputError(
+            f"{path}: {study.absent} link(s) or placeholder(s) in it stand for files that are not"
+            " there; expected the files, because a slice may be missing; fetch or copy them, or"
+            " remove the links",
+            code="input.absent",
+        )
     if study.damaged:
         raise InputError(
             f"{path}: {study.damaged} DICOM file(s) in it are damaged or cut off; expected whole"
@@ -183,14 +174,20 @@ def _check_there(study: Study, path: Path) -> None:
     )
 
 
-def _asked_for(study: Study, path: Path, uid: str) -> Choice:
-    series = next((series for series in study.series if series.uid == uid), None)
-    if series is None:
+def _asked_for(study: Study, path: Path, uid: str, visit: str) -> Choice:
+    if visit != AUTO:
+        study = one_visit(study, path, visit)
+    found = [one for one in study.series if any(file.series_uid == uid for file in one.instances)]
+    if len(found) > 1:
+        held = [one for one in visits(study) if any(part in one.series for part in found)]
+        raise several_visits(path, held)
+    if not found:
         raise InputError(
             f"{path}: has no series with the UID given by --series; found {_listing(study)}; give"
             " one of these",
             code="dicom.no_such_series",
         )
+    (series,) = found
     refusal = volume_refusal(series)
     if refusal:
         raise _error(refusal)(
@@ -207,9 +204,9 @@ def _asked_for(study: Study, path: Path, uid: str) -> Choice:
 
 def _derived(series: Series) -> Refusal | None:
     image_type = series.first.image_type
-    if "LOCALIZER" in image_type or _LOCALISER_WORDS.search(series.first.wording):
+    if "LOCALIZER" in image_type or _LOCALISER_WORDS.search(naming(series.first)):
         return Refusal("dicom.localiser", "a localiser, expected a whole volume")
-    derived = [value for value in image_type if value in _DERIVED]
+    derived = [value for value in image_type if value in _DERIVED | _NEVER_DERIVED]
     if derived:
         return Refusal(
             "dicom.derived", f"a derived image ({', '.join(derived)}), expected the original one"
@@ -226,17 +223,20 @@ def _other_contrast(series: Series) -> Refusal | None:
     )
 
 
-def _rank(series: Series) -> tuple[int, bool, bool, int, int]:
-    """Larger is better: evidence, axial or thin slices, axial, number of slices; then the earlier
-    number.
+def _rank(series: Series) -> tuple[int, ...]:
+    """Larger is better: no contrast agent, evidence, axial or thin slices, axial, corrected
+    distortion and brightness, number of slices; then the earlier number.
     """
     axial = series.plane == AXIAL
     positions = np.array([frame.position for frame in series.frames])
     step = float(np.linalg.norm(np.ptp(positions, axis=0))) / (len(positions) - 1)
     return (
+        -agent(series),
         contrast(series).evidence,
         axial or step <= MAX_ISOTROPIC_MM,
         axial,
+        not _NOT_CORRECTED.search(series.first.wording),
+        "NORM" in series.first.image_type,
         len(positions),
         -(series.first.number or 0),
     )
@@ -248,7 +248,9 @@ def _others(candidates: list[Series]) -> tuple[Finding, ...]:
     for series in candidates:
         logger.info("%s has the UID %s", series.label, series.printable_uid)
     others = ", ".join(
-        f"{series.label} ({series.plane}, {len(series.frames)} slices)" for series in candidates[1:]
+        f"{series.label} ({series.plane}, {len(series.frames)} slices"
+        f"{', contrast agent' if agent(series) else ''})"
+        for series in candidates[1:]
     )
     text = (
         f"{len(candidates)} series look like FLAIR; {candidates[0].label} was taken, not {others};"
@@ -261,9 +263,11 @@ def _none(study: Study, path: Path, refusals: dict[str, Refusal]) -> MmccdError:
     every_one_damaged = all(refusal.damaged for refusal in refusals.values())
     kind: type[MmccdError] = InputError if every_one_damaged else UnsuitableInputError
     codes = {refusal.code for refusal in refusals.values()}
+    again = codes <= _EXPORT_AGAIN
+    way_out = "export it again" if again else "give another folder, or choose with --series UID"
     return kind(
         f"{path}: no series can be used; found {_listing(study, refusals)}; expected one FLAIR"
-        " volume; give another folder, or choose a series with --series UID",
+        f" volume; {way_out}",
         codes.pop() if len(codes) == 1 else "dicom.no_series",
     )
 

@@ -12,6 +12,25 @@ from mmccd.core import InputError
 _PREAMBLE = 128
 _GROUPS = (b"\x02\x00", b"\x00\x02", b"\x08\x00", b"\x00\x08")
 _APPLE_DOUBLE = "._"
+_NEVER_DICOM = tuple(
+    f".{ending}"
+    for ending in [
+        "nii",
+        "nii.gz",
+        "json",
+        "txt",
+        "tsv",
+        "csv",
+        "md",
+        "html",
+        "xml",
+        "pdf",
+        "png",
+        "jpg",
+        "jpeg",
+    ]
+)
+_POINTERS = (b"/annex/objects/", b"version https://git-lfs.github.com/")
 
 
 def looks_like_dicom(path: Path) -> bool:
@@ -26,14 +45,32 @@ def looks_like_dicom(path: Path) -> bool:
     return start[_PREAMBLE:] == b"DICM" or _starts_with_an_element(start)
 
 
+def is_absent(path: Path) -> bool:
+    """Whether a file stands for content that is not here and may be DICOM: a link that leads
+    nowhere, or the short text that git-annex or Git LFS leaves in its place.
+
+    Raises:
+        OSError: the file cannot be read.
+    """
+    if path.name.lower().endswith(_NEVER_DICOM):
+        return False
+    if _is_broken(path):
+        return True
+    with path.open("rb") as file:
+        return file.read(_PREAMBLE).startswith(_POINTERS)
+
+
 def holds_dicom(path: Path) -> bool:
-    """Whether a folder holds a DICOM file at any depth.
+    """Whether a folder holds a DICOM file at any depth, or a link to a file that is not there and
+    may have been one.
 
     Raises:
         InputError: a folder inside cannot be listed, or a file cannot be read.
     """
     try:
-        return any(looks_like_dicom(file) for file in files_below(path))
+        return any(looks_like_dicom(file) for file in files_below(path)) or any(
+            is_absent(file) for file in broken_links(path)
+        )
     except OSError as error:
         raise InputError(
             f"{path}: a file in it cannot be read ({error.strerror}); expected readable files;"
@@ -43,12 +80,27 @@ def holds_dicom(path: Path) -> bool:
 
 
 def files_below(path: Path) -> Iterator[Path]:
-    """The file itself, or all files below a folder, sorted. Links to folders are not followed,
-    macOS's shadow files (``._name``) are left out.
+    """The file itself, or all files below a folder, sorted. Links to folders are followed (each
+    folder is visited once, and those above are not); macOS's shadow files (``._name``) and links
+    that lead nowhere are left out.
 
     Raises:
         InputError: a folder inside cannot be listed.
     """
+    return (file for file in _entries_below(path) if file.is_file())
+
+
+def broken_links(path: Path) -> Iterator[Path]:
+    """All links below a folder that lead nowhere, sorted; raises as :func:`files_below`."""
+    return (file for file in _entries_below(path) if _is_broken(file))
+
+
+def _is_broken(path: Path) -> bool:
+    return path.is_symlink() and not path.exists()
+
+
+def _entries_below(path: Path) -> Iterator[Path]:
+    """The file itself, or whatever is no folder below a folder."""
 
     def refuse(error: OSError) -> None:
         raise InputError(
@@ -60,12 +112,19 @@ def files_below(path: Path) -> Iterator[Path]:
     if path.is_file():
         yield path
         return
-    for folder, folders, names in os.walk(path, onerror=refuse):
-        folders.sort()
-        wanted = [
+    seen = {path.resolve(), *path.resolve().parents}
+    for folder, folders, names in os.walk(path, onerror=refuse, followlinks=True):
+        folders[:] = [name for name in sorted(folders) if _is_new(Path(folder) / name, seen)]
+        yield from (
             Path(folder) / name for name in sorted(names) if not name.startswith(_APPLE_DOUBLE)
-        ]
-        yield from (file for file in wanted if file.is_file())
+        )
+
+
+def _is_new(folder: Path, seen: set[Path]) -> bool:
+    place = folder.resolve()
+    is_new = place not in seen
+    seen.add(place)
+    return is_new
 
 
 def _starts_with_an_element(start: bytes) -> bool:

@@ -71,6 +71,7 @@ def predict(
     for flag, is_given in (
         ("--brain-mask", brain_mask is not None),
         ("--series", settings.series != "auto"),
+        ("--study", settings.study != "auto"),
     ):
         if is_given:
             raise UsageError(
@@ -85,7 +86,7 @@ def _predict_one(
 ) -> int:
     from mmccd.jobs import predict_file
 
-    series = _series(settings.series, one.path)
+    series = _series(settings.series, one.path, settings.study)
     with open_console() as console:
         result = predict_file(
             lambda: _pipeline(settings),
@@ -95,6 +96,7 @@ def _predict_one(
             settings.force,
             console,
             series,
+            settings.study,
         )
     if as_json:
         say_json(_essentials(result.report, folder))
@@ -140,7 +142,7 @@ def _pipeline(settings: core.Settings) -> Any:
     return AnomalyPipeline.from_settings(settings)
 
 
-def _series(rule: str, path: Path) -> str | None:
+def _series(rule: str, path: Path, study: str) -> str | None:
     """The UID of the series that a rule means; None where the readers choose."""
     kind, _, wanted = rule.partition("=")
     if kind == "auto":
@@ -149,7 +151,7 @@ def _series(rule: str, path: Path) -> str | None:
         return wanted
     from mmccd.jobs import select_series
 
-    return select_series(path, rule, 0)
+    return select_series(path, rule, 0, study)
 
 
 def _essentials(report: Report, folder: Path) -> dict[str, Any]:
