@@ -1,11 +1,12 @@
 """Measure what brains on FLAIR, T1 and T2 look like; writes the forward bundle's
-``configs/input_statistics.json`` (docs/checks.md).
+``configs/input_statistics.json`` and prints how well it tells them apart (docs/checks.md).
 
 python benchmarks/input_statistics.py
     --output bundles/forward_masked_diffusion/configs/input_statistics.json DATA [DATA ...]
 
-DATA are data folders in BraTS layout with a split.json, or datalists; their splits ``train`` and
-``val`` are used, never ``test``. A brain may have lesions: what is measured is the usual patient.
+DATA are data folders in BraTS layout with a split.json, or datalists. What is written comes from
+their splits ``train`` and ``val``; the split ``test`` is only measured for the table. A brain may
+have lesions: what is measured is the usual patient. A head without a mask is extracted.
 """
 
 from __future__ import annotations
@@ -13,24 +14,32 @@ from __future__ import annotations
 import argparse
 import json
 import logging
+import zlib
+from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from disturbances import disturbed
 from numpy.typing import NDArray
 from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import GroupKFold
 from sklearn.preprocessing import StandardScaler
 
 from mmccd.brain import find_brain
 from mmccd.core import UnsuitableInputError
-from mmccd.data import split_cases
+from mmccd.data import Case, split_cases
 from mmccd.io import read_nifti
 from mmccd.phantom import SLICE_MM
+from mmccd.pipeline import make_intake
 from mmccd.quality import (
     CONTRAST,
     FACES,
-    QUALITY,
+    REFERENCE,
     BrainSlices,
+    InputStatistics,
+    Intake,
     face_shares,
     measure,
     width_to_length,
@@ -38,73 +47,81 @@ from mmccd.quality import (
 
 logger = logging.getLogger(__name__)
 NAMES = ("flair", "t1", "t2")
+FITTED = ("train", "val")
+REGULARISATION = 0.1
+FOLDS = 6
 SHRINKAGE = 0.1
 QUALITY_MARGIN = 1.25
 OUTLINE_MARGIN = 1.1
-REFUSE, WARN = 0.45, 0.6
-"""Probabilities of FLAIR: below the lowest of any FLAIR in training and validation data (.50), and
-above nearly all others.
+REFUSE, WARN = 0.25, 0.75
+"""Probabilities of FLAIR, by cross-validation: about one in fifty disturbed real FLAIRs lies below
+the first, one real FLAIR as it is below the second.
 """
 
 
-def rows_of(source: Path, most: int) -> list[dict[str, Any]]:
-    """The numbers of every image of the splits train and val, of at most so many cases a split,
-    evenly spread.
-    """
-    rows = []
+@cache
+def intake() -> Intake:
+    """Extraction of heads."""
+    return make_intake()
+
+
+def rows_of(source: Path, most: int, copies: int) -> Iterator[dict[str, Any]]:
+    """The numbers of every image, of at most so many cases a split, evenly spread."""
     for split, cases in split_cases(source).items():
-        for case in cases[:: -(-len(cases) // most)] if split in ("train", "val") and cases else ():
-            for name in NAMES:
-                if name in case.images:
-                    rows.append(
-                        row_of(source.name, split, case.name, name, case.images[name], case.brain)
-                    )
-    return [row for row in rows if row]
+        for case in cases[:: -(-len(cases) // most)] if cases else ():
+            for contrast in NAMES:
+                if contrast in case.images:
+                    about = {
+                        "data": name_of(source),
+                        "split": split,
+                        "patient": case.patient,
+                        "case": case.name,
+                        "contrast": contrast,
+                    }
+                    yield from rows_of_image(about, case, copies if split in FITTED else 0)
 
 
-def row_of(
-    data: str, split: str, case: str, contrast: str, path: Path, mask: Path | None
-) -> dict[str, Any]:
-    """The numbers of one image; nothing where its brain cannot be found."""
-    volume = read_nifti(path, contrast)
+def rows_of_image(about: dict[str, Any], case: Case, copies: int) -> Iterator[dict[str, Any]]:
+    """The numbers of one image as it is (copy 0) and of its disturbed copies; nothing where its
+    brain cannot be found.
+    """
+    contrast = about["contrast"]
+    volume = read_nifti(case.images[contrast], contrast)
+    mask = read_nifti(case.brain, "mask") if case.brain else None
     try:
-        slices = BrainSlices.of(
-            volume, find_brain(volume, read_nifti(mask, "mask") if mask else None).mask
-        )
+        brain = find_brain(volume, mask, intake().extract)
+        slices = BrainSlices.of(volume, brain.mask)
     except UnsuitableInputError as error:
-        logger.warning("%s: left out (%s)", path.name, error)
-        return {}
-    shape = {
+        logger.warning("%s %s: left out (%s)", case.name, contrast, error)
+        return
+    yield {**about, "copy": 0, **measure(slices), **shape_of(slices)}
+    for copy in range(1, copies + 1):
+        random = np.random.default_rng([zlib.crc32(f"{case.name} {contrast}".encode()), copy])
+        yield {**about, "copy": copy, **measure(disturbed(slices, contrast, random))}
+
+
+def shape_of(slices: BrainSlices) -> dict[str, float]:
+    """How large it is, and where it is cut."""
+    return {
         "height": float(slices.mask.any(axis=(1, 2)).sum() * slices.spacing[0]),
         "ml": float(slices.mask.sum() * np.prod(slices.spacing) / 1000),
         "slice_mm": slices.spacing[0],
         "width_to_length": width_to_length(slices),
         **face_shares(slices),
     }
-    return {
-        "data": data,
-        "split": split,
-        "case": case,
-        "contrast": contrast,
-        **measure(slices),
-        **shape,
-    }
 
 
-def table(rows: list[dict[str, Any]], names: tuple[str, ...], **which: str) -> NDArray[np.float64]:
-    """Some numbers of some rows, ``(rows, numbers)``."""
-    chosen = [row for row in rows if all(row[key] == value for key, value in which.items())]
-    return np.array([[row[name] for name in names] for row in chosen]).reshape(
-        len(chosen), len(names)
-    )
+def table(rows: list[dict[str, Any]], names: tuple[str, ...]) -> NDArray[np.float64]:
+    """Some numbers of all rows, ``(rows, numbers)``."""
+    return np.array([[row[name] for name in names] for row in rows]).reshape(len(rows), len(names))
 
 
 def fit_classifier(rows: list[dict[str, Any]]) -> dict[str, Any]:
     """Logistic regression of the contrast; each contrast counts alike."""
-    train = [row for row in rows if row["split"] == "train"]
-    scaler = StandardScaler().fit(table(train, CONTRAST))
-    model = LogisticRegression(C=1.0, max_iter=10000, class_weight="balanced")
-    model.fit(scaler.transform(table(train, CONTRAST)), [row["contrast"] for row in train])
+    values = table(rows, CONTRAST)
+    scaler = StandardScaler().fit(values)
+    model = LogisticRegression(C=REGULARISATION, max_iter=10000, class_weight="balanced")
+    model.fit(scaler.transform(values), [row["contrast"] for row in rows])
     contrasts = {
         str(name): {
             "weights": [round(float(w), 5) for w in weights],
@@ -118,17 +135,34 @@ def fit_classifier(rows: list[dict[str, Any]]) -> dict[str, Any]:
     return {"features": list(CONTRAST), "mean": mean, "scale": scale, "contrasts": contrasts}
 
 
+def probabilities(classifier: dict[str, Any], rows: list[dict[str, Any]]) -> NDArray[np.float64]:
+    """Probability of FLAIR of each row."""
+    statistics = InputStatistics(classifier, {}, {}, {})
+    return np.array([statistics.contrasts(row)["flair"] for row in rows])
+
+
+def cross_validated(rows: list[dict[str, Any]]) -> NDArray[np.float64]:
+    """Probability of FLAIR of each row, by fits to other patients."""
+    result = np.zeros(len(rows))
+    patients = [row["patient"] for row in rows]
+    for fitted, held_out in GroupKFold(FOLDS).split(rows, groups=patients):
+        classifier = fit_classifier([rows[i] for i in fitted])
+        result[held_out] = probabilities(classifier, [rows[i] for i in held_out])
+    return result
+
+
 def fit_reference(rows: list[dict[str, Any]]) -> dict[str, Any]:
     """Mean and inverse covariance of FLAIR in training; the covariance is shrunk towards its
     diagonal.
     """
-    names = (*CONTRAST, *QUALITY)
-    values = table(rows, names, split="train", contrast="flair")
+    values = table(
+        [row for row in rows if row["split"] == "train" and row["contrast"] == "flair"], REFERENCE
+    )
     covariance = np.cov(values.T)
     covariance = (1 - SHRINKAGE) * covariance + SHRINKAGE * np.diag(np.diag(covariance))
     precision = [[round(float(v), 5) for v in line] for line in np.linalg.inv(covariance)]
     return {
-        "features": list(names),
+        "features": list(REFERENCE),
         "mean": [round(float(v), 6) for v in values.mean(0)],
         "precision": precision,
     }
@@ -157,7 +191,7 @@ def limits(rows: list[dict[str, Any]], reference: dict[str, Any]) -> dict[str, A
         for name in ("bias", "jump", *FACES)
     }
     low, high = (pick(row["detail"] for row in flair) for pick in (min, max))
-    far = out_of_distribution(reference, table(flair, tuple(reference["features"])))
+    far = out_of_distribution(reference, table(flair, REFERENCE))
     return {
         "flair_warn": WARN,
         "flair_refuse": REFUSE,
@@ -178,35 +212,72 @@ def limits(rows: list[dict[str, Any]], reference: dict[str, Any]) -> dict[str, A
     }
 
 
+def confusion(rows: list[dict[str, Any]], flair: NDArray[np.float64]) -> Iterator[str]:
+    """Lines of a table: what would be refused and warned of, by data, split and contrast."""
+    yield "| data | split | contrast | images | probability of FLAIR | refused | warned |"
+    yield "|---|---|---|---|---|---|---|"
+    groups: dict[tuple[str, str, str], list[float]] = {}
+    for row, found in zip(rows, flair, strict=True):
+        name = row["data"] + (", disturbed" if row["copy"] else "")
+        split = "cross-validated" if row["split"] in FITTED else "test"
+        groups.setdefault((name, split, row["contrast"]), []).append(float(found))
+    for key, values in sorted(groups.items()):
+        wanted = key[2] == "flair"
+        extreme = f"lowest {min(values):.2f}" if wanted else f"highest {max(values):.2f}"
+        refused = sum(value < REFUSE for value in values)
+        warned = sum(REFUSE <= value < WARN for value in values)
+        yield f"| {' | '.join(key)} | {len(values)} | {extreme} | {refused} | {warned} |"
+
+
+def name_of(source: Path) -> str:
+    """What to call data: the name of their folder."""
+    return source.parent.name if source.is_file() else source.name
+
+
+def read_or_measure(arguments: argparse.Namespace) -> list[dict[str, Any]]:
+    """Rows of earlier runs, and those of data that they lack, which are kept where that is
+    wanted.
+    """
+    rows: list[dict[str, Any]] = []
+    if arguments.rows and arguments.rows.is_file():
+        rows = json.loads(arguments.rows.read_text())
+    known = {row["data"] for row in rows}
+    for source in arguments.data:
+        if name_of(source) not in known:
+            rows += rows_of(source, arguments.most, arguments.copies)
+            if arguments.rows:
+                arguments.rows.write_text(json.dumps(rows) + "\n")
+    return rows
+
+
 def main() -> None:
-    """Measure, fit, write."""
+    """Measure, fit, write, print the table."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("data", nargs="+", type=Path)
+    parser.add_argument("data", nargs="*", type=Path)
     parser.add_argument("--output", required=True, type=Path)
-    parser.add_argument("--most", type=int, default=40, help="cases of a split")
+    parser.add_argument("--most", type=int, default=60, help="cases of a split")
+    parser.add_argument("--copies", type=int, default=2, help="disturbed copies of an image")
     parser.add_argument(
         "--rows",
         type=Path,
-        help="JSON file for the numbers of every image; where it is there, it is read instead",
+        help="JSON file for the numbers of every image; data that it has are not measured again",
     )
     arguments = parser.parse_args()
-    if arguments.rows and arguments.rows.is_file():
-        rows = json.loads(arguments.rows.read_text())
-    else:
-        rows = [row for source in arguments.data for row in rows_of(source, arguments.most)]
-    if arguments.rows:
-        arguments.rows.write_text(json.dumps(rows, indent=1) + "\n")
-    reference = fit_reference(rows)
+    rows = read_or_measure(arguments)
+    fitted = [row for row in rows if row["split"] in FITTED]
+    tested = [row for row in rows if row["split"] not in FITTED]
+    plain = [row for row in fitted if row["copy"] == 0]
+    classifier, reference = fit_classifier(fitted), fit_reference(plain)
     counts: dict[str, int] = {}
-    for row in rows:
+    for row in plain:
         key = f"{row['data']} {row['split']} {row['contrast']}"
         counts[key] = counts.get(key, 0) + 1
     content = {
-        "classifier": fit_classifier(rows),
+        "classifier": classifier,
         "reference": reference,
-        "limits": limits(rows, reference),
+        "limits": limits(plain, reference),
         "origin": {
             "images": counts,
             "command": "python benchmarks/input_statistics.py",
@@ -214,6 +285,8 @@ def main() -> None:
         },
     }
     arguments.output.write_text(json.dumps(content, indent=1) + "\n")
+    found = np.concatenate([cross_validated(fitted), probabilities(classifier, tested)])
+    print("\n".join(confusion([*fitted, *tested], found)))
 
 
 if __name__ == "__main__":

@@ -16,7 +16,8 @@ from mmccd.core.errors import ModelError, UnsuitableInputError
 from mmccd.core.findings import Finding
 from mmccd.core.volume import Volume
 from mmccd.phantom import Phantom
-from mmccd.quality.features import CONTRAST, QUALITY, BrainSlices, measure
+from mmccd.quality.contrast import CONTRAST
+from mmccd.quality.features import QUALITY, BrainSlices, measure
 from mmccd.quality.rules import (
     STATISTICS,
     InputStatistics,
@@ -98,12 +99,16 @@ def test_another_contrast_is_refused(
         assert "contrast.not_flair" in codes(found.settle("a.nii", unchecked=True))
 
 
-def test_contrast_does_not_depend_on_the_scale(brain: BrainSlices) -> None:
+@pytest.mark.parametrize(("scale", "shift"), [(0.003, 0), (1, 1000), (1, -1000), (0.01, -3)])
+def test_nothing_depends_on_scale_and_zero_point(
+    brain: BrainSlices, scale: float, shift: float
+) -> None:
     expected = measure(brain)
-    found = measure(replace(brain, image=brain.image * np.float32(0.003)))
+    image = np.where(brain.mask, brain.image * scale + shift, 0)
+    found = measure(replace(brain, image=image.astype(np.float32)))
     assert set(expected) == {*CONTRAST, *QUALITY}
     for name, value in expected.items():
-        assert found[name] == pytest.approx(value, abs=2e-3), name
+        assert found[name] == pytest.approx(value, abs=5e-3), name
 
 
 @pytest.mark.parametrize(
@@ -170,8 +175,8 @@ def test_quality_limits(statistics: InputStatistics, brain: BrainSlices) -> None
     limits, usual = statistics.limits, measure(brain)
     assert check_quality(usual, 1.0, limits) == []
     for name, value, code in (
-        ("bias", 0.5, "brightness.uneven"),
-        ("jump", 0.2, "brightness.jumps"),
+        ("bias", 3.0, "brightness.uneven"),
+        ("jump", 0.5, "brightness.jumps"),
         ("detail", 0.01, "image.blurred"),
         ("detail", 2.0, "image.noisy"),
     ):

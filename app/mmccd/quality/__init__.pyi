@@ -1,6 +1,7 @@
+from .contrast import CONTRAST as CONTRAST
 from .features import (
-    CONTRAST as CONTRAST,
     QUALITY as QUALITY,
+    REFERENCE as REFERENCE,
     BrainSlices as BrainSlices,
     measure as measure,
     width_to_length as width_to_length,

@@ -1,37 +1,40 @@
 """What a brain looks like in numbers: contrast, brightness over the head, detail. Used to tell
-FLAIR from T1 and T2, and the usual from the unusual.
+FLAIR from T1 and T2, and the usual from the unusual. None depends on scale or zero point.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
 from mmccd.core import Volume
-from mmccd.imaging import GridTransform, brain_values, mni_tissues
+from mmccd.imaging import GridTransform, brain_values
+from mmccd.quality.contrast import UPPER_MM, blurred_inside, box_of, measure_contrast, places_in
 
-PERCENTILES = (2, 5, 10, 25, 75, 90, 95, 98)
-CONTRAST = (
+QUALITY = ("bias", "jump", "detail")
+REFERENCE = (
     "white_to_grey",
     "fluid_to_grey",
     "white_correlation",
     "grey_correlation",
-    *(f"p{p}" for p in PERCENTILES),
+    "p2",
+    "p5",
+    "p25",
+    "p75",
+    "p95",
+    "p98",
+    "edge_skewness",
+    *QUALITY,
 )
-"""Numbers that tell contrasts apart; all are free of the intensities' scale."""
-QUALITY = ("bias", "jump", "detail")
-UPPER_MM = 90.0
-"""Only so much of the brain is measured, from the crown down: there extraction is sure, and scans
-that end early have it, too.
-"""
+"""Numbers in which a brain may be unlike those that the models know."""
 _CROWN_SHARE = 0.05
 _TISSUE_PERCENTILES = (20.0, 97.0)
 _MOST_SAMPLES = 48
 _DETAIL_PIXELS = 1.5
+_FEWEST_TISSUE = 100
 
 
 @dataclass(frozen=True)
@@ -80,7 +83,7 @@ def upper(slices: BrainSlices) -> BrainSlices:
 
 def width_to_length(slices: BrainSlices) -> float:
     """Extent from right to left over that from front to back, of the upper brain."""
-    rows, columns = _box(upper(slices).mask)[1:]
+    rows, columns = box_of(upper(slices).mask)[1:]
     return float(
         (columns.stop - columns.start)
         * slices.spacing[2]
@@ -89,102 +92,44 @@ def width_to_length(slices: BrainSlices) -> float:
 
 
 def measure(slices: BrainSlices) -> dict[str, float]:
-    """All of :data:`CONTRAST` and :data:`QUALITY`, of the upper brain (:func:`upper`).
+    """All of :data:`~mmccd.quality.contrast.CONTRAST` and :data:`QUALITY`, of the upper brain
+    (:func:`upper`). The intensities' scale and zero point have no influence.
 
-    - ``white_to_grey``, ``fluid_to_grey``: log ratio, and ratio, of the mean intensities at the
-      places where MNI152 has white matter, grey matter and fluid (least squares on its tissue maps,
-      fitted to the brain's box)
-    - ``white_correlation``, ``grey_correlation``: of intensity with these maps, over voxels between
-      the 20th and the 97th percentile (neither fluid nor the brightest)
-    - ``p2`` to ``p98``: percentiles relative to the median
-    - ``bias``: standard deviation over the brain of a quadratic surface fitted to the logarithm of
-      the intensities between these percentiles
-    - ``jump``: median over slices of how far the logarithm of a slice's median lies from the mean
-      of its neighbours'
-    - ``detail``: standard deviation of what a Gaussian of 1.5 pixels removes, relative to that of
-      the brain
+    - ``bias``: standard deviation over the brain of a quadratic surface fitted to the intensities
+      between the 20th and the 97th percentile, relative to that of what it leaves over there
+    - ``jump``: median over slices of how far a slice's median lies from the mean of its
+      neighbours', relative to the spread within slices (median over slices of the distance from
+      the 10th to the 90th percentile)
+    - ``detail``: standard deviation of what a Gaussian of 1.5 pixels removes, relative to the
+      distance from the 10th to the 90th percentile of the brain
     """
     slices = upper(slices)
-    values = slices.image[slices.mask]
-    percentiles = np.percentile(values, PERCENTILES)
-    middle = max(float(np.median(values)), 1e-6 * max(float(np.abs(values).max()), 1e-30))
-    result = _anatomical(slices, percentiles[0], percentiles[-1])
-    result |= {
-        f"p{p}": float(value / middle) for p, value in zip(PERCENTILES, percentiles, strict=True)
+    box = box_of(slices.mask)
+    slices = replace(slices, image=slices.image[box], mask=slices.mask[box])
+    return measure_contrast(slices.image, slices.mask, slices.spacing) | {
+        "bias": _bias(slices),
+        "jump": _jump(slices),
+        "detail": _detail(slices),
     }
-    return result | {"bias": _bias(slices), "jump": _jump(slices), "detail": _detail(slices)}
-
-
-@lru_cache(maxsize=1)
-def _templates() -> NDArray[np.float32]:
-    """White matter, grey matter and fluid of MNI152 within the upper brain's box, ``(3, slices,
-    rows, columns)`` in the model's orientation.
-    """
-    tissues = mni_tissues()
-    inside = tissues.brain.copy()
-    top = _box(inside)[2].stop
-    inside[:, :, : top - round(UPPER_MM / abs(tissues.affine[2, 2]))] = False
-    box = _box(inside)
-    maps = np.stack([share[box] for share in (tissues.white, tissues.grey, tissues.fluid)])
-    return np.ascontiguousarray(maps.transpose(0, 3, 2, 1)[:, :, ::-1, ::-1])
-
-
-def _box(mask: NDArray[np.bool_]) -> tuple[slice, ...]:
-    ends = [
-        np.flatnonzero(mask.any(axis=tuple(other for other in range(3) if other != axis)))[[0, -1]]
-        for axis in range(3)
-    ]
-    return tuple(slice(int(first), int(last) + 1) for first, last in ends)
 
 
 def _samples(
     slices: BrainSlices,
 ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.bool_]]:
-    """Some voxels of the brain: intensities ``(n,)``, places within its box from 0 to 1 ``(3, n)``,
-    and which of them are tissue.
+    """Some voxels of a brain that fills its box: intensities ``(n,)``, places within the box from 0
+    to 1 ``(3, n)``, and which of them are tissue.
     """
-    box = _box(slices.mask)
-    steps = tuple(
-        slice(None, None, max(1, (part.stop - part.start) // _MOST_SAMPLES)) for part in box
-    )
-    mask = slices.mask[box][steps]
-    values = slices.image[box][steps][mask].astype(np.float64)
-    places = [
-        ((np.arange(p.stop - p.start) + 0.5) / (p.stop - p.start))[s]
-        for p, s in zip(box, steps, strict=True)
-    ]
-    grid = np.stack(np.meshgrid(*places, indexing="ij"))[:, mask]
+    steps = tuple(slice(None, None, max(1, n // _MOST_SAMPLES)) for n in slices.mask.shape)
+    mask = slices.mask[steps]
+    values = slices.image[steps][mask].astype(np.float64)
     low, high = np.percentile(values, _TISSUE_PERCENTILES)
-    return values, grid, (values > low) & (values < high)
-
-
-def _anatomical(slices: BrainSlices, low: float, high: float) -> dict[str, float]:
-    values, places, tissue = _samples(slices)
-    templates = _templates()
-    index = places * np.array(templates.shape[1:])[:, None] - 0.5
-    maps = np.stack(
-        [ndimage.map_coordinates(layer, index, order=1, mode="nearest") for layer in templates]
-    ).astype(np.float64)
-    white, grey, fluid = np.linalg.lstsq(maps.T, np.clip(values, low, high), rcond=None)[0]
-    grey = max(float(grey), 1e-6 * max(abs(high), 1e-30))
-    return {
-        "white_to_grey": float(np.log(max(white / grey, 1e-2))),
-        "fluid_to_grey": float(np.clip(fluid / grey, -5, 5)),
-        "white_correlation": _correlation(values[tissue], maps[0][tissue]),
-        "grey_correlation": _correlation(values[tissue], maps[1][tissue]),
-    }
-
-
-def _correlation(a: NDArray[np.float64], b: NDArray[np.float64]) -> float:
-    if a.size < 10 or a.std() == 0 or b.std() == 0:
-        return 0.0
-    return float(np.corrcoef(a, b)[0, 1])
+    places = places_in(slices.mask.shape, steps)[:, mask]
+    return values - low, places, (values > low) & (values < high)
 
 
 def _bias(slices: BrainSlices) -> float:
     values, places, tissue = _samples(slices)
-    tissue = tissue & (values > 0)
-    if tissue.sum() < 100:
+    if tissue.sum() < _FEWEST_TISSUE:
         return 0.0
     centred = places - 0.5
     columns = [
@@ -193,33 +138,36 @@ def _bias(slices: BrainSlices) -> float:
         *(centred[a] * centred[b] for a in range(3) for b in range(a, 3)),
     ]
     design = np.stack(columns, axis=1)
-    fitted = np.linalg.lstsq(design[tissue], np.log(values[tissue]), rcond=None)[0]
-    return float((design @ fitted).std())
+    fitted = design @ np.linalg.lstsq(design[tissue], values[tissue], rcond=None)[0]
+    left = float((values - fitted)[tissue].std())
+    return float(fitted.std() / left) if left > 0 else 0.0
 
 
 def _jump(slices: BrainSlices) -> float:
     areas = slices.mask.sum(axis=(1, 2))
     chosen = np.flatnonzero(areas > 0.4 * areas.max())
-    medians = np.array(
+    found = np.array(
         [
-            np.median(slices.image[k][slices.mask[k]])
+            np.percentile(slices.image[k][slices.mask[k]].astype(np.float64), (10, 50, 90))
             for k in range(chosen[0], chosen[-1] + 1)
             if areas[k]
         ]
     )
-    if len(medians) < 5 or (medians <= 0).any():
+    spread = float(np.median(found[:, 2] - found[:, 0]))
+    if len(found) < 5 or spread <= 0:
         return 0.0
-    logs = np.log(medians)
-    return float(np.median(np.abs(logs[1:-1] - (logs[:-2] + logs[2:]) / 2)))
+    medians = found[:, 1]
+    return float(np.median(np.abs(medians[1:-1] - (medians[:-2] + medians[2:]) / 2)) / spread)
 
 
 def _detail(slices: BrainSlices) -> float:
     inside = ndimage.binary_erosion(
         slices.mask, ndimage.generate_binary_structure(2, 1)[None], iterations=3
     )
-    values = slices.image[slices.mask]
-    spread = float(np.subtract(*np.percentile(values, [90, 10])))
-    if not inside.any() or spread <= 0:
+    values = slices.image[slices.mask].astype(np.float64)
+    low, middle, high = np.percentile(values, [10, 50, 90])
+    if not inside.any() or high <= low:
         return 0.0
-    smooth = ndimage.gaussian_filter(slices.image, (0, _DETAIL_PIXELS, _DETAIL_PIXELS))
-    return float((slices.image - smooth)[inside].std() / spread)
+    image = slices.image - middle
+    smooth = blurred_inside(image, slices.mask, (0, _DETAIL_PIXELS, _DETAIL_PIXELS))
+    return float((image - smooth)[inside].std() / (high - low))

@@ -282,16 +282,18 @@ def check_quality(
         findings.append(
             Finding(
                 "brightness.uneven",
-                f"the brightness varies strongly over the brain (by {measured['bias']:.0%}, usual"
-                f" are up to {limits['bias']:.0%}); maps may mark it; try --bias-correction",
+                "the brightness varies strongly over the brain"
+                f" ({measured['bias']:.1f} times as much as the tissue in one place, usual are up"
+                f" to {limits['bias']:.1f}); maps may mark it; try --bias-correction",
             )
         )
     if measured["jump"] > limits["jump"]:
         findings.append(
             Finding(
                 "brightness.jumps",
-                f"the brightness jumps from slice to slice (by {measured['jump']:.1%}, usual are up"
-                f" to {limits['jump']:.1%}), as after motion; maps may mark it",
+                f"the brightness jumps from slice to slice (by {measured['jump']:.0%} of its spread"
+                f" within slices, usual are up to {limits['jump']:.0%}), as after motion; maps may"
+                " mark it",
             )
         )
     low, high = limits["detail"]
