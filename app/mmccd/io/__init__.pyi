@@ -1,3 +1,4 @@
+from .archives import archive_of as archive_of, unpack as unpack
 from .checkpoint import load_tensors as load_tensors
 from .dicom.header import READ_ERRORS as READ_ERRORS, quiet as quiet
 from .dicom.scan import DICOM_ENDINGS as DICOM_ENDINGS, Series as Series, scan as scan
