@@ -8,6 +8,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from pydicom.dataelem import DataElement
+from pydicom.dataset import Dataset
 from scipy import ndimage
 
 from mmccd.brain import STRIPPED, Extraction, find_brain
@@ -15,6 +17,7 @@ from mmccd.brain.background import find_background
 from mmccd.core.errors import UnsuitableInputError
 from mmccd.core.volume import Volume
 from mmccd.imaging import brain_values
+from mmccd.io.dicom.padding import pad_with_air
 
 Array = NDArray[np.float32]
 SHAPE = (80, 96, 20)
@@ -123,3 +126,26 @@ def test_padding_that_was_interpolated_is_air() -> None:
     assert abs(find_background(volume).zero) < 2
     volume = replace(volume, data=ndimage.zoom(data, (0.9, 0.9, 1), order=3))
     assert abs(find_background(volume).zero) < 60
+
+
+@pytest.mark.parametrize(
+    ("padding", "limit", "expected"),
+    [
+        (-2000, None, [-1990, 5, 9, -1990]),
+        (-2000, -1990, [5, 5, 9, 5]),
+        (5, None, [-2000, 5, 9, -1990]),
+        (None, None, [-2000, 5, 9, -1990]),
+    ],
+)
+def test_padding_of_dicom_is_air(
+    padding: int | None, limit: int | None, expected: list[float]
+) -> None:
+    header = Dataset()
+    header.PhotometricInterpretation = "MONOCHROME2"
+    header.RescaleSlope, header.RescaleIntercept = "1", "0"
+    if padding is not None:
+        header["PixelPaddingValue"] = DataElement(0x00280120, "SS", padding)
+    if limit is not None:
+        header["PixelPaddingRangeLimit"] = DataElement(0x00280121, "SS", limit)
+    given = np.array([-2000, 5, 9, -1990], np.float32)
+    np.testing.assert_array_equal(pad_with_air(given, [header]), expected)

@@ -6,8 +6,9 @@ import bz2
 import gzip
 import lzma
 import zlib
+from collections.abc import Callable
 from pathlib import Path
-from typing import BinaryIO, cast
+from typing import Any, BinaryIO, cast
 
 from mmccd.core import InputError
 
@@ -24,7 +25,11 @@ _STARTS = (
     (b"7z\xbc\xaf\x27\x1c", "7z"),
     (b"Rar!\x1a\x07", "rar"),
 )
-_OPENED = {GZIP: gzip.open, BZIP2: bz2.open, XZ: lzma.open}
+_OPENED: dict[str, Callable[[Path], Any]] = {
+    GZIP: gzip.open,
+    BZIP2: bz2.open,
+    XZ: lzma.open,
+}
 _ARCHIVES = (ZIP, TAR, "7z", "rar")
 _TAR_MARK, _TAR_PLACE = b"ustar", 257
 UNPACK_ERRORS = (OSError, EOFError, ValueError, zlib.error, lzma.LZMAError)

@@ -97,8 +97,8 @@ def _read_mgh(path: Path, modality: str) -> Volume:
         raise _damaged(path, "MGH", first_line(error)) from error
     notes = {"file": path.name, "format": "MGH", "data_type": str(image.get_data_dtype())}
     without = content[_RAS_FLAG] == b"\0\0"  # nibabel sets it when it takes the default
-    findings = (Finding("mgh.no_orientation", _NO_RAS_FLAG),) if without else ()
-    findings += check_shear(affine)
+    said = [Finding("mgh.no_orientation", _NO_RAS_FLAG)] if without else []
+    findings = (*said, *check_shear(affine))
     return Volume(data.reshape(shape), affine, modality, notes, findings=findings)
 
 
@@ -120,8 +120,8 @@ def _read_itk(path: Path, kind: Format, modality: str) -> Volume:
         "data_type": header.GetComponentTypeAsString(header.GetComponentType()),
     }
     without = kind == "NRRD" and "NRRD_space" not in header.GetMetaDataDictionary().GetKeys()
-    findings = (Finding("nrrd.no_orientation", _NO_SPACE),) if without else ()
-    findings += check_shear(affine)
+    said = [Finding("nrrd.no_orientation", _NO_SPACE)] if without else []
+    findings = (*said, *check_shear(affine))
     data = np.ascontiguousarray(_voxels(path, kind, header, len(stored)).T).reshape(shape)
     return Volume(data, affine, modality, notes, findings=findings)
 

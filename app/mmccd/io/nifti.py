@@ -150,10 +150,10 @@ def _image_class(path: Path, start: bytes) -> type[nib.Nifti1Image]:
     """By the magic word of the header."""
     if not start:
         raise _not_nifti(path, "it is empty")
-    if start[344:347] == b"n+1":
-        return nib.Nifti1Image
-    if start[4:7] == b"n+2":
-        return nib.Nifti2Image
+    found: type[nib.Nifti1Image]
+    if start[344:347] == b"n+1" or start[4:7] == b"n+2":
+        found = nib.Nifti2Image if start[4:7] == b"n+2" else nib.Nifti1Image
+        return found
     others = {
         "the header of a pair of files (.hdr, .img)": start[344:347] == b"ni1"
         or start[4:7] == b"ni2",
@@ -161,11 +161,11 @@ def _image_class(path: Path, start: bytes) -> type[nib.Nifti1Image]:
         "HDF5 (MINC 2)": start.startswith(b"\x89HDF"),
         "NetCDF (MINC 1)": start.startswith(b"CDF"),
     }
-    found = next((name for name, is_it in others.items() if is_it), None)
-    if found is None:
+    name = next((name for name, is_it in others.items() if is_it), None)
+    if name is None:
         raise _not_nifti(path, "its first bytes are not those of a NIfTI header")
     raise InputError(
-        f"{path}: is {found}, expected a single-file NIfTI image; convert it to .nii.gz first",
+        f"{path}: is {name}, expected a single-file NIfTI image; convert it to .nii.gz first",
         code="nifti.other_format",
     )
 
