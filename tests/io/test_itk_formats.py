@@ -112,9 +112,11 @@ def affines(draw: st.DrawFn) -> NDArray[np.float64]:
     return affine
 
 
-AFFINE = np.array(
-    [[0.0, -1.1, 0.3, 12.5], [0.9, 0.1, 0.0, -7.0], [0.1, 0.0, 4.8, 33.0], [0.0, 0.0, 0.0, 1.0]]
+AFFINE = np.eye(4)
+AFFINE[:3, :3] = Rotation.from_euler("xyz", (2, -6, 90), degrees=True).as_matrix() @ np.diag(
+    (0.9, 1.1, 4.8)
 )
+AFFINE[:3, 3] = (12.5, -7.0, 33.0)
 
 
 class TestSameVolume:

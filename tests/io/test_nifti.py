@@ -13,15 +13,18 @@ import nibabel as nib
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from scipy.spatial.transform import Rotation
 
 from mmccd.core.errors import InputError, MmccdError, OutputError, UnsuitableInputError
 from mmccd.core.volume import Volume
 from mmccd.io.nifti import is_nifti_name, read_nifti, write_nifti
 
 SHAPE = (6, 5, 4)
-OBLIQUE = np.array(
-    [[0.0, -1.1, 0.3, 12.5], [0.9, 0.1, 0.2, -7.0], [0.1, 0.0, 4.8, 33.0], [0.0, 0.0, 0.0, 1.0]]
+OBLIQUE = np.eye(4)
+OBLIQUE[:3, :3] = Rotation.from_euler("xyz", (2, -6, 90), degrees=True).as_matrix() @ np.diag(
+    (0.9, 1.1, 4.8)
 )
+OBLIQUE[:3, 3] = (12.5, -7.0, 33.0)
 RGB = np.dtype([("R", "u1"), ("G", "u1"), ("B", "u1")])
 
 

@@ -166,7 +166,7 @@ class Form:
 
     def _sorted(self, words: Sequence[str]) -> tuple[dict[str, str], list[str]]:
         """The text of each flag that was given (of a switch alone ``true``), and the other
-        words.
+        words; behind ``--`` all are such, even where they begin with a hyphen.
         """
         flags = {one.flag: one for one in self.arguments if one.place == FLAG}
         flags |= {one.setting.short: one for one in self.arguments if one.setting.short}
@@ -175,6 +175,9 @@ class Form:
         queue = list(words)
         while queue:
             word = queue.pop(0)
+            if word == "--":
+                free += queue
+                break
             if not word.startswith("-") or word == "-":
                 free.append(word)
                 continue

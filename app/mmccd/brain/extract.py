@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 from torch import Tensor
 
+from mmccd.brain.background import find_background
 from mmccd.brain.slices import LARGEST, intensity_scale, triples
 from mmccd.core import UnsuitableInputError, Volume
 from mmccd.imaging import MODEL_ORIENTATION, Grid, resampling_weights
@@ -150,7 +151,7 @@ def extract_brain(
     elsewhere.
 
     Args:
-        volume: FLAIR, T1 or T2 as scanned; NaN counts as 0.
+        volume: FLAIR, T1 or T2 as scanned; padding and NaN count as air.
         network: three slices to logits of brain and infratentorial part, see
             :class:`~mmccd.brain.network.BrainUNet`.
         device: where the network is.
@@ -159,8 +160,7 @@ def extract_brain(
         UnsuitableInputError: no brain is found.
     """
     name = volume.provenance.get("file", "the volume")
-    data = np.nan_to_num(np.asarray(volume.data, dtype=np.float32), posinf=0.0, neginf=0.0)
-    data = np.clip(data - _air_level(data), 0, None)
+    data = find_background(volume).above(volume.data)
     centre = _upper_head(volume, data)
     for _ in range(2):
         grid = AxialGrid.fit(volume, centre)
@@ -184,14 +184,6 @@ def extract_brain(
     native = grid.to_native(sure) >= 0.5
     lower = (grid.to_native(np.where(mask, probability[1], 0.0)) >= 0.5) & native
     return Extraction(native, lower, float(near.sum() / mask.sum()))
-
-
-def _air_level(data: NDArray[np.float32]) -> float:
-    """What is taken for zero: the lowest value where the image has negative ones (air of -1024 and
-    the like), else 0.
-    """
-    lowest = float(data.min())
-    return lowest if lowest < 0 else 0.0
 
 
 def _upper_head(volume: Volume, data: NDArray[np.float32]) -> tuple[float, float]:

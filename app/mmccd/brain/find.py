@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from mmccd.brain.background import Background, find_background, interpolated_background
 from mmccd.brain.extract import Extraction
 from mmccd.core import UnsuitableInputError, Volume
 
@@ -70,22 +71,31 @@ def find_brain(
     _check_not_constant(volume)
     if given is not None:
         return Brain(_given_mask(volume, given), GIVEN)
-    foreground = _foreground(volume.data)
-    if _is_stripped(volume, foreground):
-        return Brain(fill_slices(foreground, volume.superior_axis), STRIPPED)
+    exact = find_background(volume)
+    background = interpolated_background(volume, exact)
+    if background is None or not _is_stripped(volume, background, MAX_BRAIN_ML):
+        background = exact
+        if not _is_stripped(volume, background):
+            return _extracted(volume, background, extract)
+    return Brain(_stripped_brain(volume, background), STRIPPED)
+
+
+def _extracted(volume: Volume, background: Background, extract: Extractor | None) -> Brain:
+    """Extraction, and what it says about whether there was anything to extract."""
     if extract is None:
         raise UnsuitableInputError(
-            f"{volume.provenance.get('file', 'the volume')}: is not skull-stripped (expected zeros"
-            " outside the brain); strip it first (e.g. with HD-BET or SynthStrip), or give the"
-            " brain's mask with --brain-mask",
+            f"{volume.provenance.get('file', 'the volume')}: is not skull-stripped (expected one"
+            " value outside the brain, such as 0); strip it first (e.g. with HD-BET or SynthStrip),"
+            " or give the brain's mask with --brain-mask",
             code="brain.not_stripped",
         )
     found = extract(volume)
+    foreground = background.shown(volume.data)
     if (
         foreground.mean() <= MAX_FOREGROUND_SHARE
         and (foreground & found.mask).sum() > MIN_BRAIN_SHARE * foreground.sum()
     ):
-        return Brain(fill_slices(foreground, volume.superior_axis), STRIPPED, found)
+        return Brain(_stripped_brain(volume, background), STRIPPED, found)
     return Brain(found.mask, EXTRACTED, found)
 
 
@@ -128,20 +138,21 @@ def _given_mask(volume: Volume, given: Volume) -> NDArray[np.bool_]:
     return mask
 
 
-def _foreground(data: NDArray[np.float32]) -> NDArray[np.bool_]:
-    corners = data[np.ix_(*[(0, -1)] * 3)]
-    background = (
-        corners.flat[0]
-        if np.isfinite(corners).all() and (corners == corners.flat[0]).all()
-        else 0.0
-    )
-    return np.asarray(np.isfinite(data) & (data != background))
-
-
-def _is_stripped(volume: Volume, foreground: NDArray[np.bool_]) -> bool:
-    """Whether tissue, rather than scalp and skull, lies right below the surface of what is not
-    background.
+def _stripped_brain(volume: Volume, background: Background) -> NDArray[np.bool_]:
+    """What is not background with its holes filled, but for those that are NaN where NaN is
+    background: they hold nothing that could be judged.
     """
+    filled = fill_slices(background.shown(volume.data), volume.superior_axis)
+    return filled & np.isfinite(volume.data) if background.undefined else filled
+
+
+def _is_stripped(volume: Volume, background: Background, most_ml: float = np.inf) -> bool:
+    """Whether tissue, rather than scalp and skull, lies right below the surface of what is not
+    background, which is not larger than ``most_ml``.
+    """
+    foreground = background.shown(volume.data)
+    if foreground.sum() * volume.voxel_ml > most_ml:
+        return False
     if not 0 < foreground.mean() <= MAX_FOREGROUND_SHARE:
         return False
     axis = volume.superior_axis
@@ -151,7 +162,7 @@ def _is_stripped(volume: Volume, foreground: NDArray[np.bool_]) -> bool:
     ]
     coarse = tuple(slice(None, None, step) for step in steps)
     mask = np.moveaxis(foreground[coarse], axis, 0)
-    values = np.moveaxis(volume.data[coarse], axis, 0)
+    values = np.moveaxis(background.above(volume.data)[coarse], axis, 0)
     if not mask.any():
         return False
     bright = values[mask & (values > 0.2 * np.percentile(values[mask], 95))]

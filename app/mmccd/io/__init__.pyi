@@ -1,3 +1,4 @@
+from .archives import archive_of as archive_of, unpack as unpack
 from .checkpoint import load_tensors as load_tensors
 from .dicom.classes import is_image_class as is_image_class
 from .dicom.elements import READ_ERRORS as READ_ERRORS, quiet as quiet

@@ -4,7 +4,8 @@ through ITK, MGH through nibabel.
 
 from __future__ import annotations
 
-import gzip
+import io
+import math
 import os
 import sys
 from collections.abc import Iterator
@@ -18,11 +19,9 @@ from nibabel.freesurfer.mghformat import MGHError
 from numpy.typing import NDArray
 
 from mmccd.core import Finding, InputError, UnsuitableInputError, Volume, first_line
-from mmccd.io.nifti import (
-    READ_ERRORS,
-    checked_affine,
-    three_dimensional_shape,
-)
+from mmccd.io.containers import open_content
+from mmccd.io.geometry import check_shear, checked_affine, three_dimensional_shape
+from mmccd.io.nifti import READ_ERRORS
 
 Format = Literal["NRRD", "MetaImage", "MGH"]
 ENDINGS: dict[str, Format] = {
@@ -34,7 +33,7 @@ ENDINGS: dict[str, Format] = {
     ".mgh": "MGH",
 }
 _NRRD_START = b"NRRD0"
-_GZIP_START = b"\x1f\x8b"
+_MGH_HEADER, _MOST_BEHIND = 284, 1 << 26
 _RAS_FLAG = slice(28, 30)
 _META_KEYS = (b"ObjectType", b"NDims")
 _NO_RAS_FLAG = (
@@ -82,18 +81,24 @@ def read_other(path: Path, kind: Format, modality: str = "") -> Volume:
 
 def _read_mgh(path: Path, modality: str) -> Volume:
     try:
-        content = path.read_bytes()
-        if content.startswith(_GZIP_START):
-            content = gzip.decompress(content)
+        with open_content(path) as stream:
+            content = stream.read(_MGH_HEADER)
+            header = nib.MGHImage.header_class.from_fileobj(io.BytesIO(content))
+            stored = tuple(int(n) for n in header.get_data_shape())
+            shape = three_dimensional_shape(path, stored)
+            affine = checked_affine(path, header.get_affine())
+            most = header.get_data_dtype().itemsize * math.prod(shape) + _MOST_BEHIND
+            content += stream.read(most)
+            while stream.read(_MOST_BEHIND):
+                pass  # to the checksum
         image = nib.MGHImage.from_bytes(content)
         data = np.asarray(image.get_fdata(dtype=np.float32, caching="unchanged"))
     except (*READ_ERRORS, MGHError, LookupError) as error:
         raise _damaged(path, "MGH", first_line(error)) from error
-    shape = three_dimensional_shape(path, image.shape)
     notes = {"file": path.name, "format": "MGH", "data_type": str(image.get_data_dtype())}
     without = content[_RAS_FLAG] == b"\0\0"  # nibabel sets it when it takes the default
-    findings = (Finding("mgh.no_orientation", _NO_RAS_FLAG),) if without else ()
-    affine = checked_affine(path, image.affine)
+    said = [Finding("mgh.no_orientation", _NO_RAS_FLAG)] if without else []
+    findings = (*said, *check_shear(affine))
     return Volume(data.reshape(shape), affine, modality, notes, findings=findings)
 
 
@@ -115,7 +120,8 @@ def _read_itk(path: Path, kind: Format, modality: str) -> Volume:
         "data_type": header.GetComponentTypeAsString(header.GetComponentType()),
     }
     without = kind == "NRRD" and "NRRD_space" not in header.GetMetaDataDictionary().GetKeys()
-    findings = (Finding("nrrd.no_orientation", _NO_SPACE),) if without else ()
+    said = [Finding("nrrd.no_orientation", _NO_SPACE)] if without else []
+    findings = (*said, *check_shear(affine))
     data = np.ascontiguousarray(_voxels(path, kind, header, len(stored)).T).reshape(shape)
     return Volume(data, affine, modality, notes, findings=findings)
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-import gzip
 import logging
+import lzma
+import math
 import zlib
 from pathlib import Path
+from typing import BinaryIO
 
 import nibabel as nib
 import numpy as np
@@ -14,21 +16,16 @@ from nibabel.spatialimages import HeaderDataError
 from nibabel.wrapstruct import WrapStructError
 from numpy.typing import DTypeLike, NDArray
 
-from mmccd.core import (
-    Finding,
-    InputError,
-    OutputError,
-    UnsuitableInputError,
-    Volume,
-    first_line,
-)
+from mmccd.core import InputError, OutputError, UnsuitableInputError, Volume, first_line
+from mmccd.io.containers import open_content
+from mmccd.io.geometry import check_shear, three_dimensional_shape
+from mmccd.io.nifti_header import place
 
-_NO_ORIENTATION = (
-    "the header has no orientation (qform and sform codes are 0); the default of the format was"
-    " taken"
-)
-MIN_SLICES = 3
+ENDINGS = (".nii", ".nii.gz", ".nii.bz2", ".nii.xz")
 _CHUNK = 1 << 24
+_LONGEST_HEADER, _EXTENSION_FLAG = 540, 4
+_MOST_OFFSET, _MOST_BEHIND = 1 << 28, 1 << 26
+"""Bytes before and behind the voxels: extensions of the header, padding."""
 # nibabel reports what it repairs in a header on stderr; what cannot be repaired is our error.
 logging.getLogger("nibabel.global").setLevel(logging.CRITICAL)
 READ_ERRORS = (
@@ -39,14 +36,17 @@ READ_ERRORS = (
     OSError,
     ValueError,
     zlib.error,
+    lzma.LZMAError,
     OverflowError,
 )
 """What nibabel raises on damaged files."""
 
 
 def is_nifti_name(path: Path) -> bool:
-    """Whether the file's name ends like a single-file NIfTI image (``.nii`` or ``.nii.gz``)."""
-    return path.name.lower().endswith((".nii", ".nii.gz"))
+    """Whether the file's name ends like a single-file NIfTI image (``.nii``, ``.nii.gz``, or
+    compressed in another way that is read).
+    """
+    return path.name.lower().endswith(ENDINGS)
 
 
 def read_nifti(path: str | Path, modality: str = "") -> Volume:
@@ -54,8 +54,8 @@ def read_nifti(path: str | Path, modality: str = "") -> Volume:
     counts as 3-D.
 
     Args:
-        path: a ``.nii`` or ``.nii.gz`` file, of any integer or real data type and either byte
-            order.
+        path: a NIfTI file of any integer or real data type and either byte order, plain or
+            compressed with gzip, bzip2 or xz, whatever its name says.
         modality: what the image shows, passed on to the Volume.
 
     Returns:
@@ -63,31 +63,30 @@ def read_nifti(path: str | Path, modality: str = "") -> Volume:
 
     Raises:
         InputError: the file is missing, is no NIfTI file, or is cut off.
-        UnsuitableInputError: several volumes, colour or complex voxels, fewer than 3 slices, or an
-            affine that places the voxels nowhere.
+        UnsuitableInputError: several volumes, colour or complex voxels, fewer than 3 slices, too
+            many voxels, or an affine that cannot be that of a head.
     """
     path = Path(path)
     if not path.exists():
-        raise InputError(
-            f"{path}: no such file; expected a NIfTI file (.nii or .nii.gz)", code="input.missing"
-        )
+        raise missing(path, "a NIfTI file (.nii or .nii.gz)")
     if path.is_dir():
         raise InputError(
             f"{path}: is a folder; expected a NIfTI file (.nii or .nii.gz)", code="nifti.folder"
         )
-    image = _open(path)
-    _check_data_type(path, image)
-    shape = three_dimensional_shape(path, image.shape)
-    affine = checked_affine(path, image.affine)
-    data = _voxels(path, image).reshape(shape)
+    with _stream(path) as stream:
+        image, spacing = _header(path, stream)
+        _check_data_type(path, image)
+        shape = three_dimensional_shape(path, image.shape)
+        affine, findings = place(path, image.header, shape, spacing)
+        _check_length(path, image, stream)
+        data = _voxels(path, image).reshape(shape)
     notes = {"file": path.name, "format": "NIfTI", "data_type": str(image.get_data_dtype())}
-    without = int(image.header["sform_code"]) == 0 and int(image.header["qform_code"]) == 0
-    findings = (Finding("nifti.no_orientation", _NO_ORIENTATION),) if without else ()
     return Volume(data, affine, modality, notes, findings=findings)
 
 
 def write_nifti(volume: Volume, path: str | Path, dtype: DTypeLike) -> None:
-    """Write a volume on its own grid, unscaled.
+    """Write a volume on its own grid, unscaled; in mm. The qform says that it holds nothing (code
+    0) where the axes are not at right angles, which it cannot say.
 
     Args:
         volume: what to write.
@@ -99,7 +98,7 @@ def write_nifti(volume: Volume, path: str | Path, dtype: DTypeLike) -> None:
     """
     image = nib.Nifti1Image(np.asarray(volume.data, dtype=dtype), volume.affine)
     image.header.set_xyzt_units("mm", "sec")
-    image.set_qform(volume.affine, code=1)
+    image.set_qform(volume.affine, code=0 if check_shear(volume.affine) else 1)
     image.set_sform(volume.affine, code=1)
     try:
         nib.save(image, str(path))
@@ -110,38 +109,72 @@ def write_nifti(volume: Volume, path: str | Path, dtype: DTypeLike) -> None:
         ) from error
 
 
-def _open(path: Path) -> nib.Nifti1Image:
+def missing(path: Path, expected: str) -> InputError:
+    """The error for a path that is not there, or is a link to nothing."""
+    if path.is_symlink():
+        return InputError(
+            f"{path}: is a link whose file is not there; expected {expected}; fetch the file, or"
+            " mend the link",
+            code="input.missing",
+        )
+    return InputError(f"{path}: no such file; expected {expected}", code="input.missing")
+
+
+def _stream(path: Path) -> BinaryIO:
     try:
-        _check_whole(path)
-        image = nib.load(path)
+        return open_content(path)
     except PermissionError as error:
         raise InputError(
             f"{path}: not readable (permission denied); expected a readable NIfTI file",
             code="input.not_readable",
         ) from error
-    except READ_ERRORS as error:
-        raise InputError(
-            f"{path}: is not a NIfTI file or is damaged ({first_line(error)}); expected .nii or"
-            " .nii.gz",
-            code="nifti.not_nifti",
-        ) from error
-    if not isinstance(image, nib.Nifti1Image):
-        raise InputError(
-            f"{path}: is {type(image).__name__}, expected a single-file NIfTI image; convert it to"
-            " .nii.gz first",
-            code="nifti.other_format",
-        )
-    return image
+    except OSError as error:
+        raise _not_nifti(path, first_line(error)) from error
 
 
-def _check_whole(path: Path) -> None:
-    """Read a compressed file to its end, where the checksum stands: nibabel stops before it and
-    would pass on damaged voxels.
+def _header(path: Path, stream: BinaryIO) -> tuple[nib.Nifti1Image, NDArray[np.float64]]:
+    """The image, whose voxels are read from the stream later, and the spacing as it is stored:
+    nibabel makes 1 of 0.
     """
-    if path.name.lower().endswith(".gz"):
-        with gzip.open(path) as file:
-            while file.read(_CHUNK):
-                pass
+    try:
+        start = stream.read(_LONGEST_HEADER)
+        stream.seek(0)
+        kind = _image_class(path, start)
+        raw = kind.header_class(start[: kind.header_class.sizeof_hdr], check=False)
+        return kind.from_stream(stream), np.asarray(raw["pixdim"][1:4], np.float64)
+    except READ_ERRORS as error:
+        raise _not_nifti(path, first_line(error)) from error
+
+
+def _image_class(path: Path, start: bytes) -> type[nib.Nifti1Image]:
+    """By the magic word of the header."""
+    if not start:
+        raise _not_nifti(path, "it is empty")
+    found: type[nib.Nifti1Image]
+    if start[344:347] == b"n+1" or start[4:7] == b"n+2":
+        found = nib.Nifti2Image if start[4:7] == b"n+2" else nib.Nifti1Image
+        return found
+    others = {
+        "the header of a pair of files (.hdr, .img)": start[344:347] == b"ni1"
+        or start[4:7] == b"ni2",
+        "ANALYZE": start[:4] in (b"\x5c\x01\0\0", b"\0\0\x01\x5c"),
+        "HDF5 (MINC 2)": start.startswith(b"\x89HDF"),
+        "NetCDF (MINC 1)": start.startswith(b"CDF"),
+    }
+    name = next((name for name, is_it in others.items() if is_it), None)
+    if name is None:
+        raise _not_nifti(path, "its first bytes are not those of a NIfTI header")
+    raise InputError(
+        f"{path}: is {name}, expected a single-file NIfTI image; convert it to .nii.gz first",
+        code="nifti.other_format",
+    )
+
+
+def _not_nifti(path: Path, reason: str) -> InputError:
+    return InputError(
+        f"{path}: is not a NIfTI file or is damaged ({reason}); expected .nii or .nii.gz",
+        code="nifti.not_nifti",
+    )
 
 
 def _check_data_type(path: Path, image: nib.Nifti1Image) -> None:
@@ -159,64 +192,48 @@ def _check_data_type(path: Path, image: nib.Nifti1Image) -> None:
         )
 
 
-def three_dimensional_shape(path: Path, shape: tuple[int, ...]) -> tuple[int, int, int]:
-    """The first three numbers of voxels, where there are no more volumes than one.
-
-    Raises:
-        UnsuitableInputError: several volumes, or fewer than 3 slices.
+def _check_length(path: Path, image: nib.Nifti1Image, stream: BinaryIO) -> None:
+    """Read the file to its end, where the checksum of a compressed one stands, before memory is
+    taken for voxels that may not be there.
     """
-    if len(shape) > 3 and any(n != 1 for n in shape[3:]):
-        raise UnsuitableInputError(
-            f"{path}: holds several volumes (shape {shape}); expected one 3-D volume; split it"
-            " first",
-            code="image.several_volumes",
+    first = image.dataobj.offset
+    least = int(image.header["sizeof_hdr"]) + _EXTENSION_FLAG
+    if not first >= least or first > _MOST_OFFSET:
+        raise InputError(
+            f"{path}: the header says that the voxels begin at byte {first:g}; expected"
+            f" {least} or more; it is damaged: convert the original again",
+            code="input.damaged",
         )
-    if len(shape) < 3 or min(shape[:3]) < MIN_SLICES:
-        raise UnsuitableInputError(
-            f"{path}: has shape {shape}, fewer than {MIN_SLICES} slices along one axis; expected a"
-            " whole 3-D volume",
-            code="slices.few",
+    promised = int(first) + image.get_data_dtype().itemsize * math.prod(image.shape)
+    there = 0
+    try:
+        stream.seek(0)
+        while chunk := stream.read(_CHUNK):
+            there += len(chunk)
+            if there > promised + _MOST_BEHIND:
+                raise InputError(
+                    f"{path}: holds far more than the {promised} bytes that its header promises;"
+                    " expected one volume; convert the original again",
+                    code="input.damaged",
+                )
+        stream.seek(0)
+    except READ_ERRORS as error:
+        raise InputError(
+            f"{path}: the compressed data are damaged or cut off ({first_line(error)}); copy the"
+            " file again",
+            code="input.damaged",
+        ) from error
+    if there < promised:
+        raise InputError(
+            f"{path}: is cut off, it has {there} bytes, its header promises {promised}; copy it"
+            " again",
+            code="input.damaged",
         )
-    i, j, k = shape[:3]
-    return i, j, k
-
-
-def checked_affine(path: Path, stored: NDArray[np.generic]) -> NDArray[np.float64]:
-    """The affine as float64.
-
-    Raises:
-        UnsuitableInputError: it is singular or not finite.
-    """
-    affine = np.asarray(stored, dtype=np.float64)
-    lengths = np.linalg.norm(affine[:3, :3], axis=0)
-    if (
-        not np.isfinite(affine).all()
-        or lengths.min() <= 0
-        or abs(np.linalg.det(affine[:3, :3] / lengths)) < 1e-3
-    ):
-        raise UnsuitableInputError(
-            f"{path}: the affine is singular or not finite, so the voxels have no place in the"
-            " patient; expected an invertible one; convert the original DICOM series again",
-            code="nifti.affine",
-        )
-    return affine
 
 
 def _voxels(path: Path, image: nib.Nifti1Image) -> NDArray[np.float32]:
-    stored = image.get_data_dtype().itemsize * int(np.prod(image.shape, dtype=np.int64))
-    if not path.name.lower().endswith(".gz") and stored > path.stat().st_size:
-        raise InputError(
-            f"{path}: is cut off, it has {path.stat().st_size} bytes, its header promises {stored};"
-            " copy it again",
-            code="input.damaged",
-        )
     try:
         return np.asarray(image.get_fdata(dtype=np.float32, caching="unchanged"))
-    except gzip.BadGzipFile as error:
-        raise InputError(
-            f"{path}: the compressed data are damaged ({first_line(error)}); copy the file again",
-            code="input.damaged",
-        ) from error
     except READ_ERRORS as error:
         raise InputError(
             f"{path}: the voxels cannot be read, the file is cut off or damaged"

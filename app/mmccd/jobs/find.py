@@ -56,8 +56,11 @@ def one_input(path: Path, modality: str) -> Input:
     """A path that is one image: of a folder that is a case, its image of the modality with its
     brain mask.
     """
+    from mmccd.io import archive_of
+
     if not path.is_dir():
-        return Input(path, stem(path), DICOM if path.is_file() and _is_dicom(path) else NIFTI)
+        dicom = path.is_file() and (_is_dicom(path) or archive_of(path) is not None)
+        return Input(path, stem(path), DICOM if dicom else NIFTI)
     from mmccd.data import read_case
 
     case = read_case(path)
@@ -276,7 +279,12 @@ def _nifti_files(root: Path) -> list[Path]:
 
 
 def _files(root: Path) -> list[Path]:
-    return [entry for entry in _entries(root) if entry.is_file()]
+    """Files, and links to nothing, which their reader says."""
+    return [entry for entry in _entries(root) if entry.is_file() or _is_broken(entry)]
+
+
+def _is_broken(entry: Path) -> bool:
+    return entry.is_symlink() and not entry.exists()
 
 
 def _entries(root: Path) -> list[Path]:

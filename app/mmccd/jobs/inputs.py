@@ -10,8 +10,10 @@ from typing import Any
 
 DICOM, NIFTI = "DICOM", "NIfTI"
 NAME_LENGTH = 64
-_VOLUME_ENDING = re.compile(r"\.(nii(\.gz)?|nrrd|nhdr|mha|mhd|mgz|mgh)$", re.IGNORECASE)
-_FLAIR_NAME = re.compile(r"(_flair|-t2f)\.nii(\.gz)?$", re.IGNORECASE)
+_VOLUME_ENDING = re.compile(
+    r"\.(nii(\.(gz|bz2|xz))?|nrrd|nhdr|mha|mhd|mgz|mgh|zip|tar(\.(gz|bz2|xz))?|tgz)$", re.IGNORECASE
+)
+_FLAIR_NAME = re.compile(r"(_flair|-t2f)\.nii(\.(gz|bz2|xz))?$", re.IGNORECASE)
 
 
 @dataclass(frozen=True)

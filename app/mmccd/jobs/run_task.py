@@ -157,7 +157,8 @@ class Work:
             return
         self._replace = settings.force or (task.resume and is_begun(task.output))
         check_output(task.output, self._replace)
-        self._redact = self._redact.also(self._path, task.shown) if task.private else self._redact
+        if task.private or self._path != task.input.path:
+            self._redact = self._redact.also(self._path, task.shown)
         self._select()
         self._volume = read_volume(self._path, "flair", self._series, settings.study)
         check_size(self._volume.data.size, settings.max_voxels)
@@ -178,7 +179,9 @@ class Work:
 
     def _select(self) -> None:
         rule, largest = self.task.settings.series, self.task.settings.max_voxels
-        if self.task.input.kind != DICOM:
+        if self.task.input.kind != DICOM or (
+            self._path != self.task.input.path and self._path.is_file()
+        ):
             check_size(nifti_voxels(self._path) if largest else 0, largest)
         elif self._series is None and (rule != "auto" or largest):
             visit = self.task.settings.study
@@ -220,7 +223,9 @@ class Work:
     def _request(self, pipeline: AnomalyPipeline) -> dict[str, Any]:
         from mmccd.jobs.record import request
 
-        return request(pipeline, self._path, self.task.input.brain, self._series)
+        # Of an archive the file itself: what was unpacked is new each time.
+        path = self.task.input.path if not self.task.input.files else self._path
+        return request(pipeline, path, self.task.input.brain, self._series)
 
 
 _STEPS: dict[str, Callable[[Work], None]] = {

@@ -9,20 +9,31 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from mmccd.jobs.inputs import Input
+from mmccd.core import InputError
+from mmccd.jobs.inputs import Input, flair_only
 
 
 @contextlib.contextmanager
 def view_of(one: Input) -> Iterator[Path]:
-    """The path to read a study from: its source, or a temporary folder of links to its files (and
-    to the input's DICOMDIRs, which list what must be there).
+    """The path to read a study from: its source, a temporary folder of links to its files (and to
+    the input's DICOMDIRs, which list what must be there), or a temporary folder with what an
+    archive holds.
+
+    Raises:
+        InputError: an archive that cannot be unpacked, or holds no image or several.
     """
-    if not one.files:
+    from mmccd.io import archive_of
+
+    archive = None if one.files else archive_of(one.path)
+    if archive is None and not one.files:
         yield one.path
         return
     with tempfile.TemporaryDirectory(prefix="mmccd-") as name:
         folder = Path(name) / one.name
         folder.mkdir()
+        if archive is not None:
+            yield _unpacked(archive, folder, one.path)
+            return
         listings = [
             file
             for file in one.path.rglob("*")
@@ -33,3 +44,23 @@ def view_of(one: Input) -> Iterator[Path]:
             place.mkdir()
             (place / file.name).symlink_to(file.resolve())
         yield folder
+
+
+def _unpacked(archive: Path, folder: Path, shown: Path) -> Path:
+    """The folder of a DICOM study, or the one volume file that an archive holds."""
+    from mmccd.io import files_below, holds_dicom, is_nifti_name, unpack
+
+    unpack(archive, folder, shown)
+    if holds_dicom(folder):
+        return folder
+    files = list(files_below(folder))
+    volumes = flair_only([file for file in files if is_nifti_name(file)])
+    if len(volumes) == 1:
+        return volumes[0]
+    if len(files) == 1:
+        return files[0]
+    raise InputError(
+        f"{shown}: the archive holds {len(files)} files, none of them DICOM, and"
+        f" {len(volumes)} NIfTI images; expected a DICOM study or one image; unpack it first",
+        code="input.archive",
+    )

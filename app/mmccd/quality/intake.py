@@ -19,6 +19,7 @@ from mmccd.brain import (
     EXTRACTORS,
     GIVEN,
     OWN,
+    STRIPPED,
     Brain,
     Extraction,
     Extractor,
@@ -29,7 +30,7 @@ from mmccd.brain import (
 from mmccd.core import Finding, UnsuitableInputError, Volume
 from mmccd.imaging import GridTransform
 from mmccd.quality.features import BrainSlices
-from mmccd.quality.rules import InputStatistics, check_tilt, review
+from mmccd.quality.rules import InputStatistics, check_plane, check_tilt, review
 
 
 @dataclass(frozen=True)
@@ -113,7 +114,7 @@ class Intake:
         except UnsuitableInputError as error:
             raise UnsuitableInputError(f"{name}: {error}", error.code) from error
         found = review(slices, self.statistics, self._lower(volume, brain), brain.method == GIVEN)
-        findings += [*found.settle(name, self.unchecked), *check_tilt(volume)]
+        findings += [*found.settle(name, self.unchecked), *check_tilt(volume), *check_plane(volume)]
         return Prepared(volume, brain, tuple(findings), found.figures)
 
     def extract(self, volume: Volume) -> Extraction:
@@ -139,8 +140,17 @@ class Intake:
             found = (
                 brain.extraction
                 if brain.extraction is not None and brain.extraction.lower.any()
-                else extract_brain(volume, self._network, self.device)
+                else extract_brain(_stripped(volume, brain), self._network, self.device)
             )
         except UnsuitableInputError:
             return None
         return np.asarray(GridTransform.fit(volume, brain.mask).to_model(found.lower, 0.0) >= 0.5)
+
+
+def _stripped(volume: Volume, brain: Brain) -> Volume:
+    """The volume as it is; of one that is already stripped the brain alone, so that nobody takes
+    its background for tissue.
+    """
+    if brain.method != STRIPPED:
+        return volume
+    return volume.with_data(np.where(brain.mask, volume.data, np.float32(np.nan)))

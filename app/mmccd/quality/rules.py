@@ -21,6 +21,8 @@ MOST_TILT_DEGREES = 20.0
 """The stack's direction against the patient's axis; clinical FLAIR follows the skull base, up to
 about 15 degrees.
 """
+COARSEST_PIXEL_MM = 2.0
+"""Distance of voxels within axial slices: the models see pixels of 1.875 mm."""
 WAY_OUT = "or accept it with --unchecked"
 UPSIDE_DOWN = "head.upside_down"
 FACES = ("bottom", "top", "front", "back", "right", "left")
@@ -345,6 +347,21 @@ def check_tilt(volume: Volume) -> list[Finding]:
             f" {MOST_TILT_DEGREES:.0f}); maps may be wrong",
         )
     ]
+
+
+def check_plane(volume: Volume) -> list[Finding]:
+    """Axial slices that have to be interpolated between thick ones of another plane, or between
+    pixels that are far longer than wide.
+    """
+    in_plane = [mm for axis, mm in enumerate(volume.spacing) if axis != volume.superior_axis]
+    if max(in_plane) <= COARSEST_PIXEL_MM:
+        return []
+    text = (
+        f"the voxels are {max(in_plane):.1f} mm apart within axial slices (a coronal or sagittal"
+        f" stack?); usual are up to {COARSEST_PIXEL_MM:.0f} mm; the model sees axial slices, which"
+        " are coarse; small lesions are lost and maps may be wrong"
+    )
+    return [Finding("slices.not_axial", text)]
 
 
 def check_direction(slices: BrainSlices, lower: NDArray[np.bool_]) -> list[Finding]:

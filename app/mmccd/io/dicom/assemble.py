@@ -17,6 +17,7 @@ from mmccd.core import InputError, UnsuitableInputError
 from mmccd.io.dicom.checks import orientation_of
 from mmccd.io.dicom.elements import READ_ERRORS, quiet
 from mmccd.io.dicom.header import read_dataset
+from mmccd.io.dicom.padding import pad_with_air
 from mmccd.io.dicom.scan import Series
 
 _LPS_TO_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
@@ -62,7 +63,8 @@ def assemble(
             " finite ones; check slope and intercept",
             code="image.not_finite",
         )
-    return *_columns_rows_slices(volume), headers
+    array, affine = _columns_rows_slices(volume)
+    return pad_with_air(array, headers), affine, headers
 
 
 def _without_pixels(dataset: Dataset, series: Series) -> Dataset:

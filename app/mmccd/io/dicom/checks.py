@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from mmccd.io.dicom.header import MAX_FRAMES, NEEDED, Frame
 from mmccd.io.dicom.origin import patients, studies
 from mmccd.io.dicom.scan import Series
-from mmccd.io.nifti import MIN_SLICES
+from mmccd.io.geometry import MAX_MATRIX, MAX_VOXELS, MIN_SLICES, SPACING_MM
 
 ORIENTATION_TOLERANCE_DEG = 0.2
 """Scanners round the directions of each slice by themselves: to four digits that is up to 0.01
@@ -30,9 +30,6 @@ SHEAR_TOLERANCE = 0.002
 """Sideways drift of the stack, as a share of its length (0.11 degrees), beside 0.1 mm for rounding.
 """
 SHEAR_ROUNDING_MM = 0.1
-PIXEL_SPACING_MM = (0.05, 20.0)
-MAX_MATRIX = 4096
-MAX_VOXELS = 2**30
 
 
 @dataclass(frozen=True)
@@ -235,11 +232,11 @@ def _missing(frames: list[Frame]) -> Refusal | None:
 
 def _implausible(frames: list[Frame]) -> Refusal | None:
     spacings = _stacked(frames, "spacing")
-    if spacings.min() < PIXEL_SPACING_MM[0] or spacings.max() > PIXEL_SPACING_MM[1]:
+    if spacings.min() < SPACING_MM[0] or spacings.max() > SPACING_MM[1]:
         return Refusal(
             "dicom.spacing",
             f"pixel spacing {spacings.min():g} to {spacings.max():g} mm, expected"
-            f" {PIXEL_SPACING_MM[0]} to {PIXEL_SPACING_MM[1]} mm",
+            f" {SPACING_MM[0]} to {SPACING_MM[1]} mm",
         )
     if np.ptp(spacings, axis=0).max() > 1e-3 * spacings.min():
         return Refusal(
@@ -338,6 +335,11 @@ def _off(steps: NDArray[np.float64]) -> NDArray[np.float64]:
 
 def _gaps(steps: NDArray[np.float64], between_slices: float | None) -> Refusal | None:
     median, off = float(np.median(steps)), _off(steps)
+    if not SPACING_MM[0] <= median <= SPACING_MM[1]:
+        return Refusal(
+            "dicom.spacing",
+            f"slices {median:.4g} mm apart, expected {SPACING_MM[0]} to {SPACING_MM[1]} mm",
+        )
     if off.size:
         return Refusal(
             "dicom.gaps",

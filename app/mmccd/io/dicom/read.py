@@ -8,8 +8,8 @@ from typing import Any
 
 from mmccd.core import Finding, InputError, Volume
 from mmccd.io.dicom.assemble import assemble
-from mmccd.io.dicom.scan import AXIAL, Series, scan
-from mmccd.io.dicom.select import MAX_ISOTROPIC_MM, choose
+from mmccd.io.dicom.scan import Series, scan
+from mmccd.io.dicom.select import choose
 from mmccd.io.dicom.visits import AUTO
 
 
@@ -45,7 +45,7 @@ def read_dicom(
     choice = choose(scan(path), path, series_uid, visit)
     data, affine, headers = assemble(choice.series, path)
     volume = Volume(data, affine, modality, _provenance(choice.series), headers)
-    return replace(volume, findings=(*choice.findings, *_findings(choice.series, volume)))
+    return replace(volume, findings=(*choice.findings, *_findings(choice.series)))
 
 
 def _provenance(series: Series) -> dict[str, Any]:
@@ -68,7 +68,7 @@ def _provenance(series: Series) -> dict[str, Any]:
     return {name: value for name, value in notes.items() if value is not None}
 
 
-def _findings(series: Series, volume: Volume) -> list[Finding]:
+def _findings(series: Series) -> list[Finding]:
     found = []
     if series.copies:
         text = (
@@ -91,11 +91,4 @@ def _findings(series: Series, volume: Volume) -> list[Finding]:
         found.append(Finding("dicom.inverted", text, "note"))
     if any(instance.lossy for instance in series.instances):
         found.append(Finding("dicom.lossy", "the images were compressed with loss"))
-    step = volume.spacing[2]
-    if series.plane != AXIAL and step > MAX_ISOTROPIC_MM:
-        text = (
-            f"the slices are {series.plane} and {step:.1f} mm apart; the model sees axial slices,"
-            " which are interpolated between them and coarse"
-        )
-        found.append(Finding("dicom.not_axial", text))
     return found

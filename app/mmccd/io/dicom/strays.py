@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from mmccd.io.dicom.classes import MR_CLASSES
 from mmccd.io.dicom.header import Instance
-from mmccd.io.nifti import MIN_SLICES
+from mmccd.io.geometry import MIN_SLICES
 
 OTHER_PLANE_DEG = 30.0
 MOST_STRAYS = 0.2
