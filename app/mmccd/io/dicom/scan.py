@@ -17,7 +17,8 @@ from mmccd.io.dicom.header import Frame, Instance, instance_of, read_header
 from mmccd.io.dicom.origin import Origin, joined
 from mmccd.io.dicom.starts import broken_links, files_below, is_absent, looks_like_dicom
 from mmccd.io.dicom.strays import without_strays
-from mmccd.io.geometry import MIN_SLICES, is_nifti_name
+from mmccd.io.geometry import MIN_SLICES
+from mmccd.io.nifti import is_nifti_name
 
 DICOM_ENDINGS = (".dcm", ".ima", ".dicom")
 _UID = re.compile(r"[0-9.]{1,64}")
