@@ -17,7 +17,8 @@ from torch import Tensor
 
 from mmccd.brain import Brain, find_brain
 from mmccd.core import InputError, UnsuitableInputError, Volume
-from mmccd.data.cases import Case, split_cases
+from mmccd.data.cases import split_cases
+from mmccd.data.layouts import Case
 from mmccd.imaging import GridTransform, Normalisation, to_model_slices
 from mmccd.io import read_nifti
 
