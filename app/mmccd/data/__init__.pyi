@@ -7,6 +7,10 @@ from .cases import (
     split_cases as split_cases,
     write_datalist as write_datalist,
 )
+from .labels import (
+    read_lesion as read_lesion,
+    say_doubtful_labels as say_doubtful_labels,
+)
 from .layouts import (
     OTHER_FOLDERS as OTHER_FOLDERS,
     Case as Case,
@@ -23,6 +27,5 @@ from .slices import (
     SliceRule as SliceRule,
     find_case_brain as find_case_brain,
     load_case as load_case,
-    read_lesion as read_lesion,
 )
 from .transforms import augmentation as augmentation
