@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import torch
 
+import mmccd.data.labels as labels_module
 import mmccd.data.slices as slices_module
 from mmccd.core.errors import InputError, UnsuitableInputError
 from mmccd.core.volume import Volume
@@ -187,7 +188,8 @@ def files_read(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         names.append(Path(path).name)
         return read_nifti(path, modality)
 
-    monkeypatch.setattr(slices_module, "read_nifti", counted)
+    for module in (labels_module, slices_module):
+        monkeypatch.setattr(module, "read_nifti", counted)
     return names
 
 

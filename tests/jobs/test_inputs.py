@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from mmccd.jobs.inputs import DICOM, Input, each_once, flair_only, safe_name, stem
+from mmccd.jobs.inputs import DICOM, Input, each_once, safe_name, stem
 
 
 def test_each_once_with_a_name_of_its_own(tmp_path: Path) -> None:
@@ -39,6 +39,8 @@ def test_reserved_names() -> None:
         (".hidden", "hidden"),
         ("=1+1", "1_1"),
         ("x" * 80, "x" * 64),
+        ("\U00020000" * 64, "\U00020000" * 50),
+        ("A\u0308", "Ä"),
     ],
 )
 def test_safe_name(name: str, safe: str) -> None:
@@ -47,12 +49,6 @@ def test_safe_name(name: str, safe: str) -> None:
 
 def test_stem() -> None:
     assert [stem(Path(name)) for name in ("a.nii", "b.NII.GZ", "c.dcm")] == ["a", "b", "c.dcm"]
-
-
-def test_flair_only() -> None:
-    flair, other = Path("a_flair.nii.gz"), Path("a_t1.nii.gz")
-    assert flair_only([other, flair]) == [flair]
-    assert flair_only([other]) == [other]
 
 
 def test_there_and_back() -> None:

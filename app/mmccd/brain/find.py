@@ -30,6 +30,8 @@ MIN_BRAIN_SHARE = 0.85
 to extract (docs/brain.md).
 """
 GIVEN, STRIPPED, EXTRACTED = "given mask", "already stripped", "extraction"
+_MOST_CLASSES = 200
+"""A parcellation that is given as a mask has fewer classes."""
 _WORKING_SPACING_MM = 2.0
 _TISSUE_SHARE_OF_MEDIAN = 0.35
 _SQUARE = np.ones((3, 3), dtype=bool)
@@ -64,9 +66,9 @@ def find_brain(
         extract: brain extraction; where it is None a head is refused.
 
     Raises:
-        UnsuitableInputError: the mask lies on another grid or is empty; the volume is empty or
-            constant; without a mask, the volume is not skull-stripped and nothing may be extracted,
-            or no brain is found in it.
+        UnsuitableInputError: the mask lies on another grid, is empty or is an image; the volume is
+            empty or constant; without a mask, the volume is not skull-stripped and nothing may be
+            extracted, or no brain is found in it.
     """
     _check_not_constant(volume)
     if given is not None:
@@ -128,6 +130,13 @@ def _given_mask(volume: Volume, given: Volume) -> NDArray[np.bool_]:
             " the image",
             code="brain_mask.other_grid",
         )
+    if _is_image(given.data):
+        raise UnsuitableInputError(
+            f"{name}: holds an image (values from {np.nanmin(given.data):g} to"
+            f" {np.nanmax(given.data):g}); expected a mask, 1 in the brain and 0 elsewhere; give"
+            " the brain's mask",
+            code="brain_mask.image",
+        )
     mask = np.asarray(given.data > 0.5)
     if not mask.any():
         raise UnsuitableInputError(
@@ -136,6 +145,16 @@ def _given_mask(volume: Volume, given: Volume) -> NDArray[np.bool_]:
             code="brain_mask.empty",
         )
     return mask
+
+
+def _is_image(data: NDArray[np.float32]) -> bool:
+    """Whether it holds more than a mask, a probability or the classes of a parcellation."""
+    finite = data[np.isfinite(data)]
+    # A mask that was resampled with splines reaches a little below 0 and above 1.
+    if finite.size == 0 or (finite.min() > -0.5 and finite.max() < 1.5):
+        return False
+    is_whole = bool((finite == np.round(finite)).all())
+    return bool(finite.min() < 0) or not is_whole or len(np.unique(finite)) > _MOST_CLASSES
 
 
 def _stripped_brain(volume: Volume, background: Background) -> NDArray[np.bool_]:

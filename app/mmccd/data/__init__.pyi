@@ -1,12 +1,25 @@
 from .cases import (
     SPLITS as SPLITS,
-    Case as Case,
     add_to_datalist as add_to_datalist,
     find_cases as find_cases,
-    read_case as read_case,
     refuse_test_patients as refuse_test_patients,
+    say_grouping as say_grouping,
     split_cases as split_cases,
     write_datalist as write_datalist,
+)
+from .labels import (
+    read_lesion as read_lesion,
+    say_doubtful_labels as say_doubtful_labels,
+)
+from .layouts import (
+    OTHER_FOLDERS as OTHER_FOLDERS,
+    Case as Case,
+    bids_cases as bids_cases,
+    cases_in as cases_in,
+    files_with_images as files_with_images,
+    is_mask_name as is_mask_name,
+    is_one_of_bids as is_one_of_bids,
+    read_case as read_case,
 )
 from .slices import (
     CaseSlices as CaseSlices,
@@ -14,6 +27,5 @@ from .slices import (
     SliceRule as SliceRule,
     find_case_brain as find_case_brain,
     load_case as load_case,
-    read_lesion as read_lesion,
 )
 from .transforms import augmentation as augmentation

@@ -8,16 +8,16 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from monai.data import CacheDataset, Dataset, PersistentDataset
 from monai.transforms import Transform
-from numpy.typing import NDArray
 from torch import Tensor
 
 from mmccd.brain import Brain, find_brain
 from mmccd.core import InputError, UnsuitableInputError, Volume
-from mmccd.data.cases import Case, split_cases
+from mmccd.data.cases import split_cases
+from mmccd.data.labels import on_grid, read_label, say_doubtful_labels
+from mmccd.data.layouts import Case
 from mmccd.imaging import GridTransform, Normalisation, to_model_slices
 from mmccd.io import read_nifti
 
@@ -72,7 +72,8 @@ class CaseSlices:
         brain: brain mask, bool.
         lesion: lesion mask, bool (a pixel counts from half its area on; all False where the case
             has no label).
-        has_lesion: whether any native voxel of the slice is labelled, bool ``(slices,)``.
+        has_lesion: whether any native voxel of the slice is labelled, however faintly where the
+            label is soft (:func:`~mmccd.data.labels.read_label`), bool ``(slices,)``.
         lesion_area: labelled area of each slice in model pixels, not cut to the brain, float32
             ``(slices,)``.
         transform: the way back to the native grid.
@@ -112,17 +113,22 @@ def load_case(case: Case, normalisations: dict[str, Normalisation]) -> CaseSlice
     images = {
         name: (
             to_model_slices(
-                _on_grid(volume, reference, case), brain, normalisations[name], transform
+                on_grid(volume, reference, case), brain, normalisations[name], transform
             ).image
         )
         for name, volume in volumes.items()
     }
     mask = torch.from_numpy(transform.to_model(brain, 0.0) >= 0.5)[:, None]
-    coverage = transform.to_model(read_lesion(case, reference), 0.0)
-    lesion = torch.from_numpy(coverage >= 0.5)[:, None] & mask
-    area = torch.from_numpy(coverage.sum(axis=(1, 2)))
+    lesion, labelled = read_label(case, reference)
+    coverage = transform.to_model(lesion, 0.0)
+    marked = coverage if labelled is lesion else transform.to_model(labelled, 0.0)
     return CaseSlices(
-        images, mask, lesion, torch.from_numpy(coverage.max(axis=(1, 2)) > 0), area, transform
+        images,
+        mask,
+        torch.from_numpy(coverage >= 0.5)[:, None] & mask,
+        torch.from_numpy(marked.max(axis=(1, 2)) > 0),
+        torch.from_numpy(coverage.sum(axis=(1, 2))),
+        transform,
     )
 
 
@@ -131,25 +137,6 @@ def find_case_brain(case: Case, volume: Volume) -> Brain:
     :func:`~mmccd.brain.find_brain`.
     """
     return find_brain(volume, read_nifti(case.brain, "mask") if case.brain else None)
-
-
-def read_lesion(case: Case, reference: Volume) -> NDArray[np.bool_]:
-    """The case's lesion mask on the grid of one of its images, all False where it has none; raises
-    as :func:`load_case`.
-    """
-    if case.label is None:
-        return np.zeros(reference.shape, dtype=bool)
-    return np.asarray(_on_grid(read_nifti(case.label, "mask"), reference, case).data > 0.5)
-
-
-def _on_grid(volume: Volume, reference: Volume, case: Case) -> Volume:
-    if not volume.same_grid(reference):
-        raise UnsuitableInputError(
-            f"case {case.name}: its {volume.modality} (shape {volume.shape}) lies on another grid"
-            f" than its {reference.modality} (shape {reference.shape}); register and resample them"
-            " first"
-        )
-    return volume
 
 
 class LoadPairs(Transform):
@@ -238,6 +225,7 @@ class SlicePairDataset(Dataset):
             "healthy_only": healthy_only,
         }
         cases = split_cases(dataset_dir, split_file)[split][:max_cases]
+        say_doubtful_labels(cases)
         items = [{**_plain(case), **shared} for case in cases]
         self.volumes: Dataset
         if cache_dir is None:

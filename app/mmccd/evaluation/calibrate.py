@@ -22,6 +22,7 @@ from mmccd.data import (
     load_case,
     read_lesion,
     refuse_test_patients,
+    say_doubtful_labels,
 )
 from mmccd.evaluation.metrics import best_dice
 from mmccd.io import read_nifti
@@ -98,6 +99,7 @@ def calibrate_on_cases(
             split; no healthy slice, or too few healthy voxels; no lesion for the best Dice.
     """
     refuse_test_patients(cases, test)
+    say_doubtful_labels(cases)
     parts = _collect(pipeline, cases, slices_per_case, rate is not None, progress)
     values, truth, is_healthy = (
         np.concatenate([getattr(part, name) for part in parts])

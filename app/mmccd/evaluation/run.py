@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mmccd.core import InputError, UnsuitableInputError, make_folder, write_text
-from mmccd.data import Case, split_cases
+from mmccd.data import Case, say_doubtful_labels, say_grouping, split_cases
 from mmccd.evaluation.bootstrap import Floats, differences, intervals, patient_draws
 from mmccd.evaluation.candidates import Candidate, Setup
 from mmccd.evaluation.pictures import Shot, choose_shown, write_curves, write_cycle, write_maps
@@ -122,6 +122,10 @@ def evaluate(
             f" {len(cases[plan.subset])} {plan.subset} cases; expected both: thresholds are chosen"
             " on validation cases"
         )
+    say_grouping(cases[plan.subset])
+    say_doubtful_labels(
+        [case for split in dict.fromkeys(("val", plan.subset)) for case in cases[split]]
+    )
     plan = replace(plan, candidates=with_plain_rows(plan.candidates, plan.setup))
     make_folder(output)
     tables = {}

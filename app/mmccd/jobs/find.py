@@ -3,17 +3,27 @@
 from __future__ import annotations
 
 import glob
+import logging
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mmccd.core import InputError
-from mmccd.jobs.inputs import DICOM, NIFTI, Input, each_once, flair_only, stem
+from mmccd.jobs.flairs import (
+    flairs_below,
+    flairs_of,
+    refuse_broken_links,
+    refuse_channels,
+    without_masks,
+)
+from mmccd.jobs.inputs import DICOM, NIFTI, Input, each_once, stem
 from mmccd.jobs.studies import sort_by_study, visits_below
 
 if TYPE_CHECKING:
     from mmccd.data import Case
+
+logger = logging.getLogger(__name__)
 
 DATALIST_ENDING = ".json"
 RESERVED = ("cohort",)
@@ -25,10 +35,10 @@ def find_inputs(words: Sequence[str], modality: str) -> tuple[list[Input], bool]
     """The images that a command line means.
 
     A word is a volume file (NIfTI, NRRD, MetaImage, MGH), a DICOM file, a folder with one DICOM
-    study, a folder that is one case of BraTS layout, a pattern such as ``*.nii.gz``, or a cohort: a
-    datalist JSON, a folder of cases (BraTS layout), of DICOM studies (each in a folder of its own),
-    or of NIfTI files. A folder whose subfolders hold files of one patient and one visit only is one
-    study.
+    study, a folder that is one case of BraTS layout, a subject or session of BIDS with one FLAIR, a
+    pattern such as ``*.nii.gz``, or a cohort: a datalist JSON, a folder of cases (BraTS layout), a
+    BIDS data set, a folder of DICOM studies (each in a folder of its own), or of NIfTI files. A
+    folder whose subfolders hold files of one patient and one visit only is one study.
 
     Args:
         words: at least one.
@@ -40,7 +50,8 @@ def find_inputs(words: Sequence[str], modality: str) -> tuple[list[Input], bool]
 
     Raises:
         InputError: a pattern that nothing fits, a cohort without that modality, a folder that
-            cannot be read.
+            cannot be read, links whose files are not there.
+        UnsuitableInputError: files whose names end in the numbers of channels.
     """
     found: list[Input] = []
     paths = [path for word in words for path in _expand(word)]
@@ -49,6 +60,10 @@ def find_inputs(words: Sequence[str], modality: str) -> tuple[list[Input], bool]
         members = None if _is_one(path, modality) else cohort_members(path, modality)
         is_cohort = is_cohort or members is not None
         found += [one_input(path, modality)] if members is None else members
+    place = words[0] if len(words) == 1 else f"{len(words)} inputs"
+    named = [one.path for one in found if one.kind == NIFTI]
+    refuse_channels(Path(place), named, are_named=True)
+    refuse_broken_links(place, found)
     return each_once(found, RESERVED), is_cohort
 
 
@@ -61,56 +76,93 @@ def one_input(path: Path, modality: str) -> Input:
     if not path.is_dir():
         dicom = path.is_file() and (_is_dicom(path) or archive_of(path) is not None)
         return Input(path, stem(path), DICOM if dicom else NIFTI)
-    from mmccd.data import read_case
+    from mmccd.data import bids_cases, read_case
 
-    case = read_case(path)
-    if modality in case.images:
-        return Input(case.images[modality], case.name, brain=case.brain)
+    for case in (read_case(path), *bids_cases(path)):
+        if modality in case.images:
+            return Input(case.images[modality], case.name, brain=case.brain)
     return Input(path, path.resolve().name, DICOM)
 
 
 def cohort_members(root: Path, modality: str) -> list[Input]:
     """The images of a data folder or a datalist, sorted by name.
 
-    Of a folder: its cases of BraTS layout, and the studies in subfolders that hold DICOM;
-    where it has neither, its NIfTI files (where some are named ``*_flair`` or ``*-t2f``, only
-    those).
+    Of a folder: its cases (BraTS layout or BIDS), and the studies in subfolders that hold DICOM;
+    where it has neither, its NIfTI files without masks (where some are named as FLAIR, only
+    those), or those further below that are named as FLAIR.
 
     Raises:
         InputError: nothing of the kind, no case with that modality.
+        UnsuitableInputError: files whose names end in the numbers of channels.
     """
     from mmccd.data import find_cases
 
-    studies = {one.name: one for one in _studies_below(root)}
-    files = [] if studies else _nifti_files(root)
-    try:
-        cases = find_cases(root)
-    except InputError:
-        if not studies and not files:
-            raise
-        cases = []
-    images = {
-        case.name: Input(case.images[modality], case.name, brain=case.brain)
+    is_list = root.is_file()
+    cases = find_cases(root) if is_list else _cases(root)
+    images = [
+        Input(case.images[modality], case.name, brain=case.brain)
         for case in cases
         if modality in case.images
-    }
-    found = {**studies, **images} or (
-        {} if cases else {str(file): Input(file, stem(file)) for file in files}
-    )
-    if not found:
+    ]
+    names = {one.name for one in images}
+    studies = [one for one in _studies_below(root) if one.name not in names]
+    found = [*studies, *images]
+    if cases and not found:
         raise InputError(
             f"{root}: no case has {modality}; expected CASE/CASE_{modality}.nii.gz, or a DICOM"
             " study in each subfolder"
         )
-    return sorted(found.values(), key=lambda one: one.name)
+    if cases and len(images) < len(cases):
+        logger.warning(
+            "%s: %d of %d cases have no %s and are left out",
+            root,
+            len(cases) - len(images),
+            len(cases),
+            modality,
+        )
+    if found and not is_list:
+        _say_empty_folders(root, found, modality)
+    return sorted(found or _loose_files(root), key=lambda one: one.name)
+
+
+def _say_empty_folders(root: Path, found: Sequence[Input], modality: str) -> None:
+    """Log how many folders have no part in a cohort of folders."""
+    from mmccd.data import OTHER_FOLDERS
+
+    used = {one.path.relative_to(root).parts[0] for one in found if one.path.is_relative_to(root)}
+    empty = sum(
+        entry.is_dir()
+        and entry.name not in used
+        and entry.name.lower() not in OTHER_FOLDERS
+        and not entry.name.startswith(".")
+        for entry in _entries(root)
+    )
+    if empty:
+        logger.warning("%s: %d folders in it hold no %s and are left out", root, empty, modality)
+
+
+def _loose_files(root: Path) -> list[Input]:
+    """The NIfTI files of a folder, or else the FLAIRs of its folders; raises as
+    :func:`cohort_members`.
+    """
+    from mmccd.data import files_with_images, find_cases
+
+    own = _nifti_files(root)
+    if own:
+        return [Input(file, stem(file)) for file in flairs_of(root, own)]
+    below = [file for file in files_with_images(root) if not file.name.startswith(".")]
+    if below:
+        return flairs_below(root, below)
+    find_cases(root)  # says what was expected
+    return []
 
 
 def find_studies(path: Path) -> list[Input]:
     """All studies of a mounted input, in the order of their names, which say nothing of a patient.
 
-    A NIfTI file is a study; where some are named as FLAIR, only those. DICOM files belong together
-    by their StudyInstanceUID, in whatever folders they lie. Of one study alone the whole folder is
-    the input, as for ``mmccd predict``.
+    A NIfTI file is a study; where some are named as FLAIR, only those; masks are none. DICOM files
+    belong together by their StudyInstanceUID, in whatever folders they lie. Of one study alone the
+    whole folder is the input, as for ``mmccd predict``.
 
     Args:
         path: a NIfTI file, a DICOM file, or a folder with NIfTI or DICOM files at any depth.
@@ -126,7 +178,7 @@ def find_studies(path: Path) -> list[Input]:
     dicom, nifti, others = _sort_files(path)
     if dicom or nifti:
         studies = _dicom_studies(path, dicom, alone=not nifti)
-        images = [Input(file, stem(file)) for file in sorted(flair_only(nifti))]
+        images = [Input(file, stem(file)) for file in _mounted_images(path, nifti, bool(dicom))]
         return sorted([*studies, *each_once(images)], key=lambda one: one.name)
     if path.is_file():
         return each_once([Input(path, stem(path))])  # the reader will say what is wrong with it
@@ -134,6 +186,21 @@ def find_studies(path: Path) -> list[Input]:
         f"{path}: holds no NIfTI and no DICOM file ({others} others); expected studies; check what"
         " is mounted there"
     )
+
+
+def _mounted_images(path: Path, files: list[Path], beside_dicom: bool) -> list[Path]:
+    """Those of the NIfTI files of a mounted input that are to be judged."""
+    from mmccd.data import files_with_images
+
+    if not path.is_dir():
+        return files
+    lost = [file for file in files_with_images(path) if file.is_symlink() and not file.exists()]
+    everything = sorted({*files, *lost})
+    if beside_dicom and not without_masks(everything):
+        return []
+    found = flairs_of(path, everything)
+    refuse_broken_links(str(path), [Input(file, "") for file in found])
+    return found
 
 
 def _sort_files(path: Path) -> tuple[list[Path], list[Path], int]:
@@ -208,28 +275,26 @@ def _expand(word: str) -> list[Path]:
 def _is_one(path: Path, modality: str) -> bool:
     if not path.is_dir():
         return not (path.is_file() and path.name.lower().endswith(DATALIST_ENDING))
-    from mmccd.data import read_case
+    from mmccd.data import files_with_images, is_one_of_bids, read_case
 
     if modality in read_case(path).images or any(_is_dicom(file) for file in _files(path)):
         return True
     cases = _cases(path)
-    if any(modality in case.images for case in cases):
-        return False
+    having = sum(modality in case.images for case in cases)
+    if having:
+        return having == 1 and is_one_of_bids(path)
     studies = _study_folders(path)
     if studies:
         from mmccd.io import by_visit
 
         return len(by_visit(one for folder in studies for one in visits_below(folder)[:1])) <= 1
-    return not _nifti_files(path) and not cases
+    return not cases and next(files_with_images(path), None) is None
 
 
 def _cases(root: Path) -> list[Case]:
-    from mmccd.data import find_cases
+    from mmccd.data import cases_in
 
-    try:
-        return find_cases(root)
-    except InputError:
-        return []
+    return cases_in(root)
 
 
 def _studies_below(root: Path) -> list[Input]:
@@ -263,19 +328,27 @@ def _folder_name(root: Path, one: Input) -> str:
 
 
 def _study_folders(root: Path) -> list[Path]:
+    """Folders right below that hold DICOM files; none of a BIDS data set, whose ``sourcedata`` are
+    what its images were made of.
+    """
+    from mmccd.data import bids_cases
     from mmccd.io import holds_dicom
 
     folders = [entry for entry in _entries(root) if entry.is_dir()] if root.is_dir() else []
+    if root.is_dir() and bids_cases(root):
+        return []
     return [folder for folder in folders if holds_dicom(folder)]
 
 
 def _nifti_files(root: Path) -> list[Path]:
+    """NIfTI files right in a folder, links that lead nowhere among them."""
     from mmccd.io import is_nifti_name
 
-    files = _files(root) if root.is_dir() else []
-    return flair_only(
-        [file for file in files if is_nifti_name(file) and not file.name.startswith(".")]
-    )
+    return [
+        file
+        for file in _entries(root)
+        if is_nifti_name(file) and not file.name.startswith(".") and not file.is_dir()
+    ]
 
 
 def _files(root: Path) -> list[Path]:

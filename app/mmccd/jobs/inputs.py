@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Collection, Iterable
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 DICOM, NIFTI = "DICOM", "NIfTI"
-NAME_LENGTH = 64
+NAME_LENGTH, NAME_BYTES = 64, 200
 _VOLUME_ENDING = re.compile(
     r"\.(nii(\.(gz|bz2|xz))?|nrrd|nhdr|mha|mhd|mgz|mgh|zip|tar(\.(gz|bz2|xz))?|tgz)$", re.IGNORECASE
 )
-_FLAIR_NAME = re.compile(r"(_flair|-t2f)\.nii(\.(gz|bz2|xz))?$", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -86,16 +86,12 @@ def each_once(inputs: Iterable[Input], reserved: Collection[str] = ()) -> list[I
 
 def safe_name(name: str) -> str:
     """Letters, digits, dots, hyphens and underscores; not hidden, not like a flag, not longer than
-    64.
+    64, and than file systems take in whatever script.
     """
-    return re.sub(r"[^\w.-]+", "_", name)[:NAME_LENGTH].strip("._-") or "case"
+    plain = re.sub(r"[^\w.-]+", "_", unicodedata.normalize("NFC", name))[:NAME_LENGTH]
+    return plain.encode()[:NAME_BYTES].decode(errors="ignore").strip("._-") or "case"
 
 
 def stem(file: Path) -> str:
     """The name of a file without the ending of a volume format (``.nii.gz``, ``.nrrd``)."""
     return _VOLUME_ENDING.sub("", file.name)
-
-
-def flair_only(files: list[Path]) -> list[Path]:
-    """Those that are named as FLAIR (``*_flair`` or ``*-t2f``, as in BraTS); all where none is."""
-    return [file for file in files if _FLAIR_NAME.search(file.name)] or files

@@ -10,7 +10,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from mmccd.core import InputError
-from mmccd.jobs.inputs import Input, flair_only
+from mmccd.jobs.flairs import named_as_flair, without_masks
+from mmccd.jobs.inputs import Input
 
 
 @contextlib.contextmanager
@@ -54,7 +55,8 @@ def _unpacked(archive: Path, folder: Path, shown: Path) -> Path:
     if holds_dicom(folder):
         return folder
     files = list(files_below(folder))
-    volumes = flair_only([file for file in files if is_nifti_name(file)])
+    images = [file for file in files if is_nifti_name(file)]
+    volumes = named_as_flair(images) or without_masks(images)
     if len(volumes) == 1:
         return volumes[0]
     if len(files) == 1:

@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from mmccd.core import UnsuitableInputError, make_folder, write_text
+from mmccd.data import say_doubtful_labels, say_grouping
 from mmccd.evaluation.candidates import Candidate
 from mmccd.evaluation.plain_rows import with_plain_rows
 from mmccd.evaluation.sets.choice import Choice, choose, needs_validation
@@ -40,6 +41,9 @@ def evaluate_sets(plan: SetsPlan, output: Path, progress: Progress | None = None
     Raises:
         MmccdError: whatever makes the run fail; the maps that were made stay.
     """
+    reported = [case for one in plan.sets for case in one.cases]
+    say_grouping(reported)
+    say_doubtful_labels([*reported, *(plan.validation.cases if plan.validation else ())])
     plan = replace(plan, candidates=with_plain_rows(plan.candidates, plan.setup))
     make_folder(output)
     scoring = SetScoring(plan, output / "maps")

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from mmccd.core import InputError, UnsuitableInputError, first_line, make_folder, replacing
-from mmccd.data import Case, load_case
+from mmccd.data import Case, load_case, say_doubtful_labels
 from mmccd.imaging import Normalisation
 from mmccd.phantom import cut_label_slices
 
@@ -58,6 +58,7 @@ def pack_cases(cases: Sequence[Case], source: str, target: str) -> dict[str, NDA
         InputError, UnsuitableInputError: see :func:`~mmccd.data.load_case`; no slice
             without lesions.
     """
+    say_doubtful_labels(cases)
     normalisations = {name: Normalisation.for_modality(name) for name in (source, target)}
     found: dict[str, list[Bytes]] = {"source": [], "target": []}
     numbers = []

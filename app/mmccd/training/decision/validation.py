@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from mmccd.core import UnsuitableInputError
-from mmccd.data import Case, load_case
+from mmccd.data import Case, load_case, say_doubtful_labels
 from mmccd.imaging import Draws, Normalisation
 from mmccd.methods import decide, decision_input
 from mmccd.training.cycle.pack import MIN_BRAIN_PIXELS
@@ -78,6 +78,7 @@ def validation_set(
     Raises:
         InputError, UnsuitableInputError: see :func:`~mmccd.data.load_case`; no lesion at all.
     """
+    say_doubtful_labels(cases)
     draws = Draws(_SEED, device)
     parts = [_slices(case, source, per_case) for case in cases]
     image, lesion, brain = (torch.cat(group) for group in zip(*parts, strict=True))

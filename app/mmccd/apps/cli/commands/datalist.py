@@ -16,6 +16,10 @@ Output = Annotated[str | None, Setting("JSON file to write", is_path=True)]
 Split = Annotated[str | None, Setting("put all cases into one split", "mmccd.data:SPLITS")]
 One = Annotated[str | None, Setting("just the case of this name")]
 Repeat = Annotated[int, Setting("how often a case's slices count in an epoch of training")]
+Patient = Annotated[
+    str | None,
+    Setting("regular expression that finds the patient in a case's name (default: as names tell)"),
+]
 Append = Annotated[bool, Setting("keep what the file lists already")]
 
 
@@ -27,12 +31,15 @@ def datalist(
     only: One = None,
     repeat: Repeat = 1,
     append: Append = False,
+    patient: Patient = None,
 ) -> None:
     """Write a datalist of the cases of a folder: split by patient (60/20/20 %; the same seed gives
-    the same split), or all in one split; new, or added to one that is there.
+    the same split) or as a split.json in the folder says, or all in one split; new, or added to one
+    that is there.
 
     Examples:
         mmccd datalist brats_folder --output datalist.json
+        mmccd datalist folder --output datalist.json --patient '^[^_]+'
         mmccd datalist more --output datalist.json --split train --only CASE_7 --append
     """
     if output is None:
@@ -41,5 +48,7 @@ def datalist(
         raise UsageError(f"datalist: --repeat {repeat}: expected a whole number from 1 on")
     from mmccd.data import add_to_datalist
 
-    counts = add_to_datalist(Path(data), Path(output), settings.seed, split, only, repeat, append)
+    counts = add_to_datalist(
+        Path(data), Path(output), settings.seed, split, only, repeat, append, patient
+    )
     say(f"{', '.join(f'{name} {count}' for name, count in counts.items())} cases; {output}")
