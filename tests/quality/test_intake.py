@@ -24,11 +24,11 @@ def codes(prepared: Prepared) -> list[str]:
 
 @pytest.fixture
 def head(healthy_phantom: Phantom) -> tuple[Volume, Extraction]:
-    """The phantom with air that is not zero, so that it does not count as stripped, and its brain
-    as if extracted.
+    """The phantom in something that is neither background nor its noise, so that it does not count
+    as stripped, and its brain as if extracted.
     """
     flair, mask = healthy_phantom.images["flair"], healthy_phantom.brain.data > 0
-    noise = np.random.default_rng(0).uniform(1, 9, flair.shape)
+    noise = np.random.default_rng(0).uniform(50, 150, flair.shape)
     return flair.with_data(np.where(mask, flair.data, noise).astype(np.float32)), Extraction(
         mask, np.zeros_like(mask), 0.0
     )

@@ -129,7 +129,8 @@ def _say_empty_folders(root: Path, found: Sequence[Input], modality: str) -> Non
     """Log how many folders have no part in a cohort of folders."""
     from mmccd.data import OTHER_FOLDERS
 
-    used = {one.path.relative_to(root).parts[0] for one in found if one.path.is_relative_to(root)}
+    paths = (path for one in found for path in (one.files or (one.path,)))
+    used = {path.relative_to(root).parts[0] for path in paths if path.is_relative_to(root)}
     empty = sum(
         entry.is_dir()
         and entry.name not in used
