@@ -196,7 +196,6 @@ def test_a_path_stays_a_string(calls: list[dict[str, Any]], name: str) -> None:
         (["a.nii", "--zzz"], ["--zzz", "--help"]),
         (["a.nii", "-o", "out"], ["-o"]),
         (["a.nii", "-f"], ["-f"]),
-        (["a.nii", "--"], ["--"]),
         (["a.nii", "--output"], ["--output", "value"]),
         (["a.nii", "--output", "--force"], ["--output", "value"]),
         (["a.nii", "--output", "--preset=fast"], ["--output", "value"]),
