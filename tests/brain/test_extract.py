@@ -13,7 +13,7 @@ from scipy import ndimage
 from scipy.spatial.transform import Rotation
 from torch import Tensor
 
-from mmccd.brain.extract import AxialGrid, extract_brain, without_neck
+from mmccd.brain.extract import AxialGrid, extract_brain, find_lower, without_neck
 from mmccd.brain.slices import intensity_scale, triples
 from mmccd.core.errors import UnsuitableInputError
 from mmccd.core.volume import Volume
@@ -67,6 +67,25 @@ def affine(degrees: tuple[float, float, float] = (0, 0, 0)) -> NDArray[np.float6
         SPACING
     )
     return result
+
+
+def test_a_coarse_look_finds_the_lower_part_where_extraction_does() -> None:
+    """Fewer slices, each seen once; nothing where there is no brain."""
+    data, _ = head()
+    seen: list[int] = []
+
+    def counted(x: Tensor) -> Tensor:
+        seen.append(len(x))
+        return bright(x)
+
+    volume = Volume(data, affine())
+    whole = extract_brain(volume, counted)
+    by_extraction = sum(seen)
+    seen.clear()
+    lower = find_lower(volume, counted)
+    assert dice(lower, whole.lower) > 0.8
+    assert sum(seen) < 0.4 * by_extraction
+    assert not find_lower(volume.with_data(np.full_like(data, 3.0)), bright).any()
 
 
 def test_a_brain_is_found() -> None:

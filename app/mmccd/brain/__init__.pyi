@@ -1,4 +1,8 @@
-from .extract import Extraction as Extraction, extract_brain as extract_brain
+from .extract import (
+    Extraction as Extraction,
+    extract_brain as extract_brain,
+    find_lower as find_lower,
+)
 from .extractors import (
     EXTRACTORS as EXTRACTORS,
     OWN as OWN,

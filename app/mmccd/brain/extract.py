@@ -26,6 +26,8 @@ THINNEST_MM, THIN_TO_MM = 2.5, 3.0
 2.5 to 7 mm apart.
 """
 THICKEST_MM = 7.0
+COARSE_MM, COARSE_TO_MM = 5.0, 6.0
+"""The same where only the place of the cerebellum is asked for."""
 SMALLEST_ML = 50.0
 _CAUTION = 1.15
 """By this the logits of the brain are lowered: what counts as brain has a probability of .76 and
@@ -84,14 +86,20 @@ class AxialGrid:
 
     @classmethod
     def fit(
-        cls, volume: Volume, centre_mm: tuple[float, float], grid: Grid | None = None
+        cls,
+        volume: Volume,
+        centre_mm: tuple[float, float],
+        grid: Grid | None = None,
+        thinnest_mm: float = THINNEST_MM,
+        thin_to_mm: float = THIN_TO_MM,
     ) -> AxialGrid:
         """A grid whose middle lies ``centre_mm`` along L and P from the centre of the volume's
-        first voxel (in the L, P, S order of axes).
+        first voxel (in the L, P, S order of axes); slices thinner than ``thinnest_mm`` are averaged
+        to ``thin_to_mm``.
         """
         grid = grid or Grid()
         to_lps, shape, spacing = axes_in_lps(volume)
-        step = spacing[2] if THINNEST_MM <= spacing[2] <= THICKEST_MM else THIN_TO_MM
+        step = spacing[2] if thinnest_mm <= spacing[2] <= THICKEST_MM else thin_to_mm
         slices = max(1, round(shape[2] * spacing[2] / step))
         middle = (shape[2] - 1) / 2 * spacing[2]
         starts = [value - (grid.size - 1) / 2 * grid.spacing for value in centre_mm] + [
@@ -190,6 +198,26 @@ def extract_brain(
     return Extraction(native, lower, float(near.sum() / mask.sum()))
 
 
+def find_lower(
+    volume: Volume, network: Network, device: torch.device | None = None
+) -> NDArray[np.bool_]:
+    """Roughly where cerebellum and brainstem of a brain lie, whose mask is known: bool on the
+    volume's own grid, empty where the network finds none. Slices are at least 5 mm thick and seen
+    once, which takes a fraction of the time of :func:`extract_brain`.
+
+    Args:
+        volume: a brain, or a head.
+        network: as for :func:`extract_brain`.
+        device: where the network is.
+    """
+    data = find_background(volume).above(volume.data)
+    centre = _upper_head(volume, data)
+    grid = AxialGrid.fit(volume, centre, thinnest_mm=COARSE_MM, thin_to_mm=COARSE_TO_MM)
+    probability = _run(grid.to_model(data), network, device or torch.device("cpu"), False)
+    brain = _largest(probability[0] >= 0.5)
+    return np.asarray(grid.to_native(np.where(brain, probability[1], 0.0)) >= 0.5)
+
+
 def _upper_head(volume: Volume, data: NDArray[np.float32]) -> tuple[float, float]:
     """Middle of the upper 140 mm of the head along L and P, in mm from the first voxel."""
     to_lps, _, spacing = axes_in_lps(volume)
@@ -215,10 +243,10 @@ def _upper_head(volume: Volume, data: NDArray[np.float32]) -> tuple[float, float
 
 
 def _run(
-    slices: NDArray[np.float32], network: Network, device: torch.device
+    slices: NDArray[np.float32], network: Network, device: torch.device, mirrored: bool = True
 ) -> NDArray[np.float32]:
     """Probabilities ``(2, slices, rows, columns)``, that of the brain lowered: mean of those of the
-    slices and of their mirror images.
+    slices and, where they are asked for, of their mirror images.
     """
     scaled = np.clip(slices / intensity_scale(slices), 0, LARGEST).astype(np.float32)
     stack = torch.from_numpy(triples(scaled))
@@ -226,10 +254,12 @@ def _run(
     with torch.inference_mode():
         for start in range(0, len(stack), _BATCH):
             batch = stack[start : start + _BATCH].to(device)
-            logits = network(torch.cat([batch, batch.flip(-1)])).float()
+            logits = network(torch.cat([batch, batch.flip(-1)]) if mirrored else batch).float()
             logits[:, 0] -= _CAUTION
-            both = torch.sigmoid(logits)
-            parts.append(((both[: len(batch)] + both[len(batch) :].flip(-1)) / 2).cpu())
+            found = torch.sigmoid(logits)
+            if mirrored:
+                found = (found[: len(batch)] + found[len(batch) :].flip(-1)) / 2
+            parts.append(found.cpu())
     return np.asarray(torch.cat(parts).movedim(1, 0).numpy())
 
 

@@ -23,9 +23,9 @@ from mmccd.brain import (
     Brain,
     Extraction,
     Extractor,
-    extract_brain,
     find_brain,
     find_extractor,
+    find_lower,
 )
 from mmccd.core import Finding, UnsuitableInputError, Volume
 from mmccd.imaging import GridTransform
@@ -135,16 +135,16 @@ class Intake:
         return self.load_network().to(self.device)
 
     def _lower(self, volume: Volume, brain: Brain) -> NDArray[np.bool_] | None:
-        """Cerebellum and brainstem on the model grid; None where the network finds no brain."""
-        try:
-            found = (
-                brain.extraction
-                if brain.extraction is not None and brain.extraction.lower.any()
-                else extract_brain(_stripped(volume, brain), self._network, self.device)
-            )
-        except UnsuitableInputError:
+        """Cerebellum and brainstem on the model grid; None where the network finds none. Where
+        nothing was extracted it takes a coarse look, which says where they are.
+        """
+        if brain.extraction is not None and brain.extraction.lower.any():
+            lower = brain.extraction.lower
+        else:
+            lower = find_lower(_stripped(volume, brain), self._network, self.device)
+        if not lower.any():
             return None
-        return np.asarray(GridTransform.fit(volume, brain.mask).to_model(found.lower, 0.0) >= 0.5)
+        return np.asarray(GridTransform.fit(volume, brain.mask).to_model(lower, 0.0) >= 0.5)
 
 
 def _stripped(volume: Volume, brain: Brain) -> Volume:
