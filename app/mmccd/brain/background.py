@@ -153,10 +153,8 @@ def interpolated_background(volume: Volume, exact: Background) -> Background | N
     near = finite & (distance <= RINGING_SHARE * unit)
     if 2 * (distance[near] == 0).sum() > near.sum():
         return None
-    on_faces = np.zeros(data.shape, dtype=bool)
-    for axis in range(3):
-        for end in (0, -1):
-            on_faces[(slice(None),) * axis + (end,)] = True
+    on_faces = np.ones(data.shape, dtype=bool)
+    on_faces[1:-1, 1:-1, 1:-1] = False
     mask = _touching(near, near & on_faces) | exact.mask
     shown = finite & ~mask
     return Background(mask, _zero(data, shown, [middle]), exact.undefined) if shown.any() else None

@@ -27,6 +27,7 @@ from .errors import (
     worst_exit_code as worst_exit_code,
 )
 from .files import (
+    is_broken_link as is_broken_link,
     make_folder as make_folder,
     replacing as replacing,
     write_json as write_json,

@@ -1,4 +1,4 @@
-"""Folders that are made, and files that are always whole."""
+"""Links that lead nowhere, folders that are made, and files that are always whole."""
 
 from __future__ import annotations
 
@@ -12,6 +12,11 @@ from typing import Any
 from mmccd.core.errors import OutputError
 
 WAY_OUT = "choose another --output or free some space"
+
+
+def is_broken_link(path: Path) -> bool:
+    """Whether a path is a link that leads nowhere."""
+    return path.is_symlink() and not path.exists()
 
 
 def make_folder(folder: Path, way_out: str = "choose another --output") -> None:

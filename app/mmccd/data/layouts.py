@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from mmccd.core import InputError
+from mmccd.core import InputError, is_broken_link
 from mmccd.data.patients import is_visit_alone, patient_of
 from mmccd.io import is_nifti_name, read_nifti
 
@@ -212,9 +212,7 @@ def _entries(folder: Path) -> list[Path]:
 
 
 def _refuse_broken_folders(root: Path) -> None:
-    broken = sum(
-        not entry.suffix and entry.is_symlink() and not entry.exists() for entry in _entries(root)
-    )
+    broken = sum(not entry.suffix and is_broken_link(entry) for entry in _entries(root))
     if broken:
         raise InputError(
             f"{root}: holds {broken} link{'s' if broken > 1 else ''} to what is not there; expected"

@@ -7,9 +7,8 @@ import logging
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from mmccd.core import InputError
+from mmccd.core import InputError, is_broken_link
 from mmccd.jobs.flairs import (
     flairs_below,
     flairs_of,
@@ -19,9 +18,6 @@ from mmccd.jobs.flairs import (
 )
 from mmccd.jobs.inputs import DICOM, NIFTI, Input, each_once, stem
 from mmccd.jobs.studies import sort_by_study, visits_below
-
-if TYPE_CHECKING:
-    from mmccd.data import Case
 
 logger = logging.getLogger(__name__)
 
@@ -95,10 +91,10 @@ def cohort_members(root: Path, modality: str) -> list[Input]:
         InputError: nothing of the kind, no case with that modality.
         UnsuitableInputError: files whose names end in the numbers of channels.
     """
-    from mmccd.data import find_cases
+    from mmccd.data import cases_in, find_cases
 
     is_list = root.is_file()
-    cases = find_cases(root) if is_list else _cases(root)
+    cases = find_cases(root) if is_list else cases_in(root)
     images = [
         Input(case.images[modality], case.name, brain=case.brain)
         for case in cases
@@ -195,7 +191,7 @@ def _mounted_images(path: Path, files: list[Path], beside_dicom: bool) -> list[P
 
     if not path.is_dir():
         return files
-    lost = [file for file in files_with_images(path) if file.is_symlink() and not file.exists()]
+    lost = [file for file in files_with_images(path) if is_broken_link(file)]
     everything = sorted({*files, *lost})
     if beside_dicom and not without_masks(everything):
         return []
@@ -276,11 +272,11 @@ def _expand(word: str) -> list[Path]:
 def _is_one(path: Path, modality: str) -> bool:
     if not path.is_dir():
         return not (path.is_file() and path.name.lower().endswith(DATALIST_ENDING))
-    from mmccd.data import files_with_images, is_one_of_bids, read_case
+    from mmccd.data import cases_in, files_with_images, is_one_of_bids, read_case
 
     if modality in read_case(path).images or any(_is_dicom(file) for file in _files(path)):
         return True
-    cases = _cases(path)
+    cases = cases_in(path)
     having = sum(modality in case.images for case in cases)
     if having:
         return having == 1 and is_one_of_bids(path)
@@ -290,12 +286,6 @@ def _is_one(path: Path, modality: str) -> bool:
 
         return len(by_visit(one for folder in studies for one in visits_below(folder)[:1])) <= 1
     return not cases and next(files_with_images(path), None) is None
-
-
-def _cases(root: Path) -> list[Case]:
-    from mmccd.data import cases_in
-
-    return cases_in(root)
 
 
 def _studies_below(root: Path) -> list[Input]:
@@ -335,10 +325,9 @@ def _study_folders(root: Path) -> list[Path]:
     from mmccd.data import bids_cases
     from mmccd.io import holds_dicom
 
-    folders = [entry for entry in _entries(root) if entry.is_dir()] if root.is_dir() else []
-    if root.is_dir() and bids_cases(root):
+    if not root.is_dir() or bids_cases(root):
         return []
-    return [folder for folder in folders if holds_dicom(folder)]
+    return [entry for entry in _entries(root) if entry.is_dir() and holds_dicom(entry)]
 
 
 def _nifti_files(root: Path) -> list[Path]:
@@ -354,11 +343,7 @@ def _nifti_files(root: Path) -> list[Path]:
 
 def _files(root: Path) -> list[Path]:
     """Files, and links to nothing, which their reader says."""
-    return [entry for entry in _entries(root) if entry.is_file() or _is_broken(entry)]
-
-
-def _is_broken(entry: Path) -> bool:
-    return entry.is_symlink() and not entry.exists()
+    return [entry for entry in _entries(root) if entry.is_file() or is_broken_link(entry)]
 
 
 def _entries(root: Path) -> list[Path]:

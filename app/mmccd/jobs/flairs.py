@@ -8,7 +8,7 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
-from mmccd.core import InputError, UnsuitableInputError
+from mmccd.core import InputError, UnsuitableInputError, is_broken_link
 from mmccd.jobs.inputs import Input, stem
 
 logger = logging.getLogger(__name__)
@@ -178,7 +178,7 @@ def refuse_broken_links(place: str, inputs: Sequence[Input]) -> None:
         InputError: there are some.
     """
     paths = [path for one in inputs for path in (one.path, one.brain) if path is not None]
-    broken = sum(path.is_symlink() and not path.exists() for path in paths)
+    broken = sum(is_broken_link(path) for path in paths)
     if broken:
         raise InputError(
             f"{place}: {broken} of {_count(len(paths), 'file')}"

@@ -7,7 +7,7 @@ import struct
 from collections.abc import Iterator
 from pathlib import Path
 
-from mmccd.core import InputError
+from mmccd.core import InputError, is_broken_link
 
 _PREAMBLE = 128
 _GROUPS = (b"\x02\x00", b"\x00\x02", b"\x08\x00", b"\x00\x08")
@@ -54,7 +54,7 @@ def is_absent(path: Path) -> bool:
     """
     if path.name.lower().endswith(_NEVER_DICOM):
         return False
-    if _is_broken(path):
+    if is_broken_link(path):
         return True
     with path.open("rb") as file:
         return file.read(_PREAMBLE).startswith(_POINTERS)
@@ -92,11 +92,7 @@ def files_below(path: Path) -> Iterator[Path]:
 
 def broken_links(path: Path) -> Iterator[Path]:
     """All links below a folder that lead nowhere, sorted; raises as :func:`files_below`."""
-    return (file for file in _entries_below(path) if _is_broken(file))
-
-
-def _is_broken(path: Path) -> bool:
-    return path.is_symlink() and not path.exists()
+    return (file for file in _entries_below(path) if is_broken_link(file))
 
 
 def _entries_below(path: Path) -> Iterator[Path]:
