@@ -12,6 +12,7 @@ from scipy.ndimage import map_coordinates
 from mmccd.core import UnsuitableInputError
 from mmccd.phantom.anatomy import canonical_labels
 from mmccd.phantom.physics import TISSUES, Tissue
+from mmccd.phantom.slice_planes import planes_of
 
 EDGE = 256
 PIXEL_MM = 0.9375
@@ -19,9 +20,6 @@ PIXEL_MM = 0.9375
 PLANES = 2
 """A slice is the mean of this many planes, a quarter of its thickness above and below its middle.
 """
-SLICE_MM = (1.0, 7.0)
-TILT_DEGREES = (9.0, 4.0)
-"""Spread of the rotation about the left-right and the front-back axis."""
 MIN_BRAIN_PIXELS = 1200
 """Of a label slice: about 10 cm^2."""
 
@@ -57,9 +55,6 @@ def class_table() -> NDArray[np.uint8]:
 
 def cut_label_slices(path: Path, count: int, seed: int | Sequence[int]) -> NDArray[np.uint8]:
     """Slices of one label map, at random heights, tilts and thicknesses.
-
-    Heights are drawn uniformly from the lowest to the highest brain tissue, so that the lowest and
-    the topmost slices are as frequent as those between.
 
     Args:
         path: NIfTI file with FreeSurfer labels at about 1 mm.
@@ -97,22 +92,5 @@ def _slice(
     random: np.random.Generator,
 ) -> NDArray[np.uint8]:
     """Two planes of one slice, ``(2, 256, 256)``."""
-    low, high = bounds
-    middle = (low + high) / 2
-    height = random.uniform(low[2], high[2])
-    pitch, roll = np.tan(np.radians(random.normal(0, TILT_DEGREES)))
-    thickness = np.exp(random.uniform(*np.log(SLICE_MM)))
-    line = (np.arange(EDGE) - (EDGE - 1) / 2) * PIXEL_MM
-    rows, columns = np.meshgrid(line, line, indexing="ij")
-    right, front = -columns, -rows
-    planes = [
-        np.stack(
-            [
-                middle[0] + right / spacing[0],
-                middle[1] + front / spacing[1],
-                height + (front * pitch + right * roll + side * thickness / 4) / spacing[2],
-            ]
-        )
-        for side in (-1, 1)
-    ]
+    planes = planes_of(bounds, spacing, random, EDGE, PIXEL_MM, PLANES)
     return np.stack([map_coordinates(classes, plane, order=0, cval=0) for plane in planes])
