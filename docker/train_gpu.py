@@ -157,7 +157,7 @@ def prepare(options: argparse.Namespace) -> None:
     folder: Path = options.folder
     folder.mkdir(parents=True, exist_ok=True)
     environment = _environment()
-    if options.maps or options.cases:
+    if options.maps or options.scans or options.cases:
         shutil.rmtree(folder / PACK, ignore_errors=True)
         _checked(pack_command(options), environment)
     _limit("the pack", _size(folder / PACK), LARGEST_PACK, "give fewer slices or cases")
@@ -184,7 +184,7 @@ def pack_command(options: argparse.Namespace) -> list[str]:
     """The command that packs the training data."""
     words = [*TRAINING, "pack", "--output", str(options.folder / PACK)]
     words += ["--target", options.target, "--processes", str(options.processes)]
-    for name in ("maps", "cases", "split_file", "names"):
+    for name in ("maps", "scans", "cases", "split_file", "names"):
         value = getattr(options, name)
         if value is not None:
             words += [f"--{name}", *(value if isinstance(value, list) else [str(value)])]
@@ -808,6 +808,7 @@ def _moved(paths: list[str]) -> None:
 def _add_prepare(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("folder", type=Path)
     parser.add_argument("--maps", nargs="+", metavar="FOLDER:SLICES[:LEFT_OUT]")
+    parser.add_argument("--scans", nargs=2, metavar=("IMAGES", "FOLDER:SLICES[:LEFT_OUT]"))
     parser.add_argument("--cases", type=Path, help="data folder of real pairs")
     parser.add_argument("--split_file", type=Path)
     parser.add_argument("--names", nargs="+")

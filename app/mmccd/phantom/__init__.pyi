@@ -34,6 +34,8 @@ from .physics import (
     Tissue as Tissue,
     signal as signal,
 )
+from .scan_images import picture_scan_slices as picture_scan_slices
+from .scan_slices import cut_scan_slices as cut_scan_slices, find_scans as find_scans
 from .slice_images import (
     ContrastPool as ContrastPool,
     SliceImages as SliceImages,

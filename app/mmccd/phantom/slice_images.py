@@ -105,7 +105,7 @@ def picture_slices(labels: Tensor, pool: ContrastPool, draws: Draws) -> SliceIma
     fluid = (classes == NUMBER["fluid"]) | (classes == NUMBER["ventricle"])
     inside = _to_model((classes > 0).float().mean(1, keepdim=True))
     solid = _to_model(((classes > 0) & ~fluid).float().mean(1, keepdim=True))
-    fine = _to_model(pictures) * (1 + solid * _texture(count, draws))
+    fine = _to_model(pictures) * (1 + solid * texture(count, draws))
     fine = blur(fine, draws.uniform(count, 0.3, 0.8))
     tissue = inside > 0.5
     brain = _closed(tissue)
@@ -127,7 +127,7 @@ def _with_choroid(classes: Tensor, draws: Draws) -> Tensor:
     return torch.where(where, NUMBER["choroid plexus"], classes)
 
 
-def _texture(count: int, draws: Draws) -> Tensor:
+def texture(count: int, draws: Draws) -> Tensor:
     """Relative variation within the tissue, ``(batch, contrasts, 128, 128)``: slow and fine waves
     that raise FLAIR and T2 and lower T1 (more water), and a part that each contrast has for itself.
     """

@@ -35,6 +35,7 @@ def add_budget_options(
     parser.add_argument("--learning_rate", type=float, default=learning_rate)
     parser.add_argument("--warmup", type=int, default=200, help="iterations of rising rate")
     parser.add_argument("--real_share", type=float, default=0.2)
+    parser.add_argument("--scan_share", type=float, default=0.35)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--device", default="auto")
     parser.add_argument("--precision", default="auto", choices=("auto", "fp32", "bf16"))
@@ -45,11 +46,14 @@ def add_budget_options(
 
 
 def budget_of(options: Namespace) -> dict[str, Any]:
-    """Fields of :class:`~mmccd.training.budget.Budget`, and the share of real slices."""
-    names = ("seconds", "iterations", "batch_size", "learning_rate", "warmup", "real_share", "seed")
+    """Fields of :class:`~mmccd.training.budget.Budget`, and the shares of real and of scan
+    slices.
+    """
+    names = ("seconds", "iterations", "batch_size", "learning_rate", "warmup", "seed")
+    shares = ("real_share", "scan_share")
     device = choose_device(options.device)
     return {
-        **{name: getattr(options, name) for name in names},
+        **{name: getattr(options, name) for name in (*names, *shares)},
         "precision": choose_precision(options.precision, device),
         "compile": options.compile,
     }

@@ -9,13 +9,11 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from mmccd.core.errors import InputError
 from mmccd.training.brain.heads import (
     BRAIN_BIT,
     CLASS_BITS,
     LEVELS_TO,
     LOWER_BIT,
-    find_scans,
     load_scan,
 )
 
@@ -64,19 +62,3 @@ def test_scan_and_label_map_meet_in_the_world(scan: tuple[Path, Path]) -> None:
     offset = np.argwhere(lower).mean(0) - head.centre
     np.testing.assert_allclose(offset, (0, -22, -25), atol=1.0)
     np.testing.assert_allclose(head.half, 45, atol=1.5)
-
-
-def test_pairs_are_found_by_name(scan: tuple[Path, Path], tmp_path: Path) -> None:
-    folder = scan[0].parent
-    images, maps = tmp_path / "images", tmp_path / "maps"
-    images.mkdir()
-    maps.mkdir()
-    (images / "someone_T1.nii.gz").symlink_to(scan[0])
-    (images / "nobody_T1.nii.gz").symlink_to(scan[0])
-    (maps / "someone_labels.nii.gz").symlink_to(scan[1])
-    pairs = find_scans(images, maps)
-    assert [(image.name, label_map.name) for image, label_map in pairs] == [
-        ("someone_T1.nii.gz", "someone_labels.nii.gz")
-    ]
-    with pytest.raises(InputError, match="none with a label map"):
-        find_scans(folder / "nothing", maps)

@@ -13,6 +13,7 @@ from tests.training.slices import healthy_slices
 
 from mmccd.imaging import Draws
 from mmccd.phantom.label_slices import NUMBER
+from mmccd.phantom.scan_slices import HIGHEST as SCAN_HIGHEST, LOWEST as SCAN_LOWEST
 from mmccd.training.cycle.pack import to_bytes
 from mmccd.training.cycle.pairs import HealthyPairs
 from mmccd.training.cycle.trainer import CycleTrainer, Recipe
@@ -30,6 +31,17 @@ def label_slices(count: int) -> NDArray[np.uint8]:
         distance = np.sqrt((rows * stretch) ** 2 + columns**2)
         for share, name in ((1, "fluid"), (0.95, "grey"), (0.8, "white"), (0.2, "ventricle")):
             one[:, distance < share * radius] = NUMBER[name]
+    return made
+
+
+def scan_slices(count: int) -> NDArray[np.uint8]:
+    """Levels and kinds ``(slices, 2, 128, 128)``: discs of white matter in grey matter."""
+    rows, columns = np.ogrid[-63.5:64, -63.5:64]
+    distance = np.sqrt(rows**2 + columns**2)
+    made = np.zeros((count, 2, 128, 128), dtype=np.uint8)
+    for radius, level in ((40, 0.0), (32, 1.0)):
+        value = round((level - SCAN_LOWEST) / (SCAN_HIGHEST - SCAN_LOWEST) * 254 + 1)
+        made[:, 0, distance < radius] = value
     return made
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 from tests.phantom.label_maps import write_labels
+from tests.phantom.scans import write_scans
 from tests.training.cycle.packs import label_slices, real_pairs
 
 from mmccd.bundle.weights import CARD_KEYS, Weights
@@ -69,6 +70,32 @@ def test_label_maps_to_networks(tmp_path: Path) -> None:
     assert "scheduler" not in weights(tmp_path / "out" / "g.pt").card
 
 
+def test_scans_of_those_whose_maps_are_not_left_out(tmp_path: Path, packed: Path) -> None:
+    images, maps = write_scans(tmp_path, 2)
+    words = ["pack", "--output", str(packed), "--scans", str(images), f"{maps}:3:1"]
+    assert main(words) == 0
+    slices = load_pack(packed / "scans.xz")["slices"]
+    assert slices.shape[1:] == (2, 128, 128) and 1 <= len(slices) <= 3, "one of two, three each"
+    words = ["train", "--pack", str(packed), "--output", str(tmp_path / "out"), *TINY]
+    assert main([*words, "--networks", "g", "--iterations", "1", "--scan_share", "1"]) == 0
+    card = weights(tmp_path / "out" / "g.pt").card
+    assert card["training"]["scan_share"] == 1.0
+
+
+def test_scans_that_cannot_be_packed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    images, maps = write_scans(tmp_path)
+    for text, expected in (
+        (f"{maps}", "cannot be read; expected FOLDER:SLICES"),
+        (f"{maps}:3:1", "leaves nothing of the scans"),
+        (f"{maps}:0", "leaves nothing of the scans"),
+        (f"{images / 'none'}:3", "no label map there"),
+    ):
+        words = ["pack", "--output", str(tmp_path / "pack"), "--scans", str(images), text]
+        assert main(words) in (2, 3)
+        assert expected in capsys.readouterr().err
+        assert not (tmp_path / "pack").exists()
+
+
 def test_g_alone_through_a_given_f(tmp_path: Path, packed: Path) -> None:
     words = ["train", "--pack", str(packed), *TINY, "--iterations", "2"]
     assert main([*words, "--output", str(tmp_path / "one"), "--networks", "f"]) == 0
@@ -106,7 +133,7 @@ def test_no_pack(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
         ("{0}", "cannot be read; expected FOLDER:SLICES"),
         ("{0}:few", "cannot be read"),
         ("{0}:-3", "cannot be read"),
-        ("{0}:3:5", "leaves nothing of 1 label maps"),
+        ("{0}:3:5", "leaves nothing of the label maps in"),
         ("{0}:0", "leaves nothing"),
         ("{0}/none:3", "no label map there"),
     ],
@@ -124,4 +151,4 @@ def test_maps_that_cannot_be_packed(
 
 def test_nothing_to_pack(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["pack", "--output", str(tmp_path / "pack")]) == 2
-    assert "give --maps, --cases or both" in capsys.readouterr().err
+    assert "give --maps, --scans or --cases" in capsys.readouterr().err

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
-from tests.training.cycle.packs import label_slices, real_pairs
+from tests.training.cycle.packs import label_slices, real_pairs, scan_slices
 from tests.training.slices import SIZE, disc, healthy_slices
 
 from mmccd.imaging import Draws
@@ -39,6 +39,36 @@ class TestHealthyPairs:
         source = HealthyPairs([label_slices(2)], None, 0.9, "flair", "t2", Draws(0))
         made = source.draw(4)
         assert float((made.source + made.target).abs().amax((1, 2, 3)).min()) > 0.5
+
+    def test_the_share_of_scan_slices(self) -> None:
+        """They have no ventricles: nothing in the middle is dark."""
+        drawn = []
+        for seed in range(8):
+            source = HealthyPairs(
+                [label_slices(2)],
+                real_pairs(4),
+                0.2,
+                "flair",
+                "t2",
+                Draws(seed),
+                scans=scan_slices(3),
+                scan_share=0.5,
+            )
+            made = source.draw(5)
+            assert made.source.shape == (5, 1, SIZE, SIZE)
+            middle = disc((64, 64), 4)
+            real = (made.source + made.target).abs().amax((1, 2, 3)) < 0.1
+            drawn.append((made.source[:, middle[0]].mean(1) > -1) & ~real)
+        assert float(torch.cat(drawn).float().mean()) == pytest.approx(0.5, abs=0.13)
+
+    def test_without_scans_their_share_means_nothing(self) -> None:
+        alone, with_share = (
+            HealthyPairs(
+                [label_slices(2)], None, 0.0, "flair", "t2", Draws(0), scan_share=share
+            ).draw(3)
+            for share in (0.0, 0.6)
+        )
+        assert torch.equal(alone.source, with_share.source)
 
     def test_pictures_are_normalised_and_the_contrasts_those_asked_for(self) -> None:
         """Fluid is the darkest of FLAIR and T1 and the brightest of T2."""

@@ -14,7 +14,6 @@ import numpy as np
 from nibabel.processing import conform, resample_from_to
 from numpy.typing import NDArray
 
-from mmccd.core import InputError
 from mmccd.io import read_nifti
 from mmccd.phantom import LABELS, brain_envelope, canonical_labels
 
@@ -91,26 +90,6 @@ def load_scan(image: Path, label_map: Path) -> Head:
     white = float(np.median(values[np.isin(labels, LABELS["white"])]))
     levels = np.clip(np.rint(values / white / LEVELS_TO * CLASS_BITS), 0, CLASS_BITS)
     return _head(levels.astype(np.uint8), (), brain_envelope(label_map, labels), labels)
-
-
-def find_scans(images: str | Path, label_maps: str | Path) -> list[tuple[Path, Path]]:
-    """Scans and their label maps, by what their names have before the last underscore.
-
-    Raises:
-        InputError: no scan has a label map.
-    """
-
-    def subjects(folder: str | Path) -> dict[str, Path]:
-        return {path.name.rpartition("_")[0]: path for path in sorted(Path(folder).glob("*.nii*"))}
-
-    scans, maps = subjects(images), subjects(label_maps)
-    both = [(path, maps[name]) for name, path in scans.items() if name in maps]
-    if not both:
-        raise InputError(
-            f"{images}: {len(scans)} NIfTI files, none with a label map in {label_maps}; expected"
-            " NAME_T1.nii.gz here and NAME_labels.nii.gz there"
-        )
-    return both
 
 
 def _head(

@@ -29,13 +29,13 @@ from mmccd.imaging import Grid
 from mmccd.phantom import (
     anatomy_splits,
     find_anatomies,
+    find_scans,
 )
 from mmccd.training.brain.contrasts import draw_contrast
 from mmccd.training.brain.heads import (
     BRAIN_BIT,
     LOWER_BIT,
     Head,
-    find_scans,
     load_head,
     load_scan,
 )

@@ -23,6 +23,13 @@ def _parser() -> argparse.ArgumentParser:
         metavar="FOLDER:SLICES[:LEFT_OUT]",
         help="label maps, slices of each, and how many of the last ones to leave out",
     )
+    one.add_argument(
+        "--scans",
+        nargs=2,
+        metavar=("IMAGES", "FOLDER:SLICES[:LEFT_OUT]"),
+        help="T1 scans, the folder of their label maps, slices of each, and how many of the last"
+        " maps to leave out",
+    )
     one.add_argument("--cases", type=Path, help="data folder of real pairs")
     one.add_argument("--split_file", type=Path, help="its training split is taken")
     one.add_argument("--names", nargs="+", help="these cases instead of a split")

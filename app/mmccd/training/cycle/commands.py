@@ -15,28 +15,42 @@ from mmccd.core import InputError, UsageError
 from mmccd.data import Case, find_cases, split_cases
 from mmccd.imaging import Draws, Normalisation
 from mmccd.models import MaskedDiffusionScheduler, choose_device
-from mmccd.phantom import find_anatomies
+from mmccd.phantom import find_anatomies, find_scans
 from mmccd.training.budget import load_into
 from mmccd.training.command_line import budget_of, card_of_run, stopping_at_sigterm
-from mmccd.training.cycle.pack import Bytes, load_pack, pack_cases, pack_labels, save_pack
+from mmccd.training.cycle.pack import (
+    Bytes,
+    load_pack,
+    pack_cases,
+    pack_labels,
+    pack_scans,
+    save_pack,
+)
 from mmccd.training.cycle.pairs import HealthyPairs
 from mmccd.training.cycle.trainer import BACKWARD, FORWARD, CycleTrainer, Recipe
 from mmccd.training.shared import small_network
 
 logger = logging.getLogger(__name__)
 
-LABELS, REAL = "labels.xz", "real_{}_{}.xz"
+LABELS, SCANS, REAL = "labels.xz", "scans.xz", "real_{}_{}.xz"
 
 
 def pack(options: Namespace) -> None:
-    """Write ``labels.xz`` and, where cases are given, ``real_SOURCE_TARGET.xz``."""
-    if not options.maps and not options.cases:
-        raise UsageError("pack: nothing to do; give --maps, --cases or both")
+    """Write ``labels.xz``, where scans are given ``scans.xz``, and where cases are given
+    ``real_SOURCE_TARGET.xz``.
+    """
+    if not (options.maps or options.scans or options.cases):
+        raise UsageError("pack: nothing to do; give --maps, --scans or --cases")
     if options.maps:
         parts = [_labels(text, number, options) for number, text in enumerate(options.maps)]
         labels = {f"part{number}": part for number, part in enumerate(parts)}
         save_pack(options.output / LABELS, labels)
         logger.info("%d label slices", sum(len(part) for part in parts))
+    if options.scans:
+        images, maps = options.scans
+        scans = _scans(images, maps, options)
+        save_pack(options.output / SCANS, {"slices": scans})
+        logger.info("%d scan slices", len(scans))
     if options.cases:
         arrays = pack_cases(_cases(options), options.source, options.target)
         save_pack(options.output / REAL.format(options.source, options.target), arrays)
@@ -44,20 +58,38 @@ def pack(options: Namespace) -> None:
 
 
 def _labels(text: str, number: int, options: Namespace) -> Bytes:
+    folder, per_map, chosen = _chosen_maps("--maps", text)
+    if not chosen or not per_map:
+        raise UsageError(
+            f"--maps {text}: leaves nothing of the label maps in {folder}; expected slices of at"
+            " least one; leave out fewer"
+        )
+    return pack_labels(chosen, per_map, options.seed + 1000 * number, options.processes)
+
+
+def _scans(images: str, text: str, options: Namespace) -> Bytes:
+    """Of the scans whose label map is among those that are not left out, so that nobody is in
+    training as a scan and in validation as a map.
+    """
+    folder, per_scan, chosen = _chosen_maps("--scans", text)
+    scans = [pair for pair in find_scans(images, folder) if pair[1] in set(chosen)]
+    if not scans or not per_scan:
+        raise UsageError(
+            f"--scans {images} {text}: leaves nothing of the scans; expected slices of at least"
+            " one; leave out fewer"
+        )
+    return pack_scans(scans, per_scan, options.seed, options.processes)
+
+
+def _chosen_maps(option: str, text: str) -> tuple[str, int, list[Path]]:
+    """Folder, slices of each map, and the maps that are not left out."""
     found = re.fullmatch(r"(.+?):(\d+)(?::(\d+))?", text)
     if found is None:
         raise UsageError(
-            f"--maps {text}: cannot be read; expected FOLDER:SLICES or FOLDER:SLICES:LEFT_OUT"
+            f"{option} {text}: cannot be read; expected FOLDER:SLICES or FOLDER:SLICES:LEFT_OUT"
         )
-    per_map, left_out = int(found[2]), int(found[3] or 0)
     files = [file for file in find_anatomies(found[1]) if file is not None]
-    chosen = files[: max(len(files) - left_out, 0)]
-    if not chosen or not per_map:
-        raise UsageError(
-            f"--maps {text}: leaves nothing of {len(files)} label maps; expected slices of at least"
-            " one; leave out fewer"
-        )
-    return pack_labels(chosen, per_map, options.seed + 1000 * number, options.processes)
+    return found[1], int(found[2]), files[: max(len(files) - int(found[3] or 0), 0)]
 
 
 def _cases(options: Namespace) -> list[Case]:
@@ -84,7 +116,8 @@ def train(options: Namespace) -> None:
         network={"factor": options.factor, "channels": list(options.channels)},
     )
     draws = Draws(recipe.seed, device)
-    pairs = read_pairs(options.pack, recipe.source, recipe.target, recipe.real_share, draws)
+    shares = (recipe.real_share, recipe.scan_share)
+    pairs = read_pairs(options.pack, recipe.source, recipe.target, shares, draws)
     trainer = CycleTrainer(recipe, pairs, draws, options.output)
     for name, path in ((FORWARD, options.init_f), (BACKWARD, options.init_g)):
         if path is not None and name in recipe.networks:
@@ -100,17 +133,34 @@ def train(options: Namespace) -> None:
 
 
 def read_pairs(
-    folder: Path, source: str, target: str, real_share: float, draws: Draws
+    folder: Path, source: str, target: str, shares: tuple[float, float], draws: Draws
 ) -> HealthyPairs:
     """The healthy pairs of a pack.
+
+    Args:
+        folder: of the pack.
+        source: contrast of x.
+        target: contrast of y.
+        shares: of real slices and of scan slices in a batch, where the pack has some.
+        draws: random numbers.
 
     Raises:
         InputError: it is missing or damaged.
     """
     parts = load_pack(folder / LABELS)
-    real_path = folder / REAL.format(source, target)
+    real_path, scans_path = folder / REAL.format(source, target), folder / SCANS
     real = load_pack(real_path) if real_path.is_file() else None
-    return HealthyPairs(list(parts.values()), real, real_share, source, target, draws)
+    scans = load_pack(scans_path)["slices"] if scans_path.is_file() else None
+    return HealthyPairs(
+        list(parts.values()),
+        real,
+        shares[0],
+        source,
+        target,
+        draws,
+        scans=scans,
+        scan_share=shares[1],
+    )
 
 
 def _load(path: Path, trainer: CycleTrainer) -> nn.Module:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import io
 import lzma
 import zipfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -23,7 +23,7 @@ from torch import Tensor
 from mmccd.core import InputError, UnsuitableInputError, first_line, make_folder, replacing
 from mmccd.data import Case, load_case, say_doubtful_labels
 from mmccd.imaging import Normalisation
-from mmccd.phantom import cut_label_slices
+from mmccd.phantom import cut_label_slices, cut_scan_slices
 
 LOWEST, HIGHEST = -4.0, 8.0
 """Normalised intensities that a byte can hold: 1 to 255; 0 is outside the brain."""
@@ -39,11 +39,25 @@ def pack_labels(files: Sequence[Path], per_map: int, seed: int, processes: int =
     :func:`~mmccd.phantom.cut_label_slices`.
     """
     jobs = [(file, per_map, [seed, number]) for number, file in enumerate(files)]
+    return _cut(cut_label_slices, jobs, processes)
+
+
+def pack_scans(
+    scans: Sequence[tuple[Path, Path]], per_scan: int, seed: int, processes: int = 1
+) -> Bytes:
+    """Slices of many scans with their label maps, levels and kinds ``(slices, 2, 128, 128)``; see
+    :func:`~mmccd.phantom.cut_scan_slices`.
+    """
+    jobs = [(*pair, per_scan, [seed, number]) for number, pair in enumerate(scans)]
+    return _cut(cut_scan_slices, jobs, processes)
+
+
+def _cut(cut: Callable[..., Bytes], jobs: Sequence[tuple[Any, ...]], processes: int) -> Bytes:
     if processes > 1:
         with ProcessPoolExecutor(processes) as pool:
-            parts = list(pool.map(cut_label_slices, *zip(*jobs, strict=True)))
+            parts = list(pool.map(cut, *zip(*jobs, strict=True)))
     else:
-        parts = [cut_label_slices(*job) for job in jobs]
+        parts = [cut(*job) for job in jobs]
     return np.concatenate(parts)
 
 

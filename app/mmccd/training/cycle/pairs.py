@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from mmccd.imaging import Draws
-from mmccd.phantom import ContrastPool, picture_slices
+from mmccd.phantom import ContrastPool, SliceImages, picture_scan_slices, picture_slices
 from mmccd.training.corruption import (
     FLAIR_PERCENTILES,
     OTHER_PERCENTILES,
@@ -50,6 +50,8 @@ class HealthyPairs:
         target: contrast of y.
         draws: random numbers.
         seed: of the contrasts.
+        scans: levels and kinds of scan slices ``(slices, 2, 128, 128)``, or None.
+        scan_share: share of the batch that is made of them; without meaning where there are none.
     """
 
     def __init__(
@@ -61,6 +63,8 @@ class HealthyPairs:
         target: str,
         draws: Draws,
         seed: int = 0,
+        scans: Bytes | None = None,
+        scan_share: float = 0.0,
     ) -> None:
         self.draws = draws
         self.labels = torch.cat([torch.from_numpy(part) for part in labels]).to(draws.device)
@@ -71,15 +75,20 @@ class HealthyPairs:
             )
             self.real = source_bytes, target_bytes
         self.real_share = real_share if real is not None else 0.0
+        self.scans = None if scans is None else torch.from_numpy(scans).to(draws.device)
+        self.scan_share = scan_share if scans is not None else 0.0
         self.contrasts = source, target
         self.pool = ContrastPool(CONTRAST_POOL, seed, draws.device)
 
     def draw(self, count: int) -> Pairs:
         """A batch of that many pairs."""
-        real = min(count, int(count * self.real_share + self.draws.host.random()))
+        real = self._part(count, count, self.real_share)
+        scans = self._part(count, count - real, self.scan_share)
         parts = [self._real(real)] if real else []
-        if count > real:
-            parts.append(self._pictures(count - real))
+        if scans:
+            parts.append(self._scan_slices(scans))
+        if count > real + scans:
+            parts.append(self._label_slices(count - real - scans))
         source, target, brain = (torch.cat(group) for group in zip(*parts, strict=True))
         return move_about(Pairs(source, target, brain), self.draws)
 
@@ -89,9 +98,20 @@ class HealthyPairs:
         source, brain = from_bytes(self.real[0][rows])
         return source, from_bytes(self.real[1][rows])[0], brain
 
-    def _pictures(self, count: int) -> tuple[Tensor, Tensor, Tensor]:
+    def _part(self, count: int, most: int, share: float) -> int:
+        """That share of a batch, as near as whole numbers and chance allow."""
+        return min(most, int(count * share + self.draws.host.random())) if share else 0
+
+    def _label_slices(self, count: int) -> tuple[Tensor, Tensor, Tensor]:
         chosen = self.labels[self._rows(len(self.labels), count)]
-        made = picture_slices(chosen, self.pool, self.draws)
+        return self._normalised(picture_slices(chosen, self.pool, self.draws))
+
+    def _scan_slices(self, count: int) -> tuple[Tensor, Tensor, Tensor]:
+        assert self.scans is not None
+        chosen = self.scans[self._rows(len(self.scans), count)]
+        return self._normalised(picture_scan_slices(chosen, self.pool, self.draws))
+
+    def _normalised(self, made: SliceImages) -> tuple[Tensor, Tensor, Tensor]:
         source, target = (
             normalise_slices(
                 made.images[name],

@@ -34,6 +34,7 @@ class Recipe(Budget):
         networks: ``"f"``, ``"g"`` or both.
         network: what differs from :data:`mmccd.training.shared.SMALL` in both networks.
         real_share: share of real slices.
+        scan_share: share of slices of T1 scans, where there are any.
         through_share: share of g's samples that show what f made of a corrupted x in the place of
             y, from a fifth of the budget on; 0 where there is no f. What f makes is smoother than
             y, and g has to know it.
@@ -45,6 +46,7 @@ class Recipe(Budget):
     networks: tuple[str, ...] = (FORWARD, BACKWARD)
     network: dict[str, Any] = field(default_factory=dict)
     real_share: float = 0.2
+    scan_share: float = 0.35
     through_share: float = 0.5
     hiding: Hiding = field(default_factory=Hiding)
 

@@ -34,7 +34,8 @@ def train(options: Namespace) -> None:
     recipe = DecisionRecipe(**budget_of(options), validate_every=options.validate_every)
     draws = Draws(recipe.seed, device)
     cycle = _cycle(options, device, recipe.precision)
-    pairs = read_pairs(options.pack, options.source, options.target, recipe.real_share, draws)
+    shares = (recipe.real_share, recipe.scan_share)
+    pairs = read_pairs(options.pack, options.source, options.target, shares, draws)
     samples = DecisionSamples(pairs, draws, cycle, options.blind_share)
     sets = [_validation(text, options, cycle, device) for text in options.validation]
     trainer = DecisionTrainer(recipe, samples, draws, options.output, sets)

@@ -40,11 +40,13 @@ class DecisionRecipe(Budget):
     Attributes:
         network: what differs from :data:`mmccd.training.shared.SMALL`.
         real_share: share of real healthy slices.
+        scan_share: share of slices of T1 scans, where there are any.
         validate_every: iterations between measurements; 0: none.
     """
 
     network: dict[str, Any] = field(default_factory=lambda: dict(NETWORK))
     real_share: float = 0.2
+    scan_share: float = 0.35
     validate_every: int = 0
 
 
