@@ -23,6 +23,7 @@ from .models import (
     ModelSet as ModelSet,
     load_models as load_models,
 )
+from .monai_runs import begin_run as begin_run
 from .operating_points import (
     FEWEST_CASES as FEWEST_CASES,
     HealthyCase as HealthyCase,
