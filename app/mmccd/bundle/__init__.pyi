@@ -46,6 +46,8 @@ from .trained import (
 )
 from .weights import (
     Weights as Weights,
+    file_sha256 as file_sha256,
     list_weights as list_weights,
     load_brain_weights as load_brain_weights,
+    text_sha256 as text_sha256,
 )

@@ -97,6 +97,7 @@ KINDS: dict[str, Kind] = {
     "high_noise_bias": _FROM_0,
     "corruption": _SWITCH,
     "resume": _SWITCH,
+    "resume_anyway": _SWITCH,
     "progress": _SWITCH,
     "data": _TEXT,
     "licence": _TEXT,
