@@ -110,6 +110,8 @@ def test_handlers(tmp_path: Path) -> None:
     assert best["record"]["fingerprints"] == record["fingerprints"]
     assert best["record"]["last_validation"] == {"error": 0.5}
     assert found[-1].seconds == 300.0
+    with pytest.raises(UnsuitableInputError, match="batch_size 2, now 1"):
+        handlers_of(tmp_path, DataLoader(Items(4), batch_size=1))
 
 
 class TestTooFew:

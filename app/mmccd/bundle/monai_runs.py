@@ -67,7 +67,8 @@ def describe(error: BaseException) -> tuple[str, int]:
     frames = list(_frames(error.__traceback__))
     name = _failed_name(frames)
     root = next((one for one in chain if not _is_wrapping(one)), chain[-1])
-    what = f"{_files(frames)}: {name + ': ' if name else ''}{type(root).__name__}: {first_line(root)}"
+    place = ": ".join(filter(None, (_files(frames), name)))
+    what = f"{place}: {type(root).__name__}: {first_line(root)}"
     if isinstance(root, MemoryError | torch.OutOfMemoryError):
         return f"{what}; out of memory: take a smaller --batch_size", 7
     if isinstance(root, OSError) and root.errno in _NOT_WRITABLE:
@@ -137,3 +138,11 @@ def _show_log() -> None:
         handler = logging.StreamHandler()
         handler.setFormatter(logging.Formatter("%(asctime)s - %(levelname)s - %(message)s"))
         ours.addHandler(handler)
+    if not os.environ.get(DEBUG_VARIABLE):
+        # MONAI's StatsHandler logs an error of a run with its traceback, to the root, and raises.
+        logging.getLogger().addFilter(_without_trace)
+
+
+def _without_trace(record: logging.LogRecord) -> bool:
+    record.exc_info = None
+    return True

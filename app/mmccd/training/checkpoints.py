@@ -66,6 +66,13 @@ class Resume:
         engine.add_event_handler(Events.STARTED, self.load)
         engine.add_event_handler(Events.EPOCH_COMPLETED, self.save)
 
+    def check(self) -> None:
+        """Refuse a checkpoint of another training before anything is built for it; raises as
+        :meth:`load`.
+        """
+        if self.enabled and self.path.is_file():
+            self._changed(load_tensors(self.path).get(RECORD))
+
     def load(self, engine: Engine) -> None:
         """Load the checkpoint where there is one.
 

@@ -73,13 +73,17 @@ def run_handlers(
         progress: whether there is a bar on the terminal.
 
     Raises:
-        UnsuitableInputError: the data is too short for one batch.
+        InputError: the checkpoint is damaged.
+        UnsuitableInputError: the data is too short for one batch, or the checkpoint is of another
+            training.
     """
     check_batches(dataloader)
     folder = Path(output_dir)
     validation = getattr(evaluator, "data_loader", None)
     facts = training_facts(record, normalisation, dataloader, validation, objects.get("optimizer"))
     story = TrainingRecord(folder / "training.json", facts, evaluator)
+    going_on = Resume(folder / LAST, objects, resume, story, resume_anyway)
+    going_on.check()
     if "averaged" in objects:
         BestModel(folder / BEST, objects["averaged"].ema_model, story.known).attach(evaluator)
     return [
@@ -90,7 +94,7 @@ def run_handlers(
         ),
         ProgressBar(progress),
         story,
-        Resume(folder / LAST, objects, resume, story, resume_anyway),
+        going_on,
         TimeBudget(max_minutes),
     ]
 
