@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import json
 import os
 import subprocess
@@ -88,6 +90,17 @@ class TestHook:
             lines = capsys.readouterr().err.splitlines()
             assert lines[-1] == "mmccd: a: b c"
             assert (len(lines) > 1) == debug
+
+    def test_torchrun_does_not_swallow_it(
+        self, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        """torch.distributed puts a buffer in the place of stderr and prints it afterwards."""
+        monkeypatch.setattr(sys, "__stderr__", sys.stderr)
+        monkeypatch.setattr("torch.distributed.is_initialized", lambda: True)
+        report_errors()
+        with pytest.raises(SystemExit), contextlib.redirect_stderr(io.StringIO()):
+            sys.excepthook(UsageError, UsageError("a: b"), None)
+        assert capsys.readouterr().err == "mmccd: a: b\n"
 
     def test_a_notebook_keeps_its_own(self, tmp_path: Path) -> None:
         monai.bundle.run(config_file=str(write(tmp_path, run=[])))

@@ -4,6 +4,7 @@ and errors as everywhere: one line and an exit code.
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import logging
 import os
@@ -13,6 +14,7 @@ from types import FrameType, TracebackType
 from typing import Any
 
 import torch
+import torch.distributed as dist
 from monai.bundle import ConfigParser, ReferenceResolver
 
 from mmccd.bundle.configs import check_config
@@ -51,7 +53,10 @@ def report_errors() -> None:
 
 def _report(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
     text, code = describe(error)
-    complain(" ".join(text.split()), code, error if os.environ.get(DEBUG_VARIABLE) else None)
+    # torch.distributed lets a hook write into a buffer, which the exit below would lose.
+    place = sys.__stderr__ if dist.is_available() and dist.is_initialized() else sys.stderr
+    with contextlib.redirect_stderr(place):
+        complain(" ".join(text.split()), code, error if os.environ.get(DEBUG_VARIABLE) else None)
     # The interpreter takes the code of a hook that ends so; by itself it would be 1.
     raise SystemExit(code)
 
