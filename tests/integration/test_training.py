@@ -185,9 +185,10 @@ class TestTraining:
             "lr_scheduler",
             "epoch",
             "iteration",
+            "record",
         }
         assert (last["epoch"], last["iteration"]) == (2, 6)
-        assert set(best) == {"network", "value", "epoch"}
+        assert set(best) == {"network", "value", "epoch", "record"}
         assert best["epoch"] in (1, 2)
         assert not same(last["network"], last["averaged"])
         assert [path.name for path in folder.iterdir() if path.name.startswith(".")] == []
@@ -253,8 +254,20 @@ class TestTraining:
         self, bundles: Bundles, trained_g: Path
     ) -> None:
         shutil.copytree(trained_g, bundles.root / BACKWARD / "runs" / "other")
-        with pytest.raises(AssertionError, match=r"last\.pt: does not fit to this training"):
+        with pytest.raises(AssertionError, match=r"last\.pt: is of another training: .*channels"):
             bundles.train(BACKWARD, "runs/other", "--network_def#channels", "[4,8]")
+
+    def test_checkpoint_of_other_data_is_refused(
+        self, bundles: Bundles, trained_g: Path, tmp_path: Path
+    ) -> None:
+        """One line at the end and the exit code of unsuitable input."""
+        shutil.copytree(trained_g, bundles.root / BACKWARD / "runs" / "elsewhere")
+        split = tmp_path / "split.json"
+        split.write_text('{"train": ["mirrored", "lesion"], "val": ["healthy"], "test": []}')
+        with pytest.raises(AssertionError) as error:
+            bundles.train(BACKWARD, "runs/elsewhere", "--split_file", str(split))
+        assert "last.pt: is of another training: fingerprints#training" in str(error.value)
+        assert "Traceback" not in str(error.value)
 
 
 @pytest.fixture(scope="module")
@@ -424,11 +437,9 @@ class TestOtherSettings:
     def test_fewer_slices_than_a_batch(self, bundles: Bundles) -> None:
         """A run that trains nothing does not look like one that did."""
         folder = bundles.root / BACKWARD / "runs" / "few"
-        try:
+        with pytest.raises(AssertionError, match="has 5 training items, batch_size is 64"):
             bundles.train(BACKWARD, "runs/few", "--max_cases", "1", "--batch_size", "64")
-        except AssertionError:
-            return
-        assert (folder / "last.pt").is_file()
+        assert not (folder / "last.pt").exists()
 
     @pytest.mark.parametrize("name", [FORWARD, BACKWARD, DECISION])
     def test_several_processes(self, bundles: Bundles, exported: Path, name: str) -> None:

@@ -18,13 +18,14 @@ from monai.transforms import RandFlip
 from torch import Tensor, nn
 
 from mmccd.bundle.trained import load_trained
-from mmccd.core.errors import InputError
+from mmccd.core.errors import InputError, UnsuitableInputError
 from mmccd.methods.mmccd.masks import strip_masks
 from mmccd.models.schedule import MaskedDiffusionScheduler
 from mmccd.training import handlers, record
 from mmccd.training.batches import PairPrepareBatch, StripPrepareBatch
 from mmccd.training.checkpoints import BestModel, Resume, save_atomically
 from mmccd.training.errors import MeanError, brain_error, cycle_error, masked_error, visible_error
+from mmccd.training.facts import normalisations
 from mmccd.training.handlers import AveragedModel, EpochSeed, TimeBudget
 from mmccd.training.inferers import MaskedTranslationInferer
 from mmccd.training.learning_rate import warmup_stable_decay
@@ -243,6 +244,99 @@ def test_averaged_model() -> None:
     assert torch.equal(other.ema_model.weight, averaged.ema_model.weight)
 
 
+class TestResumeOfAnotherTraining:
+    """Three epochs with one learning rate and data; then again with what is given."""
+
+    FACTS = {"learning_rate": 0.1, "fingerprints": {"training": "a" * 64}, "max_epochs": 3}
+
+    def run(self, folder: Path, epochs: int = 4, anyway: bool = False, **changed: Any) -> Any:
+        """The optimiser, behind its schedule, after a run."""
+        facts = {**self.FACTS, **changed}
+        network = nn.Linear(1, 1)
+        optimizer = torch.optim.SGD(network.parameters(), lr=facts["learning_rate"])
+        schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: 0.5)
+        evaluator: Any = SimpleNamespace(state=SimpleNamespace(metrics={}, key_metric_name="error"))
+        record = TrainingRecord(folder / "training.json", facts, evaluator)
+        objects = {"network": network, "optimizer": optimizer, "lr_scheduler": schedule}
+        engine = engine_of(lambda engine, batch: optimizer.step())
+        record.attach(engine)
+        Resume(folder / "last.pt", objects, True, record, anyway).attach(engine)
+        engine.add_event_handler(Events.ITERATION_COMPLETED, lambda: schedule.step())
+        engine.run([0], max_epochs=epochs)
+        return optimizer
+
+    @pytest.fixture
+    def folder(self, tmp_path: Path) -> Path:
+        self.run(tmp_path, 3)
+        return tmp_path
+
+    @pytest.mark.parametrize(
+        ("changed", "said"),
+        [
+            ({"learning_rate": 0.2}, "learning_rate 0.1, now 0.2"),
+            ({"fingerprints": {"training": "b" * 64}}, "fingerprints#training aaaaaaaaaaaa"),
+            ({"source": "t1"}, "source unknown, now t1"),
+        ],
+    )
+    def test_refused_with_the_difference(
+        self, folder: Path, changed: dict[str, Any], said: str
+    ) -> None:
+        before = (folder / "last.pt").read_bytes()
+        with pytest.raises(UnsuitableInputError, match=said) as error:
+            self.run(folder, **changed)
+        assert error.value.code == "checkpoint.other_training"
+        assert "--resume_anyway" in str(error.value)
+        assert (folder / "last.pt").read_bytes() == before
+
+    def test_one_that_says_nothing_is_refused(self, folder: Path) -> None:
+        content = torch.load(folder / "last.pt", weights_only=True)
+        del content["record"]
+        torch.save(content, folder / "last.pt")
+        with pytest.raises(UnsuitableInputError, match="does not say which data"):
+            self.run(folder)
+
+    def test_longer_is_the_same_training(
+        self, folder: Path, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        caplog.set_level("INFO", logger="mmccd")
+        self.run(folder, 5, max_epochs=5)
+        assert "resumed after epoch 3 of 5" in caplog.text
+        record = json.loads((folder / "training.json").read_text())
+        assert (record["epochs"], "resumed" in record) == (5, False)
+
+    def test_nothing_to_do_is_said(self, folder: Path, caplog: pytest.LogCaptureFixture) -> None:
+        self.run(folder, 3)
+        assert "nothing more is done" in caplog.text
+
+    def test_anyway_takes_what_is_given_and_says_so(
+        self, folder: Path, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        optimizer = self.run(folder, anyway=True, learning_rate=0.2)
+        assert optimizer.param_groups[0]["lr"] == pytest.approx(0.1), "half, by the schedule"
+        assert "learning_rate 0.1, now 0.2" in caplog.text
+        expected = [{"epoch": 3, "changed": {"learning_rate": [0.1, 0.2]}}]
+        assert json.loads((folder / "training.json").read_text())["resumed"] == expected
+        self.run(folder, 5, learning_rate=0.2)
+        stored = torch.load(folder / "last.pt", weights_only=True)["record"]
+        assert (stored["resumed"], stored["epochs"]) == (expected, 5)
+
+    @pytest.mark.parametrize(
+        ("changed", "kept"),
+        [({"learning_rate": 0.2}, True), ({"fingerprints": {"validation": "c" * 64}}, False)],
+    )
+    def test_best_is_not_compared_over_two_data_sets(
+        self, folder: Path, changed: dict[str, Any], kept: bool
+    ) -> None:
+        (folder / "best.pt").touch()
+        self.run(folder, anyway=True, **changed)
+        assert (folder / "best.pt").exists() == kept
+
+    def test_a_new_training_forgets_the_best_of_the_one_before(self, tmp_path: Path) -> None:
+        (tmp_path / "best.pt").touch()
+        self.run(tmp_path, 1)
+        assert not (tmp_path / "best.pt").exists()
+
+
 class TestBestModel:
     @staticmethod
     def validate(best: BestModel, epoch: int, value: float) -> None:
@@ -353,7 +447,8 @@ class TestTrainingRecord:
 
         engine = engine_of(step)
         engine.add_event_handler(Events.STARTED, resume)
-        TrainingRecord(path, cls.CONTENT, "paper", evaluator).attach(engine)  # type: ignore[arg-type]
+        facts = {**cls.CONTENT, **normalisations(cls.CONTENT, "paper")}
+        TrainingRecord(path, facts, evaluator).attach(engine)  # type: ignore[arg-type]
         engine.run([0], max_epochs=epochs)
         record: dict[str, Any] = json.loads(path.read_text())
         return record

@@ -7,6 +7,7 @@ from .calibrations import (
     store_calibration as store_calibration,
     user_folder as user_folder,
 )
+from .copy import copy_bundles as copy_bundles
 from .export import (
     export_weights as export_weights,
     write_weights as write_weights,
@@ -23,6 +24,7 @@ from .models import (
     ModelSet as ModelSet,
     load_models as load_models,
 )
+from .monai_runs import begin_run as begin_run
 from .operating_points import (
     FEWEST_CASES as FEWEST_CASES,
     HealthyCase as HealthyCase,
@@ -45,6 +47,8 @@ from .trained import (
 )
 from .weights import (
     Weights as Weights,
+    file_sha256 as file_sha256,
     list_weights as list_weights,
     load_brain_weights as load_brain_weights,
+    text_sha256 as text_sha256,
 )

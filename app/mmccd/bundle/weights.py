@@ -149,6 +149,11 @@ def file_sha256(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
+def text_sha256(text: str) -> str:
+    """Hash of a text as hexadecimal digits."""
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
 def _read_card(path: Path, keys: tuple[str, ...] = CARD_KEYS) -> dict[str, Any]:
     card = read_json(path)
     missing = [key for key in (*keys, "sha256") if key not in card]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
@@ -14,6 +15,7 @@ from monai.transforms import Transform
 from torch import Tensor
 
 from mmccd.brain import Brain, find_brain
+from mmccd.bundle import file_sha256, text_sha256
 from mmccd.core import InputError, UnsuitableInputError, Volume
 from mmccd.data.cases import split_cases
 from mmccd.data.labels import on_grid, read_label, say_doubtful_labels
@@ -21,6 +23,8 @@ from mmccd.data.layouts import Case
 from mmccd.imaging import GridTransform, Normalisation, to_model_slices
 from mmccd.io import read_nifti
 
+_KEYS = ("image", "label", "brain")
+_DIGEST = "digest"
 MIN_BRAIN_PIXELS = 75
 """A slice holds brain from 75 model pixels on (2.6 cm^2)."""
 
@@ -147,7 +151,7 @@ class LoadPairs(Transform):
     its file.
     """
 
-    def __call__(self, item: dict[str, Any]) -> dict[str, Tensor]:
+    def __call__(self, item: dict[str, Any]) -> dict[str, Any]:
         """Read, select and stack."""
         case = Case(
             item["name"],
@@ -169,7 +173,15 @@ class LoadPairs(Transform):
             "image": slices.images[source][wanted],
             "label": slices.images[target][wanted],
             "brain": slices.brain[wanted].float(),
+            _DIGEST: _digest(case, (source, target), wanted),
         }
+
+
+def _digest(case: Case, modalities: tuple[str, str], wanted: list[int]) -> str:
+    """A hash of what was taken of a case: the content of its files, and the chosen slices."""
+    files = [*(case.images[name] for name in modalities), case.label, case.brain]
+    hashes = [file_sha256(path) if path is not None else None for path in files]
+    return text_sha256(json.dumps([hashes, wanted]))
 
 
 def _path(name: str | None) -> Path | None:
@@ -198,6 +210,11 @@ class SlicePairDataset(Dataset):
         cache_dir: folder for volumes that do not fit into memory.
         progress: show a progress bar while reading.
 
+    Attributes:
+        place: the data, as it was given.
+        fingerprint: hash of the files' content and of the chosen slices, in their order, without
+            names: the same data in another place has the same one.
+
     Raises:
         InputError, UnsuitableInputError: see :func:`load_case`; no slice left.
     """
@@ -223,6 +240,7 @@ class SlicePairDataset(Dataset):
             "normalisation": normalisation,
             "rule": asdict(rule or SliceRule()),
             "healthy_only": healthy_only,
+            "keys": [*_KEYS, _DIGEST],
         }
         cases = split_cases(dataset_dir, split_file)[split][:max_cases]
         say_doubtful_labels(cases)
@@ -248,11 +266,15 @@ class SlicePairDataset(Dataset):
                 f" expected slices that hold brain{' and no lesion' if healthy_only else ''}; check"
                 " the split file and the slice rule"
             )
+        digests = [self.volumes[number][_DIGEST] for number in range(len(items))]
+        self.fingerprint = text_sha256(json.dumps([digests, repeats]))
+        self.place = str(dataset_dir)
         super().__init__(index, transform)
 
     def _transform(self, index: int) -> Any:
         number, row = self.data[index]
-        pair = {key: stack[row] for key, stack in self.volumes[number].items()}
+        volume = self.volumes[number]
+        pair = {key: volume[key][row] for key in _KEYS}
         return self.transform(pair) if self.transform is not None else pair
 
 

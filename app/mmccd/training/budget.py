@@ -16,14 +16,17 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from mmccd.core import InputError, first_line
+from mmccd.core import InputError, UnsuitableInputError, first_line
 from mmccd.imaging import Draws
 from mmccd.io import load_tensors
 from mmccd.training.checkpoints import save_atomically
+from mmccd.training.facts import as_text, differences, plain
 
 logger = logging.getLogger(__name__)
 
 _SMOOTHING = 0.1
+_MAY_CHANGE = ("seconds", "iterations", "compile")
+"""Of a recipe: how long and how fast, where a training goes on."""
 
 
 @dataclass(frozen=True)
@@ -213,6 +216,7 @@ class BudgetTrainer(ABC):
             "seconds": spent,
             "losses": self.losses,
             "random": self.draws.state_dict(),
+            "recipe": self._recipe(),
         }
         save_atomically(content, self.folder / "last.pt")
 
@@ -221,6 +225,7 @@ class BudgetTrainer(ABC):
         if not path.is_file():
             return
         content = load_tensors(path)
+        self._check_recipe(path, content.get("recipe"))
         try:
             self.networks.load_state_dict(content["networks"])
             self.averaged.load_state_dict(content["averaged"])
@@ -235,6 +240,22 @@ class BudgetTrainer(ABC):
                 code="checkpoint.damaged",
             ) from error
         logger.info("going on after %d iterations, %.0f s", self.iteration, self.before)
+
+    def _recipe(self) -> dict[str, Any]:
+        """What may not change on the way."""
+        recipe = plain(asdict(self.budget))
+        return {name: value for name, value in recipe.items() if name not in _MAY_CHANGE}
+
+    def _check_recipe(self, path: Path, before: Any) -> None:
+        """Refuse to go on with other settings than the checkpoint's, where it names them."""
+        if not isinstance(before, dict):
+            logger.warning("%s: does not say with which settings it was trained", path)
+        elif changed := differences(before, self._recipe()):
+            raise UnsuitableInputError(
+                f"{path}: is of another training: {as_text(changed)}; give what it was trained"
+                " with, remove it, or choose another folder",
+                code="checkpoint.other_training",
+            )
 
 
 def load_into(network: nn.Module, path: Path, what: str) -> None:

@@ -1,4 +1,4 @@
-"""The record that training writes beside its checkpoints."""
+"""The record that training writes beside its checkpoints, and into them."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from typing import Any
 
 import monai
 import torch
-from ignite.engine import Engine, Events
+from ignite.engine import Engine, Events, State
 
 import mmccd
 from mmccd.core import write_json
-from mmccd.imaging import Normalisation
 from mmccd.training.checkpoints import WAY_OUT
+from mmccd.training.facts import RESUMED, Facts, plain
 
 
 class TrainingRecord:
@@ -25,24 +25,16 @@ class TrainingRecord:
 
     Args:
         path: file to write after each epoch.
-        content: source, target, network, scheduler (f only), seed, data, licence and other settings
-            of the run.
-        normalisation: ``"paper"`` or ``"code"``; the full settings of both modalities are recorded.
-            None where there is no such thing.
+        facts: what the training is (:func:`~mmccd.training.facts.training_facts`).
         evaluator: whose metrics of the last validation are recorded.
     """
 
-    def __init__(
-        self,
-        path: str | Path,
-        content: dict[str, Any],
-        normalisation: str | None,
-        evaluator: Engine,
-    ) -> None:
+    def __init__(self, path: str | Path, facts: Facts, evaluator: Engine) -> None:
         self.path = Path(path)
-        self.content = {
-            **content,
-            **_normalisations(content, normalisation),
+        self.facts = facts
+        self.evaluator = evaluator
+        self.resumed: list[dict[str, Any]] = []
+        self._caller = {
             "command": (
                 "python -m monai.bundle "
                 + shlex.join(Path(w).name if Path(w).is_absolute() else w for w in sys.argv[1:])
@@ -53,8 +45,9 @@ class TrainingRecord:
                 "monai": monai.__version__,
             },
         }
-        self.evaluator = evaluator
-        self._last = 0.0
+        self._state = State()
+        self._minutes = 0.0
+        self._last = time.monotonic()
 
     def attach(self, engine: Engine) -> None:
         """Start the clock with the run, write after each epoch."""
@@ -62,6 +55,7 @@ class TrainingRecord:
         engine.add_event_handler(Events.EPOCH_COMPLETED, self)
 
     def _begin(self, engine: Engine) -> None:
+        self._state = engine.state
         self._last = time.monotonic()
 
     def __call__(self, engine: Engine) -> None:
@@ -69,39 +63,31 @@ class TrainingRecord:
         before, resumed runs included.
         """
         now = time.monotonic()
-        minutes = self._recorded_minutes(engine.state.epoch - 1) + (now - self._last) / 60
+        self._minutes = self._recorded_minutes(engine.state.epoch - 1) + (now - self._last) / 60
         self._last = now
+        write_json(self.path, self.known(), WAY_OUT)
+
+    def known(self) -> dict[str, Any]:
+        """What the training is, and how far it came."""
         metrics = {
             name: float(value)
             for name, value in self.evaluator.state.metrics.items()
             if math.isfinite(value)
         }
-        progress = {
-            "epochs": engine.state.epoch,
-            "iterations": engine.state.iteration,
-            "minutes": minutes,
-        }
-        known = {
-            **self.content,
-            **progress,
+        content = {
+            **self.facts,
+            **({RESUMED: self.resumed} if self.resumed else {}),
+            **self._caller,
+            "epochs": self._state.epoch,
+            "iterations": self._state.iteration,
+            "minutes": self._minutes,
             "key_metric": self.evaluator.state.key_metric_name,
             "last_validation": metrics,
         }
-        write_json(self.path, known, WAY_OUT)
+        return plain(content)
 
     def _recorded_minutes(self, epoch: int) -> float:
         if epoch == 0 or not self.path.is_file():
             return 0.0
         record = json.loads(self.path.read_text())
         return float(record["minutes"]) if record.get("epochs") == epoch else 0.0
-
-
-def _normalisations(content: dict[str, Any], kind: str | None) -> dict[str, Any]:
-    if kind is None:
-        return {}
-    return {
-        "normalisation": {
-            name: Normalisation.for_modality(name, kind).as_dict()
-            for name in (content["source"], content["target"])
-        }
-    }

@@ -10,9 +10,11 @@ from typing import Any
 from ignite.engine import Engine
 from monai.handlers import LrScheduleHandler, StatsHandler, TensorBoardStatsHandler
 from torch.optim.lr_scheduler import LRScheduler
+from torch.utils.data import DataLoader
 
 from mmccd.models import MaskedTranslator, TranslationUNet
-from mmccd.training.checkpoints import Resume
+from mmccd.training.checkpoints import BEST, LAST, BestModel, Resume
+from mmccd.training.facts import check_batches, training_facts
 from mmccd.training.handlers import ProgressBar, TimeBudget
 from mmccd.training.record import TrainingRecord
 
@@ -48,24 +50,42 @@ def run_handlers(
     record: dict[str, Any],
     normalisation: str | None,
     objects: dict[str, Any],
+    dataloader: DataLoader[Any],
     resume: bool = True,
+    resume_anyway: bool = False,
     max_minutes: float | None = None,
     progress: bool = True,
 ) -> list[Any]:
     """Handlers of a trainer that come after the validation of an epoch.
 
     Args:
-        output_dir: gets ``training.json``, ``last.pt`` and TensorBoard files.
+        output_dir: gets ``training.json``, ``last.pt``, ``best.pt`` and TensorBoard files.
         lr_scheduler: steps with each iteration.
-        evaluator: whose metrics are recorded.
-        record: content of the record.
+        evaluator: whose metrics are recorded, and which gets the handler that keeps the best
+            network.
+        record: content of the record; the data and the optimiser add what they are.
         normalisation: ``"paper"`` or ``"code"``, for the record.
         objects: what a resumed run goes on with, name to object with ``state_dict``.
+        dataloader: of the training.
         resume: whether an existing ``last.pt`` is loaded.
+        resume_anyway: also one of other data or settings.
         max_minutes: time budget of this run; None for no limit.
         progress: whether there is a bar on the terminal.
+
+    Raises:
+        InputError: the checkpoint is damaged.
+        UnsuitableInputError: the data is too short for one batch, or the checkpoint is of another
+            training.
     """
+    check_batches(dataloader)
     folder = Path(output_dir)
+    validation = getattr(evaluator, "data_loader", None)
+    facts = training_facts(record, normalisation, dataloader, validation, objects.get("optimizer"))
+    story = TrainingRecord(folder / "training.json", facts, evaluator)
+    going_on = Resume(folder / LAST, objects, resume, story, resume_anyway)
+    going_on.check()
+    if "averaged" in objects:
+        BestModel(folder / BEST, objects["averaged"].ema_model, story.known).attach(evaluator)
     return [
         LrScheduleHandler(lr_scheduler, print_lr=False, epoch_level=False),
         StatsHandler(tag_name=_LOSS, output_transform=_loss, iteration_log=False),
@@ -73,8 +93,8 @@ def run_handlers(
             log_dir=str(output_dir), tag_name=_LOSS, output_transform=_loss, iteration_log=10
         ),
         ProgressBar(progress),
-        TrainingRecord(folder / "training.json", record, normalisation, evaluator),
-        Resume(folder / "last.pt", objects, resume),
+        story,
+        going_on,
         TimeBudget(max_minutes),
     ]
 

@@ -10,7 +10,7 @@ import pytest
 import torch
 from tests.training.cycle.packs import NETWORK, trainer
 
-from mmccd.core import InputError
+from mmccd.core import InputError, UnsuitableInputError
 from mmccd.training import budget as module
 from mmccd.training.cycle.pairs import Pairs
 from mmccd.training.cycle.trainer import CycleTrainer
@@ -82,6 +82,11 @@ class TestRun:
         assert resumed.iteration == 5
         assert equal(whole, resumed)
         assert resumed.draws.host.random() == whole.draws.host.random()
+
+    def test_other_settings_are_refused(self, tmp_path: Path) -> None:
+        trainer(tmp_path, iterations=1).run()
+        with pytest.raises(UnsuitableInputError, match=r"last.pt: .* seed 0, now 1"):
+            trainer(tmp_path, iterations=2, seed=1).run()
 
     def test_a_finished_run_stays_as_it_is(self, tmp_path: Path) -> None:
         first = trainer(tmp_path, iterations=1)

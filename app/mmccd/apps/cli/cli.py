@@ -39,6 +39,7 @@ COMMANDS: dict[str, str] = {
         "calibrate",
         "evaluate",
         "export",
+        "bundles",
         "phantom",
         "datalist",
         "benchmark",

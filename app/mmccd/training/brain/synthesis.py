@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import TypeVar
 
@@ -24,6 +25,7 @@ from torch.nn import functional
 from torch.utils.data import Dataset
 
 from mmccd.brain import LARGEST, intensity_scale
+from mmccd.bundle import file_sha256, text_sha256
 from mmccd.core import InputError
 from mmccd.imaging import Grid
 from mmccd.phantom import (
@@ -67,6 +69,10 @@ class SyntheticSlices(Dataset[dict[str, Tensor]]):
             are some.
         scan_labels: folder of the label maps of their brains (``NAME_labels.nii.gz``).
         scan_share: how many of the items are made of them.
+
+    Attributes:
+        place: the label maps, as they were given.
+        fingerprint: hash of the content of all files.
     """
 
     def __init__(
@@ -90,9 +96,13 @@ class SyntheticSlices(Dataset[dict[str, Tensor]]):
             )
         self.heads = [load_head(file) for file in chosen]
         self.people: list[Head] = []
+        pairs: list[tuple[Path, Path]] = []
         if scan_images is not None and scan_labels is not None:
             pairs = _of_split(find_scans(scan_images, scan_labels), split)[:max_heads]
             self.people = [load_scan(*pair) for pair in pairs]
+        self.place = str(labels)
+        hashes = [file_sha256(file) for file in (*chosen, *chain(*pairs))]
+        self.fingerprint = text_sha256(" ".join(hashes))
         self.scan_share = scan_share if self.people else 0.0
         self.scans = scans
         self.slices = slices

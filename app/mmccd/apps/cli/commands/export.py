@@ -16,15 +16,19 @@ Research = Annotated[
         " models/model.pt"
     ),
 ]
+Force = Annotated[bool, Setting("replace weights and model card that are there")]
 
 
-def export(checkpoint: Checkpoint, bundle: Bundle, research: Research = False) -> None:
-    """Turn a training checkpoint into the float16 weights of a bundle, with their card.
+def export(
+    checkpoint: Checkpoint, bundle: Bundle, research: Research = False, force: Force = False
+) -> None:
+    """Turn a training checkpoint into the float16 weights of a bundle, with their card and model
+    card, which say what the checkpoint says of its training.
 
     Examples:
         mmccd export runs/flair_t2/best.pt bundles/forward_masked_diffusion
     """
     from mmccd.bundle import export_weights
 
-    path = export_weights(checkpoint, bundle, research)
+    path = export_weights(checkpoint, bundle, research, force)
     say(f"{path} ({path.stat().st_size / 1e6:.1f} MB)")
