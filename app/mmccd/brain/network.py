@@ -9,7 +9,9 @@ from typing import Any
 
 import torch.nn.functional as F
 from monai.networks.nets import BasicUNet
-from torch import Tensor, nn
+from torch import Tensor
+
+from mmccd.models import StrictModule
 
 NEIGHBOURS = 3
 """Slices that the network sees at once: the one in question between its two neighbours."""
@@ -20,7 +22,7 @@ way is up.
 MULTIPLE = 32
 
 
-class BrainUNet(nn.Module):
+class BrainUNet(StrictModule):
     """Three neighbouring slices to logits of brain and of its infratentorial part in the middle
     one.
 
