@@ -14,7 +14,7 @@ from monai.handlers import LrScheduleHandler, StatsHandler, TensorBoardStatsHand
 from torch import nn
 
 from mmccd.bundle import BACKWARD, FORWARD
-from mmccd.models import MaskedTranslator, TranslationUNet
+from mmccd.models import TranslationUNet
 from mmccd.training.checkpoints import Resume
 from mmccd.training.handlers import ProgressBar, TimeBudget
 from mmccd.training.record import TrainingRecord
@@ -30,12 +30,6 @@ class TestSmallNetwork:
         assert isinstance(network, TranslationUNet)
         assert network.settings == card["network"]
         assert small_network(channels).settings == {**network.settings, "channels": [64, 128, 192]}
-
-    def test_another_method_and_other_settings(self) -> None:
-        network = small_network(1, "masked_translation", channels=[32, 64, 64])
-        assert isinstance(network, MaskedTranslator)
-        assert network.settings["channels"] == [32, 64, 64]
-        assert network.settings["factor"] == 4
 
 
 def test_handlers(tmp_path: Path) -> None:

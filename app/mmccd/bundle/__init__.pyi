@@ -14,6 +14,7 @@ from .export import (
 from .find import (
     BACKWARD as BACKWARD,
     FORWARD as FORWARD,
+    bundles_beside as bundles_beside,
     find_bundles as find_bundles,
     find_part as find_part,
 )
@@ -47,4 +48,5 @@ from .weights import (
     Weights as Weights,
     list_weights as list_weights,
     load_brain_weights as load_brain_weights,
+    read_brain_weights as read_brain_weights,
 )
