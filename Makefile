@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.complete
 
-.PHONY: install demo test test-fast coverage lint format docs bench fuzz image train-gpu clean
+.PHONY: install demo test test-fast coverage lint format docs bench fuzz image release train-gpu clean
 
 install: $(STAMP)
 
@@ -57,6 +57,12 @@ fuzz: $(STAMP)
 image: $(STAMP)
 	PYTHON=$(BIN)/python docker/build.sh $(or $(TARGET),cpu)
 
+# Wheel, sources, bundles, cards and raw results (RESULTS: a folder) with their hashes, into release/dist, and an install of them
+# into an empty environment. OWNER: on the hub.
+release: $(STAMP)
+	$(BIN)/python release/make.py $(if $(RESULTS),--results $(RESULTS)) $(if $(OWNER),--owner $(OWNER))
+	$(BIN)/python release/check.py release/dist
+
 # Ten minutes of one GPU, here; docs/training.md has the way to another machine. DATA: options of 'prepare'; TRAIN: of 'run'.
 FOLDER ?= build/train_gpu
 OUT ?= runs/train_gpu
@@ -67,4 +73,4 @@ train-gpu: $(STAMP)
 	$(BIN)/python docker/train_gpu.py run $(FOLDER) --out $(OUT) --seconds $(SECONDS) $(TRAIN)
 
 clean:
-	rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache mmccd_demo site .coverage .coverage.*
+	rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache mmccd_demo site release/dist .coverage .coverage.*

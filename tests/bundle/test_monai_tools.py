@@ -138,8 +138,9 @@ def test_a_renamed_brain_bundle_has_its_own_weights(project: Path, tmp_path: Pat
     parser.read_config(str(copy / "configs" / "inference.json"))
     parser["bundle_root"] = str(copy)
     (copy / "models" / "model.pt").unlink()
-    with pytest.raises(Exception, match=str(copy)):
+    with pytest.raises(RuntimeError) as error:
         parser.get_parsed_content("network")
+    assert str(copy / "models" / "model.pt") in str(error.value.__cause__)
 
 
 def test_init_bundle_takes_a_network(project: Path, tmp_path: Path) -> None:
