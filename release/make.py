@@ -104,9 +104,9 @@ def add_bundle(bundle: Path, output: Path, owner: str) -> None:
     copy = output / "hub" / published
     shutil.copytree(bundle, copy, ignore=shutil.ignore_patterns(*research_files(bundle)))
     shutil.rmtree(copy / RESEARCH, ignore_errors=True)
-    write_card(copy / "README.md", hub_card(bundle, name))
+    write_cards(copy, bundle, name)
     pack(copy, name, output / f"{name}_v{version}.zip")
-    write_card(copy / "README.md", hub_card(bundle, published))
+    write_cards(copy, bundle, published)
     add_zoo_folder(copy, output / "zoo" / published, owner)
     if (bundle / RESEARCH).is_dir():
         add_research(bundle, output / f"{name}_non_commercial_v{version}.zip")
@@ -117,12 +117,16 @@ def research_files(bundle: Path) -> list[str]:
     return [path.name for path in (bundle / "docs").glob("model_card_*.md")]
 
 
-def hub_card(bundle: Path, name: str) -> str:
-    """The README of a bundle behind the hub's front matter, under the name of a copy."""
-    text = without_outer_links((bundle / "docs" / "README.md").read_text())
-    text = text.replace(f'load("{bundle.name}"', f'load("{name}"')
+def write_cards(copy: Path, bundle: Path, name: str) -> None:
+    """The pages of a copy that has a name of its own, without links that lead nowhere, and the
+    README once more beside ``docs``, behind the hub's front matter.
+    """
+    for page in (copy / "docs").glob("*.md"):
+        text = without_outer_links((bundle / "docs" / page.name).read_text())
+        page.write_text(text.replace(f'"{bundle.name}"', f'"{name}"'))
+    text = (copy / "docs" / "README.md").read_text()
     text = re.sub(r"\]\((?!http|#)([^)]*)\)", r"](docs/\1)", text)
-    return front_matter(bundle.name, "apache-2.0") + text
+    (copy / "README.md").write_text(front_matter(bundle.name, "apache-2.0") + text)
 
 
 def front_matter(name: str, licence: str) -> str:
@@ -146,13 +150,6 @@ def front_matter(name: str, licence: str) -> str:
 def without_outer_links(text: str) -> str:
     """Links that lead out of the bundle, or to research weights, as plain text."""
     return re.sub(r"\[([^\]]*)\]\((?:(?:\.\./)+[^)]*|model_card_[^)]*)\)", r"\1", text)
-
-
-def write_card(path: Path, text: str) -> None:
-    """A card, and the other cards of the bundle without links that lead nowhere."""
-    path.write_text(text)
-    for other in (path.parent / "docs").glob("*.md"):
-        other.write_text(without_outer_links(other.read_text()))
 
 
 def add_zoo_folder(bundle: Path, target: Path, owner: str) -> None:

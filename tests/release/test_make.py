@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import json
 import re
+import shutil
 import sys
 import sysconfig
 import tarfile
@@ -12,6 +13,7 @@ import zipfile
 from pathlib import Path
 from types import ModuleType
 
+import monai.bundle
 import pytest
 import yaml
 from tests.bundle.shipped import BUNDLES
@@ -87,7 +89,7 @@ class TestBundle:
         found = yaml.safe_load(head)
         assert (found["license"], found["library_name"]) == ("apache-2.0", "monai")
         assert {"monai", "medical", "mri"} <= set(found["tags"])
-        assert f'monai.bundle.load("{name}"' in text
+        assert f'"{name}",' in text and '"decision",' not in text
         for link in re.findall(r"\]\((?!http|#)([^)#]*)", text):
             assert (folder / link).is_file(), link
 
@@ -101,6 +103,27 @@ class TestBundle:
         )
         card = json.loads((DECISION / "models" / "model.json").read_text())
         assert entry["hash_val"] == card["sha256"]
+
+
+def test_monai_fetches_it_from_a_release(
+    one: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Name of the zip and folder in it are those that MONAI's download expects."""
+
+    def copy(url: str, filepath: Path, **_: object) -> None:
+        assert url.startswith("https://github.com/someone/repository/releases/download/v1/")
+        shutil.copy(one / Path(url).name, filepath)
+
+    monkeypatch.setattr(monai.bundle.scripts, "download_url", copy)
+    network = monai.bundle.load(
+        "decision",
+        version="0.1.0",
+        bundle_dir=tmp_path,
+        source="github",
+        repo="someone/repository/v1",
+        device="cpu",
+    )
+    assert network.settings["in_channels"] == 5
 
 
 def test_names_of_the_zoo(make: ModuleType) -> None:
