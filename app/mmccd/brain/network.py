@@ -38,7 +38,8 @@ class BrainUNet(StrictModule):
         self, features: Sequence[int] = (24, 32, 64, 96, 128, 24), groups: int = 8
     ) -> None:
         super().__init__()
-        self.settings: dict[str, Any] = {"features": list(features), "groups": groups}
+        settings: dict[str, Any] = {"features": list(features), "groups": groups}
+        self.settings = settings  # annotated above, because TorchScript warns of it here
         self.unet = BasicUNet(
             spatial_dims=2,
             in_channels=NEIGHBOURS * 4,
