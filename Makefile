@@ -4,14 +4,14 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.complete
 
-.PHONY: install demo test test-fast coverage lint format docs bench fuzz image train-gpu clean
+.PHONY: install demo test test-fast coverage lint format docs bench fuzz image release train-gpu clean
 
 install: $(STAMP)
 
 $(STAMP): setup.cfg setup.py pyproject.toml constraints.txt
 	rm -rf $(VENV)
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[test,train,eval,deploy,cohort,docs]"
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[test,train,eval,export,deploy,cohort,docs]"
 	touch $(STAMP)
 
 demo: $(STAMP)
@@ -57,6 +57,12 @@ fuzz: $(STAMP)
 image: $(STAMP)
 	PYTHON=$(BIN)/python docker/build.sh $(or $(TARGET),cpu)
 
+# Wheel, sources, bundles, cards and raw results (RESULTS: a folder) with their hashes, into release/dist, and an install of them
+# into an empty environment. OWNER: on the hub.
+release: $(STAMP)
+	$(BIN)/python release/make.py $(if $(RESULTS),--results $(RESULTS)) $(if $(OWNER),--owner $(OWNER))
+	$(BIN)/python release/check.py release/dist
+
 # Ten minutes of one GPU, here; docs/training.md has the way to another machine. DATA: options of 'prepare'; TRAIN: of 'run'.
 FOLDER ?= build/train_gpu
 OUT ?= runs/train_gpu
@@ -67,4 +73,4 @@ train-gpu: $(STAMP)
 	$(BIN)/python docker/train_gpu.py run $(FOLDER) --out $(OUT) --seconds $(SECONDS) $(TRAIN)
 
 clean:
-	rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache mmccd_demo site .coverage .coverage.*
+	rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache mmccd_demo site release/dist .coverage .coverage.*

@@ -476,26 +476,6 @@ class TestOtherSettings:
 
 
 class TestMonaisOwnChecks:
-    @pytest.mark.parametrize("name", [FORWARD, BACKWARD, DECISION])
-    def test_metadata(self, project: Path, real_data: Path, name: str) -> None:
-        schema = real_data.parent / "schema" / "meta_schema_20240725.json"
-        if not schema.is_file():
-            pytest.skip("no metadata schema beside the real data")
-        monai.bundle.verify_metadata(
-            meta_file=str(project / "bundles" / name / "configs" / "metadata.json"),
-            filepath=str(schema),
-        )
-
-    @pytest.mark.parametrize("name", [FORWARD, BACKWARD, DECISION])
-    def test_network(self, project: Path, name: str) -> None:
-        configs = project / "bundles" / name / "configs"
-        monai.bundle.verify_net_in_out(
-            "network_def",
-            meta_file=str(configs / "metadata.json"),
-            config_file=str(configs / "train.json"),
-            device="cpu",
-        )
-
     @pytest.mark.parametrize("name", [FORWARD, BACKWARD])
     def test_papers_network(self, project: Path, name: str) -> None:
         """The overlay with the published network gives one of about 6.3 million parameters."""

@@ -16,7 +16,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from mmccd.bundle import BACKWARD, FORWARD
 from mmccd.core import UnsuitableInputError
-from mmccd.models import MaskedTranslator, TranslationUNet
+from mmccd.models import TranslationUNet
 from mmccd.training.checkpoints import Resume
 from mmccd.training.facts import as_text, check_batches, differences, training_facts
 from mmccd.training.handlers import AveragedModel, ProgressBar, TimeBudget
@@ -33,12 +33,6 @@ class TestSmallNetwork:
         assert isinstance(network, TranslationUNet)
         assert network.settings == card["network"]
         assert small_network(channels).settings == {**network.settings, "channels": [64, 128, 192]}
-
-    def test_another_method_and_other_settings(self) -> None:
-        network = small_network(1, "masked_translation", channels=[32, 64, 64])
-        assert isinstance(network, MaskedTranslator)
-        assert network.settings["channels"] == [32, 64, 64]
-        assert network.settings["factor"] == 4
 
 
 class Items(Dataset[int]):

@@ -9,7 +9,9 @@ from typing import Any
 
 import torch.nn.functional as F
 from monai.networks.nets import BasicUNet
-from torch import Tensor, nn
+from torch import Tensor
+
+from mmccd.models import StrictModule
 
 NEIGHBOURS = 3
 """Slices that the network sees at once: the one in question between its two neighbours."""
@@ -20,7 +22,7 @@ way is up.
 MULTIPLE = 32
 
 
-class BrainUNet(nn.Module):
+class BrainUNet(StrictModule):
     """Three neighbouring slices to logits of brain and of its infratentorial part in the middle
     one.
 
@@ -36,7 +38,8 @@ class BrainUNet(nn.Module):
         self, features: Sequence[int] = (24, 32, 64, 96, 128, 24), groups: int = 8
     ) -> None:
         super().__init__()
-        self.settings: dict[str, Any] = {"features": list(features), "groups": groups}
+        settings: dict[str, Any] = {"features": list(features), "groups": groups}
+        self.settings = settings  # annotated above, because TorchScript warns of it here
         self.unet = BasicUNet(
             spatial_dims=2,
             in_channels=NEIGHBOURS * 4,

@@ -15,6 +15,7 @@ from .export import (
 from .find import (
     BACKWARD as BACKWARD,
     FORWARD as FORWARD,
+    bundles_beside as bundles_beside,
     find_bundles as find_bundles,
     find_part as find_part,
 )
@@ -50,5 +51,6 @@ from .weights import (
     file_sha256 as file_sha256,
     list_weights as list_weights,
     load_brain_weights as load_brain_weights,
+    read_brain_weights as read_brain_weights,
     text_sha256 as text_sha256,
 )

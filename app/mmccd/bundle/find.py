@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.resources
+import logging
 import os
 from pathlib import Path
 
@@ -12,6 +13,7 @@ FORWARD = "forward_masked_diffusion"
 BACKWARD = "backward_translator"
 BRAIN = "brain_extraction"
 MODEL_PATH_VARIABLE = "HOLOSCAN_MODEL_PATH"
+logger = logging.getLogger(__name__)
 
 
 def find_bundles(given: str | Path | None = None) -> Path:
@@ -50,6 +52,17 @@ def find_part(name: str, given: str | Path | None = None) -> Path:
         if root and (Path(root) / name).exists():
             return Path(root) / name
     return _installed() / name
+
+
+def bundles_beside(bundle: str | Path) -> Path:
+    """Where a bundle finds f and g: the folder that it stands in where they are there, too, else
+    as :func:`find_bundles`, for a bundle that was downloaded alone.
+    """
+    root = Path(bundle).resolve().parent
+    complete = all((root / name / "configs").is_dir() for name in (FORWARD, BACKWARD))
+    found = root if complete else find_bundles()
+    logger.info("f and g are those of %s", found)
+    return found
 
 
 def find_bundle(root: Path, name: str) -> Path:

@@ -121,12 +121,19 @@ class Weights:
 
 
 def load_brain_weights(given: str | Path | None = None) -> Weights:
-    """The weights of the brain extraction.
+    """The weights of the brain extraction, from a folder of bundles; see
+    :func:`read_brain_weights`.
+    """
+    return read_brain_weights(find_part(BRAIN, given))
+
+
+def read_brain_weights(bundle: str | Path) -> Weights:
+    """The weights in a bundle of the brain extraction, whatever its folder is called.
 
     Raises:
         ModelError: they or their card are missing or damaged.
     """
-    card = find_part(BRAIN, given) / "models" / "model.json"
+    card = Path(bundle) / "models" / "model.json"
     return Weights(card.with_suffix(".pt"), _read_card(card, BRAIN_KEYS))
 
 

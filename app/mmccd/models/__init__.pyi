@@ -17,6 +17,7 @@ from .device import (
     usable_cores as usable_cores,
 )
 from .inference import to_device as to_device
+from .loading import StrictModule as StrictModule
 from .networks import TranslationUNet as TranslationUNet
 from .noise import (
     ANCESTRAL as ANCESTRAL,

@@ -7,10 +7,13 @@ from typing import Any
 
 import torch.nn.functional as F
 from monai.networks.nets import DiffusionModelUNet
-from torch import Tensor, nn
+from torch import Tensor
+
+from mmccd.models.loading import StrictModule
+from mmccd.models.scripting import ScriptableTranslation
 
 
-class TranslationUNet(nn.Module):
+class TranslationUNet(StrictModule):
     """A diffusion U-Net that also runs without a timestep, optionally between space-to-depth and
     depth-to-space.
 
@@ -107,3 +110,8 @@ class TranslationUNet(nn.Module):
         return F.pixel_shuffle(
             self.unet(F.pixel_unshuffle(x, self.factor), timesteps, context), self.factor
         )
+
+    def __prepare_scriptable__(self) -> ScriptableTranslation:
+        """What ``torch.jit.script`` takes in the network's place: MONAI's ``ckpt_export``."""
+        channels = self.settings["in_channels"] * self.factor**2
+        return ScriptableTranslation(self.unet, channels, self.factor, self.multiple)

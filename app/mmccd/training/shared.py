@@ -1,5 +1,5 @@
-"""What the ``train.json`` of f, g and d share beside their settings: the size of networks, and the
-handlers that log, record and resume a run.
+"""What trainings of f, g and d share: the network of those on packs, and the handlers that log,
+record and resume a run of ``train.json``.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from monai.handlers import LrScheduleHandler, StatsHandler, TensorBoardStatsHand
 from torch.optim.lr_scheduler import LRScheduler
 from torch.utils.data import DataLoader
 
-from mmccd.models import MaskedTranslator, TranslationUNet
+from mmccd.models import TranslationUNet
 from mmccd.training.checkpoints import BEST, LAST, BestModel, Resume
 from mmccd.training.facts import check_batches, training_facts
 from mmccd.training.handlers import ProgressBar, TimeBudget
@@ -26,21 +26,20 @@ SMALL = {
     "num_head_channels": (0, 32, 32),
     "norm_num_groups": 32,
 }
-"""The efficient network in the place of the paper's (docs/benchmarks.md)."""
+"""The efficient network in the place of the paper's (docs/benchmarks.md), where a command says no
+other; the bundles' configs spell theirs out.
+"""
 _LOSS = "train_loss"
 
 
-def small_network(in_channels: int, is_masked: bool = False, **settings: Any) -> TranslationUNet:
+def small_network(in_channels: int, **settings: Any) -> TranslationUNet:
     """An untrained translating network, efficient on a processor.
 
     Args:
         in_channels: 2 for f, 1 for g, 5 for d.
-        is_masked: it translates what is not masked in one pass, without diffusion
-            (:class:`~mmccd.models.MaskedTranslator`).
         settings: what differs from :data:`SMALL`.
     """
-    kind = MaskedTranslator if is_masked else TranslationUNet
-    return kind(in_channels=in_channels, **{**SMALL, **settings})
+    return TranslationUNet(in_channels=in_channels, **{**SMALL, **settings})
 
 
 def run_handlers(

@@ -36,9 +36,10 @@ QUICK = {
 
 
 def run(folder: Path, *configs: str, **settings: Any) -> None:
-    """``monai.bundle run`` in the bundle's folder."""
+    """``monai.bundle run`` in the bundle's folder, with the logging of the test."""
+    files = [f"configs/{config}" for config in configs]
     with contextlib.chdir(folder):
-        monai.bundle.run(config_file=[f"configs/{config}" for config in configs], **settings)
+        monai.bundle.run(config_file=files, logging_file=False, **settings)
 
 
 @pytest.fixture(scope="module")
