@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from mmccd.core import InputError, is_broken_link
+from mmccd.core import InputError, entries_of, is_broken_link
 from mmccd.jobs.flairs import (
     flairs_below,
     flairs_of,
@@ -132,7 +132,7 @@ def _say_empty_folders(root: Path, found: Sequence[Input], modality: str) -> Non
         and entry.name not in used
         and entry.name.lower() not in OTHER_FOLDERS
         and not entry.name.startswith(".")
-        for entry in _entries(root)
+        for entry in entries_of(root)
     )
     if empty:
         logger.warning("%s: %d folders in it hold no %s and are left out", root, empty, modality)
@@ -327,7 +327,7 @@ def _study_folders(root: Path) -> list[Path]:
 
     if not root.is_dir() or bids_cases(root):
         return []
-    return [entry for entry in _entries(root) if entry.is_dir() and holds_dicom(entry)]
+    return [entry for entry in entries_of(root) if entry.is_dir() and holds_dicom(entry)]
 
 
 def _nifti_files(root: Path) -> list[Path]:
@@ -336,24 +336,14 @@ def _nifti_files(root: Path) -> list[Path]:
 
     return [
         file
-        for file in _entries(root)
+        for file in entries_of(root)
         if is_nifti_name(file) and not file.name.startswith(".") and not file.is_dir()
     ]
 
 
 def _files(root: Path) -> list[Path]:
     """Files, and links to nothing, which their reader says."""
-    return [entry for entry in _entries(root) if entry.is_file() or is_broken_link(entry)]
-
-
-def _entries(root: Path) -> list[Path]:
-    try:
-        return sorted(root.iterdir())
-    except OSError as error:
-        raise InputError(
-            f"{root}: cannot be read ({error.strerror}); expected a readable folder; check"
-            " permissions"
-        ) from error
+    return [entry for entry in entries_of(root) if entry.is_file() or is_broken_link(entry)]
 
 
 def _is_dicom(file: Path) -> bool:
