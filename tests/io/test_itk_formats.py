@@ -184,7 +184,12 @@ class TestSameVolume:
 
     @pytest.mark.parametrize(
         ("unit", "factor", "found"),
-        [("mm", 1, []), ("?", 1, []), ("um", 1000, [("note", "um")]), ("cm", 0.1, [("note", "cm")])],
+        [
+            ("mm", 1, []),
+            ("?", 1, []),
+            ("um", 1000, [("note", "um")]),
+            ("cm", 0.1, [("note", "cm")]),
+        ],
     )
     def test_units_of_meta_image(
         self, tmp_path: Path, unit: str, factor: float, found: list[tuple[str, str]]
