@@ -15,6 +15,8 @@ from mmccd.training.brain.heads import (
     CLASS_BITS,
     LEVELS_TO,
     LOWER_BIT,
+    TIGHTEN_MM,
+    _tightened,
     find_scans,
     load_scan,
 )
@@ -80,3 +82,16 @@ def test_pairs_are_found_by_name(scan: tuple[Path, Path], tmp_path: Path) -> Non
     ]
     with pytest.raises(InputError, match="none with a label map"):
         find_scans(folder / "nothing", maps)
+
+
+def test_the_border_of_a_scan_moves_inwards() -> None:
+    """By half a millimetre, all round; what is smaller than a voxel of the map goes."""
+    axes = np.indices((80, 80, 80)) - 40
+    whole = np.asarray((axes**2).sum(0) < 30**2)
+    crumb = whole.copy()
+    crumb[3, 3, 3] = True
+    found = _tightened(crumb)
+    assert not found[3, 3, 3]
+    assert not (found & ~whole).any()
+    moved = (whole.sum() - found.sum()) / (4 * np.pi * 30**2)
+    assert moved == pytest.approx(TIGHTEN_MM, abs=0.15)
