@@ -5,11 +5,13 @@ from -1 to 1. A FLAIR is accepted and a T1 or T2 refused, whatever the zero poin
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from scipy import ndimage
 
 from mmccd.bundle import FORWARD
 from mmccd.core import Volume
@@ -82,6 +84,44 @@ def test_the_phantom_of_the_demonstration_is_a_flair(statistics: InputStatistics
         phantom.images["flair"], phantom.brain.data > 0, statistics, lambda data, _: data
     )
     assert contrast_codes(found) == set()
+
+
+def with_agent(slices: BrainSlices, strength: float) -> BrainSlices:
+    """A FLAIR after a contrast agent: meninges and veins at the outline, patches of fluid in the
+    sulci, the midline and the plexus in the ventricles are brighter, up to ``strength`` times the
+    tissue's brightness above its fluid.
+    """
+    mm, image = slices.spacing[1], slices.image.astype(np.float64)
+    fluid, tissue = np.percentile(image[slices.mask], (2, 50))
+    depth = mm * np.stack(
+        [ndimage.distance_transform_edt(np.pad(layer, 1))[1:-1, 1:-1] for layer in slices.mask]
+    )
+    random = np.random.default_rng(0)
+    patches = ndimage.gaussian_filter(random.normal(size=image.shape), (0.5, 5 / mm, 5 / mm))
+    patches = np.clip(0.5 + patches / patches.std(), 0, 1)
+    dark = np.clip((tissue - image) / (tissue - fluid), 0, 1)
+    columns = np.arange(image.shape[2]) - np.argwhere(slices.mask)[:, 2].mean()
+    share = 0.6 * (depth <= 3) + 0.5 * patches * dark * ((depth > 3) & (depth < 25))
+    share = share + 0.6 * patches * (np.abs(columns) * mm < 2) * (depth < 12)
+    share = share + (patches > 0.9) * (dark > 0.6) * (depth > 25)
+    bright = fluid + strength * (tissue - fluid)
+    share = np.clip(ndimage.gaussian_filter(share, (0, 0.7, 0.7)), 0, 1) * slices.mask
+    image = image + share * np.maximum(bright - image, 0)
+    return replace(slices, image=image.astype(np.float32))
+
+
+@pytest.mark.parametrize("strength", [1.3, 1.7])
+def test_a_contrast_agent_makes_no_other_contrast(
+    healthy_phantom: Phantom,
+    lesion_phantom: Phantom,
+    statistics: InputStatistics,
+    strength: float,
+) -> None:
+    for phantom in (healthy_phantom, lesion_phantom):
+        slices = BrainSlices.of(phantom.images["flair"], phantom.brain.data > 0)
+        enhanced = with_agent(slices, strength)
+        assert np.abs(enhanced.image - slices.image)[slices.mask].mean() > 0
+        assert contrast_codes(review(enhanced, statistics)) == set()
 
 
 @pytest.mark.parametrize("contrast", ["flair", "t1"])

@@ -44,7 +44,7 @@ def flair() -> Volume:
     return read_nifti(FLAIR, "flair")
 
 
-@pytest.mark.parametrize(("name", "least"), [("flair", 0.93), ("t1", 0.94), ("t2", 0.93)])
+@pytest.mark.parametrize(("name", "least"), [("flair", 0.95), ("t1", 0.95), ("t2", 0.945)])
 def test_brain_mask_against_a_trusted_one(intake: Intake, name: str, least: float) -> None:
     volume = read_nifti(PATIENT / f"FG6692_{name}.nii.gz")
     truth = read_nifti(PATIENT / f"FG6692_{name}_brainmask.nii.gz").data > 0.5
@@ -58,7 +58,8 @@ def test_phantoms_with_skull(intake: Intake, number: int) -> None:
         number, "glioma", Acquisition(slice_mm=5.0, pixel_mm=1.2), anatomy, head=True
     )
     for name, image in phantom.images.items():
-        assert dice(intake.extract(image).mask, phantom.brain.data > 0) > 0.92, name
+        least = 0.95 if name == "flair" else 0.9
+        assert dice(intake.extract(image).mask, phantom.brain.data > 0) > least, name
 
 
 @pytest.mark.parametrize("path", HEADS, ids=lambda path: path.name)

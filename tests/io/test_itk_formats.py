@@ -162,6 +162,78 @@ class TestSameVolume:
         expected = [[1, 0, 0, 10], [0, 2, 0, 20], [0, 0, 3, 30], [0, 0, 0, 1]]
         np.testing.assert_allclose(read_volume(tmp_path / "a.nrrd").affine, expected)
 
+    @pytest.mark.parametrize(
+        ("units", "factor", "found"),
+        [
+            ('"mm" "mm" "mm"', 1, []),
+            ('"" "" ""', 1, []),
+            ('"um" "um" "um"', 1000, [("note", "um")]),
+            ('"\N{MICRO SIGN}m" "microns" "micrometres"', 1000, [("note", "micron")]),
+            ('"cm" "cm" "cm"', 0.1, [("note", "cm")]),
+            ('"m" "m" "m"', 0.001, [("note", "lengths in m;")]),
+            ('"parsec" "mm" "mm"', 1, [("warning", "not known; mm was taken")]),
+        ],
+    )
+    def test_units_of_nrrd(
+        self, tmp_path: Path, units: str, factor: float, found: list[tuple[str, str]]
+    ) -> None:
+        scaled = np.diag([factor, factor, factor, 1]) @ AFFINE
+        text = nrrd_header(voxels(), scaled, space_units=units)
+        (tmp_path / "a.nrrd").write_bytes(text.encode() + raw(voxels()))
+        self.in_mm(tmp_path / "a.nrrd", found)
+
+    @pytest.mark.parametrize(
+        ("unit", "factor", "found"),
+        [
+            ("mm", 1, []),
+            ("?", 1, []),
+            ("um", 1000, [("note", "um")]),
+            ("cm", 0.1, [("note", "cm")]),
+        ],
+    )
+    def test_units_of_meta_image(
+        self, tmp_path: Path, unit: str, factor: float, found: list[tuple[str, str]]
+    ) -> None:
+        text = meta_header(
+            voxels(), np.diag([factor, factor, factor, 1]) @ AFFINE, DistanceUnits=unit
+        )
+        (tmp_path / "a.mha").write_bytes(text.encode() + raw(voxels()))
+        self.in_mm(tmp_path / "a.mha", found)
+
+    @staticmethod
+    def in_mm(path: Path, found: list[tuple[str, str]]) -> None:
+        volume = read_volume(path)
+        np.testing.assert_allclose(volume.affine, AFFINE, atol=1e-5)
+        assert [finding.severity for finding in volume.findings] == [kind for kind, _ in found]
+        for finding, (_, text) in zip(volume.findings, found, strict=True):
+            assert finding.code == "image.units"
+            assert text in finding.text
+
+    def test_units_of_a_space_without_name(self, tmp_path: Path) -> None:
+        """There the file gives spacings and units of its axes, each its own."""
+        text = nrrd_header(
+            voxels(),
+            np.eye(4),
+            space="",
+            space_directions="",
+            space_origin="",
+            spacings="100 0.2 3",
+            units='"um" "cm" "mm"',
+        )
+        (tmp_path / "a.nrrd").write_bytes(text.encode() + raw(voxels()))
+        np.testing.assert_allclose(read_volume(tmp_path / "a.nrrd").spacing, (0.1, 2, 3))
+
+    @pytest.mark.parametrize("unit", ["um", "m"])
+    def test_units_that_cannot_be_right(self, tmp_path: Path, unit: str) -> None:
+        """Lengths in mm under another name are told with the numbers that come of it."""
+        text = nrrd_header(voxels(), AFFINE, space_units=" ".join([f'"{unit}"'] * 3))
+        (tmp_path / "a.nrrd").write_bytes(text.encode() + raw(voxels()))
+        with pytest.raises(
+            UnsuitableInputError, match=rf"mm apart \(the header gives lengths in {unit}"
+        ) as caught:
+            read_volume(tmp_path / "a.nrrd")
+        assert caught.value.code == "image.spacing"
+
     def test_compressed(self, tmp_path: Path) -> None:
         packed = gzip.compress(raw(voxels()))
         text = nrrd_header(voxels(), AFFINE, encoding="gzip")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -111,3 +112,44 @@ def test_nothing_there(tmp_path: Path) -> None:
     (tmp_path / "a.txt").touch()
     with pytest.raises(InputError, match="holds no NIfTI and no DICOM file"):
         find_studies(tmp_path)
+
+
+def packed(archive: Path, *files: Path) -> Path:
+    """A zip of some files; without any it holds one small text."""
+    archive.parent.mkdir(parents=True, exist_ok=True)
+    with zipfile.ZipFile(archive, "w") as target:
+        for number, file in enumerate(files):
+            target.write(file, f"{number}/{file.name}")
+        if not files:
+            target.writestr("word/document.xml", "text")
+    return archive
+
+
+class TestArchives:
+    """As ``mmccd predict`` reads them; an archive's name may be the patient's."""
+
+    @pytest.fixture
+    def study(self, tmp_path: Path) -> Path:
+        write_series(tmp_path / "series")
+        return packed(tmp_path / "in" / "Mustermann.zip", *sorted((tmp_path / "series").iterdir()))
+
+    @pytest.mark.parametrize("mounted", ["file", "folder"])
+    def test_one_alone(self, study: Path, mounted: str) -> None:
+        found = find_studies(study if mounted == "file" else study.parent)
+        assert found == [Input(study, "archive", DICOM)]
+        with view_of(found[0]) as path:
+            assert read_volume(path).shape == (12, 10, 6)
+            assert "Mustermann" not in str(path)
+
+    def test_among_others(self, study: Path) -> None:
+        packed(study.parent / "b" / "second.ZIP")
+        packed(study.parent / "letter.docx")
+        write_series(study.parent / "c", of_study("1.2.8"))
+        (study.parent / "head.nii").touch()
+        names = [one.name for one in find_studies(study.parent)]
+        assert names == sorted(["archive", "archive-2", "head", study_name("1.2.8")])
+
+    def test_no_image_in_it(self, tmp_path: Path) -> None:
+        (one,) = find_studies(packed(tmp_path / "in" / "letter.docx").parent)
+        with view_of(one) as path, pytest.raises(InputError, match=r"not a NIfTI|is no NIfTI"):
+            read_volume(path)

@@ -1,3 +1,4 @@
+from .background import zero_point as zero_point
 from .extract import (
     Extraction as Extraction,
     extract_brain as extract_brain,

@@ -79,6 +79,14 @@ def find_background(volume: Volume) -> Background:
     return Background(mask, _zero(data, shown if shown.any() else finite, values), undefined)
 
 
+def zero_point(volume: Volume) -> float:
+    """The intensity of nothing, for what multiplies intensities: 0 where 0 is the lowest one, as
+    scanners and tools for stripping write it; else as :func:`find_background` has it.
+    """
+    finite = volume.data[np.isfinite(volume.data)]
+    return 0.0 if finite.size and finite.min() == 0 else find_background(volume).zero
+
+
 def _faces(data: NDArray[np.generic]) -> Iterator[NDArray[np.generic]]:
     for axis in range(3):
         for end in (0, -1):

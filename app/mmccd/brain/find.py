@@ -111,9 +111,13 @@ def fill_slices(mask: NDArray[np.bool_], axis: int) -> NDArray[np.bool_]:
 
 
 def _check_not_constant(volume: Volume) -> None:
-    finite = volume.data[np.isfinite(volume.data)]
-    if finite.size == 0 or finite.min() == finite.max():
-        value = "no finite voxel" if finite.size == 0 else f"the value {finite[0]:g} everywhere"
+    lowest, highest = np.inf, -np.inf
+    for layer in volume.data:  # one at a time: a copy of the whole takes as much memory again
+        finite = layer[np.isfinite(layer)]
+        if finite.size:
+            lowest, highest = min(lowest, finite.min()), max(highest, finite.max())
+    if lowest >= highest:
+        value = "no finite voxel" if lowest > highest else f"the value {lowest:g} everywhere"
         raise UnsuitableInputError(
             f"{volume.provenance.get('file', 'the volume')}: is empty, it holds {value}; expected"
             " an image of a head; check the export",

@@ -27,6 +27,7 @@ from .errors import (
     worst_exit_code as worst_exit_code,
 )
 from .files import (
+    entries_of as entries_of,
     is_broken_link as is_broken_link,
     make_folder as make_folder,
     replacing as replacing,

@@ -1,4 +1,4 @@
-"""Links that lead nowhere, folders that are made, and files that are always whole."""
+"""Folders that are read and made, links that lead nowhere, and files that are always whole."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from mmccd.core.errors import OutputError
+from mmccd.core.errors import InputError, OutputError
 
 WAY_OUT = "choose another --output or free some space"
 
@@ -17,6 +17,22 @@ WAY_OUT = "choose another --output or free some space"
 def is_broken_link(path: Path) -> bool:
     """Whether a path is a link that leads nowhere."""
     return path.is_symlink() and not path.exists()
+
+
+def entries_of(folder: Path) -> list[Path]:
+    """What lies right in a folder, sorted, hidden entries and links that lead nowhere among it.
+
+    Raises:
+        InputError: the folder cannot be read.
+    """
+    try:
+        return sorted(folder.iterdir())
+    except OSError as error:
+        raise InputError(
+            f"{folder}: cannot be read ({error.strerror}); expected a readable folder; check"
+            " permissions",
+            code="input.not_readable",
+        ) from error
 
 
 def make_folder(folder: Path, way_out: str = "choose another --output") -> None:

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from mmccd.core import InputError, is_broken_link
+from mmccd.core import InputError, entries_of, is_broken_link
 from mmccd.data.patients import is_visit_alone, patient_of
 from mmccd.io import is_nifti_name, read_nifti
 
@@ -106,7 +106,7 @@ def is_mask_name(file: Path) -> bool:
 def _images_of(folder: Path) -> dict[str, Path]:
     """NIfTI files that are called as their folder, by what stands behind its name."""
     name, found = folder.name.lower(), {}
-    for file in sorted(_entries(folder), reverse=True):
+    for file in reversed(entries_of(folder)):
         if file.name.lower().startswith(name) and is_nifti_name(file):
             found[re.sub(r"\.nii(\.gz)?$", "", file.name.lower()[len(name) :])] = file
     return found
@@ -146,7 +146,7 @@ def _session(anatomy: Path) -> Iterator[Case]:
     files = {
         key: {
             name[: -len(suffix) - 1]: file
-            for file in sorted(_entries(anatomy))
+            for file in entries_of(anatomy)
             if is_nifti_name(file) and not file.name.startswith(".")
             for name in [re.sub(r"\.nii(\.gz)?$", "", file.name, flags=re.IGNORECASE)]
             if name.endswith(f"_{suffix}") and "_part-phase" not in name
@@ -193,26 +193,15 @@ def _named_by_path(case: Case, root: Path) -> Case:
 def _folders(root: Path) -> list[Path]:
     return [
         entry
-        for entry in sorted(_entries(root))
+        for entry in entries_of(root)
         if not entry.name.startswith(".")
         and entry.name.lower() not in OTHER_FOLDERS
         and entry.is_dir()
     ]
 
 
-def _entries(folder: Path) -> list[Path]:
-    try:
-        return list(folder.iterdir())
-    except OSError as error:
-        raise InputError(
-            f"{folder}: cannot be read ({error.strerror}); expected a readable folder; check"
-            " permissions",
-            code="input.not_readable",
-        ) from error
-
-
 def _refuse_broken_folders(root: Path) -> None:
-    broken = sum(not entry.suffix and is_broken_link(entry) for entry in _entries(root))
+    broken = sum(not entry.suffix and is_broken_link(entry) for entry in entries_of(root))
     if broken:
         raise InputError(
             f"{root}: holds {broken} link{'s' if broken > 1 else ''} to what is not there; expected"

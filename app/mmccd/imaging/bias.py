@@ -16,7 +16,7 @@ _ORDER = 3
 """Order of the field's B-splines."""
 
 
-def correct_bias(volume: Volume, brain: NDArray[np.bool_]) -> Volume:
+def correct_bias(volume: Volume, brain: NDArray[np.bool_], zero: float = 0.0) -> Volume:
     """The volume divided by a smooth field that N4 finds in the brain.
 
     The field is estimated on voxels of about 4 mm and evaluated on the volume's own grid; its mean
@@ -25,17 +25,17 @@ def correct_bias(volume: Volume, brain: NDArray[np.bool_]) -> Volume:
     Args:
         volume: any MR image.
         brain: its brain mask.
+        zero: the intensity of nothing: a field multiplies what lies above it.
     """
-    data = np.clip(
-        np.nan_to_num(np.asarray(volume.data, dtype=np.float32), posinf=0.0, neginf=0.0), 0, None
-    )
+    above = np.asarray(volume.data, dtype=np.float32) - np.float32(zero)
+    data = np.clip(np.nan_to_num(above, posinf=0.0, neginf=0.0), 0, None)
     coarse = tuple(
         _centred_samples(voxels, max(1, round(_WORKING_MM / mm)))
         for voxels, mm in zip(data.shape, volume.spacing, strict=True)
     )
     field = np.exp(_evaluated(_log_field(data[coarse], brain[coarse]), data.shape))
     field /= field[brain].mean()
-    return volume.with_data((volume.data / field).astype(np.float32))
+    return volume.with_data((above / field + np.float32(zero)).astype(np.float32))
 
 
 def _centred_samples(voxels: int, factor: int) -> slice:

@@ -11,7 +11,10 @@ from mmccd.core import Finding, UnsuitableInputError
 
 MIN_SLICES = 3
 MAX_MATRIX = 4096
-MAX_VOXELS = 2**30
+MAX_VOXELS = 2**28
+"""645 x 645 x 645: more than the finest scans of heads have, and little enough (1 GB) that what is
+wrong with the voxels can be told in 2 GB.
+"""
 SPACING_MM = (0.05, 20.0)
 """Plausible distances of neighbouring voxels of a head."""
 MOST_SHEAR = 0.002
@@ -46,7 +49,7 @@ def three_dimensional_shape(path: Path, shape: tuple[int, ...]) -> tuple[int, in
     if max(i, j, k) > MAX_MATRIX or i * j * k > MAX_VOXELS:
         raise UnsuitableInputError(
             f"{path}: has shape {(i, j, k)}; expected at most {MAX_MATRIX} voxels along an axis and"
-            " 2^30 in all; check the header, or resample the image",
+            " 2^28 in all; check the header, or resample the image",
             code="image.too_large",
         )
     return i, j, k

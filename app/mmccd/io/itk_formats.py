@@ -22,6 +22,7 @@ from mmccd.core import Finding, InputError, UnsuitableInputError, Volume, first_
 from mmccd.io.containers import open_content
 from mmccd.io.geometry import check_shear, checked_affine, three_dimensional_shape
 from mmccd.io.nifti import READ_ERRORS
+from mmccd.io.units import meta_units, mm_per_unit, nrrd_units
 
 Format = Literal["NRRD", "MetaImage", "MGH"]
 ENDINGS: dict[str, Format] = {
@@ -113,15 +114,20 @@ def _read_itk(path: Path, kind: Format, modality: str) -> Volume:
             " one grey value per voxel in one volume; split it first"
         )
     shape = three_dimensional_shape(path, stored)
-    affine = checked_affine(path, _LPS_TO_RAS @ _to_lps(header))
+    to_mm, said = mm_per_unit(nrrd_units(path) if kind == "NRRD" else meta_units(path))
+    hint = f" ({said[0].text})" if said else ""
+    affine = checked_affine(path, _LPS_TO_RAS @ np.diag([*to_mm, 1.0]) @ _to_lps(header), hint)
     notes = {
         "file": path.name,
         "format": kind,
         "data_type": header.GetComponentTypeAsString(header.GetComponentType()),
     }
     without = kind == "NRRD" and "NRRD_space" not in header.GetMetaDataDictionary().GetKeys()
-    said = [Finding("nrrd.no_orientation", _NO_SPACE)] if without else []
-    findings = (*said, *check_shear(affine))
+    findings = (
+        *([Finding("nrrd.no_orientation", _NO_SPACE)] if without else ()),
+        *said,
+        *check_shear(affine),
+    )
     data = np.ascontiguousarray(_voxels(path, kind, header, len(stored)).T).reshape(shape)
     return Volume(data, affine, modality, notes, findings=findings)
 

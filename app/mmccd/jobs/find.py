@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from mmccd.core import InputError, is_broken_link
+from mmccd.core import InputError, entries_of, is_broken_link
 from mmccd.jobs.flairs import (
     flairs_below,
     flairs_of,
@@ -24,7 +24,8 @@ logger = logging.getLogger(__name__)
 DATALIST_ENDING = ".json"
 RESERVED = ("cohort",)
 """Names of our own files beside the folders of a cohort."""
-UNREADABLE = "study-unreadable"
+UNREADABLE, ARCHIVE = "study-unreadable", "archive"
+_ARCHIVE_ENDINGS = (".zip", ".tar", ".tgz", ".tar.gz", ".tar.bz2", ".tar.xz")
 
 
 def find_inputs(words: Sequence[str], modality: str) -> tuple[list[Input], bool]:
@@ -132,7 +133,7 @@ def _say_empty_folders(root: Path, found: Sequence[Input], modality: str) -> Non
         and entry.name not in used
         and entry.name.lower() not in OTHER_FOLDERS
         and not entry.name.startswith(".")
-        for entry in _entries(root)
+        for entry in entries_of(root)
     )
     if empty:
         logger.warning("%s: %d folders in it hold no %s and are left out", root, empty, modality)
@@ -161,8 +162,11 @@ def find_studies(path: Path) -> list[Input]:
     belong together by their StudyInstanceUID, in whatever folders they lie. Of one study alone the
     whole folder is the input, as for ``mmccd predict``.
 
+    An archive (zip, tar) is one study, too; beside others only by its ending, because documents are
+    archives as well.
+
     Args:
-        path: a NIfTI file, a DICOM file, or a folder with NIfTI or DICOM files at any depth.
+        path: a NIfTI file, a DICOM file, an archive, or a folder with such files at any depth.
 
     Raises:
         InputError: missing, not readable, or nothing in it that could be a study.
@@ -173,15 +177,17 @@ def find_studies(path: Path) -> list[Input]:
             " input or give it with -i"
         )
     dicom, nifti, others = _sort_files(path)
-    if dicom or nifti:
-        studies = _dicom_studies(path, dicom, alone=not nifti)
+    packed = _archives(others, by_ending=bool(dicom or nifti))
+    if dicom or nifti or packed:
+        studies = _dicom_studies(path, dicom, alone=not nifti and not packed)
         images = [Input(file, stem(file)) for file in _mounted_images(path, nifti, bool(dicom))]
-        return sorted([*studies, *each_once(images)], key=lambda one: one.name)
+        unpacked = [Input(file, ARCHIVE, DICOM) for file in packed]
+        return sorted([*studies, *each_once([*images, *unpacked])], key=lambda one: one.name)
     if path.is_file():
         return each_once([Input(path, stem(path))])  # the reader will say what is wrong with it
     raise InputError(
-        f"{path}: holds no NIfTI and no DICOM file ({others} others); expected studies; check what"
-        " is mounted there"
+        f"{path}: holds no NIfTI and no DICOM file and no archive ({len(others)} others); expected"
+        " studies; check what is mounted there"
     )
 
 
@@ -200,8 +206,20 @@ def _mounted_images(path: Path, files: list[Path], beside_dicom: bool) -> list[P
     return found
 
 
-def _sort_files(path: Path) -> tuple[list[Path], list[Path], int]:
-    """DICOM files, NIfTI files, and the number of others."""
+def _archives(files: list[Path], by_ending: bool) -> list[Path]:
+    """The zip and tar archives among files."""
+    from mmccd.io import archive_of
+
+    return [
+        file
+        for file in files
+        if (not by_ending or file.name.lower().endswith(_ARCHIVE_ENDINGS))
+        and archive_of(file) is not None
+    ]
+
+
+def _sort_files(path: Path) -> tuple[list[Path], list[Path], list[Path]]:
+    """DICOM files, NIfTI files, and others."""
     # pydicom takes a while to load.
     from mmccd.io import (
         DICOM_ENDINGS,
@@ -233,7 +251,8 @@ def _sort_files(path: Path) -> tuple[list[Path], list[Path], int]:
         ) from error
     there = set(dicom)
     nifti = [file for file in files if is_nifti_name(file) and file not in there]
-    return dicom, nifti, len(files) - len(dicom) - len(nifti)
+    there.update(nifti)
+    return dicom, nifti, [file for file in files if file not in there]
 
 
 def _dicom_studies(path: Path, files: list[Path], alone: bool) -> list[Input]:
@@ -327,7 +346,7 @@ def _study_folders(root: Path) -> list[Path]:
 
     if not root.is_dir() or bids_cases(root):
         return []
-    return [entry for entry in _entries(root) if entry.is_dir() and holds_dicom(entry)]
+    return [entry for entry in entries_of(root) if entry.is_dir() and holds_dicom(entry)]
 
 
 def _nifti_files(root: Path) -> list[Path]:
@@ -336,24 +355,14 @@ def _nifti_files(root: Path) -> list[Path]:
 
     return [
         file
-        for file in _entries(root)
+        for file in entries_of(root)
         if is_nifti_name(file) and not file.name.startswith(".") and not file.is_dir()
     ]
 
 
 def _files(root: Path) -> list[Path]:
     """Files, and links to nothing, which their reader says."""
-    return [entry for entry in _entries(root) if entry.is_file() or is_broken_link(entry)]
-
-
-def _entries(root: Path) -> list[Path]:
-    try:
-        return sorted(root.iterdir())
-    except OSError as error:
-        raise InputError(
-            f"{root}: cannot be read ({error.strerror}); expected a readable folder; check"
-            " permissions"
-        ) from error
+    return [entry for entry in entries_of(root) if entry.is_file() or is_broken_link(entry)]
 
 
 def _is_dicom(file: Path) -> bool:

@@ -26,6 +26,7 @@ from mmccd.brain import (
     find_brain,
     find_extractor,
     find_lower,
+    zero_point,
 )
 from mmccd.core import Finding, UnsuitableInputError, Volume
 from mmccd.imaging import GridTransform
@@ -106,7 +107,7 @@ class Intake:
         if self.bias_correction:
             from mmccd.imaging import correct_bias
 
-            volume = correct_bias(volume, brain.mask)
+            volume = correct_bias(volume, brain.mask, zero_point(volume))
         if stage is not None:
             stage("check")
         try:

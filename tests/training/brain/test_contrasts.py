@@ -44,6 +44,15 @@ def test_a_level_can_be_fat_outside_and_white_matter_inside() -> None:
     assert ratios.max() > 1.5
 
 
+@pytest.mark.parametrize("tissues", [(), ("air", "white", "scalp")], ids=["scan", "labels"])
+def test_fat_is_suppressed_or_much_brighter_than_white_matter(tissues: tuple[str, ...]) -> None:
+    fat, white = (2, 1) if tissues else (level(0.9), level(0.95) | BRAIN_BIT)
+    drawn = [draw_contrast(head(tissues), np.random.default_rng(seed)) for seed in range(60)]
+    ratios = np.array([values[fat] / values[white] for values in drawn])
+    assert (ratios > 2).mean() > 0.1
+    assert (ratios < 0.7).mean() > 0.1
+
+
 @pytest.mark.parametrize("seed", range(5))
 def test_the_same_seed_gives_the_same_contrast(seed: int) -> None:
     once, again = (draw_contrast(head(()), np.random.default_rng(seed)) for _ in range(2))

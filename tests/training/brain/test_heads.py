@@ -14,6 +14,8 @@ from mmccd.training.brain.heads import (
     CLASS_BITS,
     LEVELS_TO,
     LOWER_BIT,
+    TIGHTEN_MM,
+    _tightened,
     load_scan,
 )
 
@@ -53,7 +55,7 @@ def test_scan_and_label_map_meet_in_the_world(scan: tuple[Path, Path]) -> None:
     levels = (head.codes & CLASS_BITS) / CLASS_BITS * LEVELS_TO
     brain, lower = (head.codes & BRAIN_BIT) > 0, (head.codes & LOWER_BIT) > 0
     assert head.codes.shape == (140, 140, 140), "voxels of 1 mm"
-    assert brain.sum() == pytest.approx(4 / 3 * np.pi * 45**3, rel=0.03)
+    assert brain.sum() == pytest.approx(4 / 3 * np.pi * (45 - TIGHTEN_MM) ** 3, rel=0.03)
     assert lower.sum() == pytest.approx(4 / 3 * np.pi * 12**3, rel=0.1)
     assert np.median(levels[brain & ~lower]) == pytest.approx(1.0, abs=0.03), "white matter is 1"
     assert np.median(levels[lower]) == pytest.approx(0.5, abs=0.03)
@@ -62,3 +64,16 @@ def test_scan_and_label_map_meet_in_the_world(scan: tuple[Path, Path]) -> None:
     offset = np.argwhere(lower).mean(0) - head.centre
     np.testing.assert_allclose(offset, (0, -22, -25), atol=1.0)
     np.testing.assert_allclose(head.half, 45, atol=1.5)
+
+
+def test_the_border_of_a_scan_moves_inwards() -> None:
+    """By half a millimetre, all round; what is smaller than a voxel of the map goes."""
+    axes = np.indices((80, 80, 80)) - 40
+    whole = np.asarray((axes**2).sum(0) < 30**2)
+    crumb = whole.copy()
+    crumb[3, 3, 3] = True
+    found = _tightened(crumb)
+    assert not found[3, 3, 3]
+    assert not (found & ~whole).any()
+    moved = (whole.sum() - found.sum()) / (4 * np.pi * 30**2)
+    assert moved == pytest.approx(TIGHTEN_MM, abs=0.15)

@@ -20,7 +20,7 @@ from mmccd.bundle.find import BRAIN
 from mmccd.core.errors import InputError, ModelError
 from mmccd.training.brain.heads import load_head
 from mmccd.training.brain.objective import BrainLoss, brain_disagreement, lower_disagreement
-from mmccd.training.brain.synthesis import SyntheticSlices
+from mmccd.training.brain.synthesis import SyntheticSlices, _deface
 
 
 @pytest.fixture(scope="module")
@@ -73,6 +73,19 @@ def test_slices(data: SyntheticSlices) -> None:
     assert (seen > 0).all()
     with pytest.raises(IndexError):
         data[4]
+
+
+def test_a_face_is_cut_off_in_front_of_the_brain(labels: Path) -> None:
+    head = load_head(next(labels.iterdir()))
+    side = np.arange(-120.0, 121, 4, dtype=np.float32)
+    points = np.stack(np.meshgrid([0.0], side, side, indexing="ij"), axis=-1).astype(np.float32)
+    brain = (np.linalg.norm(points / head.half.astype(np.float32), axis=-1) < 1).astype(np.float32)
+    image = np.ones_like(brain)
+    for seed in range(5):
+        found = _deface(image, brain, points, head, np.random.default_rng(seed))
+        assert (found[brain > 0] == 1).all()
+        assert (found[(points[..., 1] < 0) & (points[..., 2] > -40)] == 1).all()
+        assert (found[(points[..., 1] > 90) & (points[..., 2] < -40)] == 0).all()
 
 
 def test_the_same_seed_gives_the_same_slices(data: SyntheticSlices, labels: Path) -> None:

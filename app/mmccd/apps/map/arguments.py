@@ -16,7 +16,7 @@ from mmccd.core import Setting, UsageError
 Input = Annotated[
     str | None,
     Setting(
-        "NIfTI file, DICOM study, or a folder with several (HOLOSCAN_INPUT_PATH)",
+        "NIfTI file, DICOM study, archive, or a folder with several (HOLOSCAN_INPUT_PATH)",
         short="-i",
         is_path=True,
     ),

@@ -196,7 +196,7 @@ def _header_refusal(series: Series) -> Refusal | None:
         return Refusal(
             "image.too_large",
             f"{len(frames)} images of {rows}x{columns} pixels, expected at most"
-            f" {MAX_MATRIX}x{MAX_MATRIX} and 2^30 voxels",
+            f" {MAX_MATRIX}x{MAX_MATRIX} and 2^28 voxels",
         )
     if len(frames) < MIN_SLICES:
         return Refusal(

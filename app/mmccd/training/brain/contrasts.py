@@ -20,8 +20,16 @@ from mmccd.training.brain.heads import BRAIN_BIT, CLASS_BITS, LEVELS_TO, Head
 _OUTER = ("scalp", "skin", "bone", "marrow", "mucosa", "vessel")
 """Tissues outside the brain whose signal varies most."""
 _KNOTS = (0.0, 0.12, 0.25, 0.45, 0.65, 0.85, 1.05, 1.4, 1.8)
-_DARK, _FATTY = 3, 6
-"""Knots below the first are bone, air and fluid; from the second on they are fat."""
+_DARK = 3
+"""Knots below this are bone, air and fluid."""
+_FAT_FROM, _FAT_RAMP = (0.4, 0.8), 0.2
+"""Outside the brain, fat and marrow begin at a level drawn between the first two, and are fat alone
+by the third more. In a gradient echo, as the scans are, they are little brighter than muscle.
+"""
+_FAT_SHARE, _BRIGHT_SHARE, _BRIGHTEST = 0.65, 0.6, 4.0
+"""How often fat differs from the physics of a single echo; how often it is then brighter, and at
+most how many times: fast spin echo under a surface coil shows fat at 2 to 4 times white matter.
+"""
 _RANGES: dict[str, Any] = {
     "flair": (
         [
@@ -89,7 +97,7 @@ def _of_tissues(tissues: Sequence[str], kind: str, random: Generator) -> NDArray
             )
     else:
         values[1:count] = _physical(tissues[1:], kind, random)
-    if random.random() < 0.35:  # fat is suppressed, or bright as in fast spin echo
+    if random.random() < _FAT_SHARE:  # fat is suppressed, or bright as in fast spin echo
         fatty = [number for number, name in enumerate(tissues) if name in ("scalp", "marrow")]
         values[fatty] *= _fat(random)
     return values
@@ -97,7 +105,9 @@ def _of_tissues(tissues: Sequence[str], kind: str, random: Generator) -> NDArray
 
 def _fat(random: Generator) -> float:
     """How much brighter fat is than the physics of a spin echo say."""
-    return random.uniform(0.1, 1.0) if random.random() < 0.6 else random.uniform(1.0, 1.8)
+    if random.random() < _BRIGHT_SHARE:
+        return float(_BRIGHTEST ** random.random())
+    return random.uniform(0.1, 1.0)
 
 
 def _curves(kind: str, random: Generator) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -107,8 +117,10 @@ def _curves(kind: str, random: Generator) -> tuple[NDArray[np.float64], NDArray[
     ranges = np.array(_RANGES[kind], dtype=np.float64)
     inside, outside = random.uniform(ranges[:, 0], ranges[:, 1])
     outside[:_DARK] = inside[:_DARK]
-    if random.random() < 0.35:
-        outside[_FATTY:] *= _fat(random)
+    if random.random() < _FAT_SHARE:
+        fatty = np.clip((np.array(_KNOTS) - random.uniform(*_FAT_FROM)) / _FAT_RAMP, 0, 1)
+        fatty[:_DARK] = 0
+        outside *= _fat(random) ** fatty
     levels = np.linspace(0, LEVELS_TO, CLASS_BITS + 1)
     return np.interp(levels, _KNOTS, inside), np.interp(levels, _KNOTS, outside)
 

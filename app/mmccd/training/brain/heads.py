@@ -13,6 +13,8 @@ import nibabel as nib
 import numpy as np
 from nibabel.processing import conform, resample_from_to
 from numpy.typing import NDArray
+from scipy import ndimage
+from scipy.special import ndtr
 
 from mmccd.io import read_nifti
 from mmccd.phantom import LABELS, brain_envelope, canonical_labels
@@ -27,6 +29,10 @@ _SPLIT = {
     "grey": ((8, 47), (17, 53, 18, 54)),
 }
 """Tissues of which parts get contrasts of their own."""
+TIGHTEN_MM, _SMOOTH_MM = 0.5, 1.0
+"""The label maps of the scans were made at 2 mm and reach up to half a voxel of theirs too far out:
+their brains are smoothed and taken in by so much.
+"""
 
 
 @dataclass(frozen=True)
@@ -89,7 +95,14 @@ def load_scan(image: Path, label_map: Path) -> Head:
     values, labels = fine.get_fdata(dtype=np.float32), np.asarray(on_grid.dataobj)
     white = float(np.median(values[np.isin(labels, LABELS["white"])]))
     levels = np.clip(np.rint(values / white / LEVELS_TO * CLASS_BITS), 0, CLASS_BITS)
-    return _head(levels.astype(np.uint8), (), brain_envelope(label_map, labels), labels)
+    brain = _tightened(brain_envelope(label_map, labels))
+    return _head(levels.astype(np.uint8), (), brain, labels)
+
+
+def _tightened(brain: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """A mask of 1 mm without the steps of 2 mm voxels, its border :data:`TIGHTEN_MM` further in."""
+    smooth = ndimage.gaussian_filter(brain.astype(np.float32), _SMOOTH_MM, truncate=3)
+    return np.asarray(smooth > ndtr(TIGHTEN_MM / _SMOOTH_MM))
 
 
 def _head(

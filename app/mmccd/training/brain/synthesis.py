@@ -45,11 +45,12 @@ from mmccd.training.brain.heads import (
 _SAMPLES = 6
 """Points at which a voxel is sampled: its partial volume."""
 _LEVELS = np.array([[-1.0, -1.7, 0.6, -1.8], [1.0, -0.5, 1.2, 1.25]])
-_LEVEL_SHARES = (0.4, 0.35, 0.15, 0.1)
+_LEVEL_SHARES = (0.33, 0.35, 0.22, 0.1)
 """Where slices lie, in halves of the brain's height from its middle: brain, skull base and neck,
 crown, anywhere.
 """
 _KNOTS_MM = 40.0
+_DEFACED_SHARE = 0.1
 _Entry = TypeVar("_Entry")
 
 
@@ -156,6 +157,8 @@ def synthesise(
     stripped = random.random() < 0.12
     if stripped:
         image = image * (brain >= random.uniform(0.3, 0.7))
+    elif random.random() < _DEFACED_SHARE:
+        image = _deface(image, brain, centres, head, random)
     image = _acquire(image, centres, stripped, random)
     image, brain, lower = _orient([image, brain, lower], random)
     image, keep = _crop(image, random)
@@ -293,6 +296,23 @@ def _add_lesions(
         share = np.clip((radius * (1 + 0.15 * rough) - distance) / 2.5 + 0.5, 0, 1) * brain
         image = image * (1 - share) + share * random.uniform(0.02, 1.0) * min(most, 2.5)
     return image.astype(np.float32)
+
+
+def _deface(
+    image: NDArray[np.float32],
+    brain: NDArray[np.float32],
+    points: NDArray[np.float32],
+    head: Head,
+    random: Generator,
+) -> NDArray[np.float32]:
+    """Cut the face away, as data that were made public have it: nothing is left in front of a plane
+    that leans on the brain.
+    """
+    lean = np.radians(random.uniform(15, 65))
+    forwards = np.array([0.0, np.cos(lean), -np.sin(lean)])
+    reach = ((head.inside - head.centre) @ forwards).max() + random.uniform(0, 20)
+    face = (points @ forwards.astype(np.float32) > reach) & (brain == 0)
+    return np.where(face, 0.0, image).astype(np.float32)
 
 
 def _acquire(
