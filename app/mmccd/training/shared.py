@@ -8,13 +8,14 @@ from pathlib import Path
 from typing import Any
 
 from ignite.engine import Engine
-from monai.handlers import LrScheduleHandler, StatsHandler, TensorBoardStatsHandler
+from monai.handlers import LrScheduleHandler, StatsHandler
 from torch.optim.lr_scheduler import LRScheduler
 
 from mmccd.models import MaskedTranslator, TranslationUNet
 from mmccd.training.checkpoints import Resume
 from mmccd.training.handlers import ProgressBar, TimeBudget
 from mmccd.training.record import TrainingRecord
+from mmccd.training.tracking.tracker import Tracker
 
 SMALL = {
     "factor": 4,
@@ -51,11 +52,12 @@ def run_handlers(
     resume: bool = True,
     max_minutes: float | None = None,
     progress: bool = True,
+    tracker: Tracker | None = None,
 ) -> list[Any]:
     """Handlers of a trainer that come after the validation of an epoch.
 
     Args:
-        output_dir: gets ``training.json``, ``last.pt`` and TensorBoard files.
+        output_dir: gets ``training.json`` and ``last.pt``.
         lr_scheduler: steps with each iteration.
         evaluator: whose metrics are recorded.
         record: content of the record.
@@ -64,18 +66,18 @@ def run_handlers(
         resume: whether an existing ``last.pt`` is loaded.
         max_minutes: time budget of this run; None for no limit.
         progress: whether there is a bar on the terminal.
+        tracker: tells TensorBoard or MLflow; None: nobody.
     """
     folder = Path(output_dir)
+    told = [tracker.of_training()] if tracker is not None else []
     return [
         LrScheduleHandler(lr_scheduler, print_lr=False, epoch_level=False),
         StatsHandler(tag_name=_LOSS, output_transform=_loss, iteration_log=False),
-        TensorBoardStatsHandler(
-            log_dir=str(output_dir), tag_name=_LOSS, output_transform=_loss, iteration_log=10
-        ),
         ProgressBar(progress),
         TrainingRecord(folder / "training.json", record, normalisation, evaluator),
         Resume(folder / "last.pt", objects, resume),
         TimeBudget(max_minutes),
+        *told,  # behind Resume, which says from which iteration on
     ]
 
 
