@@ -7,6 +7,7 @@ from .calibrations import (
     store_calibration as store_calibration,
     user_folder as user_folder,
 )
+from .copy import copy_bundles as copy_bundles
 from .export import (
     export_weights as export_weights,
     write_weights as write_weights,
