@@ -75,6 +75,7 @@ def test_from_file_to_tables(
     tables = output / "seed_0" / "evaluation" / "fast"
     assert "| sick | patient |" in (tables / "sets.md").read_text()
     assert "\\toprule" in (tables / "sets.tex").read_text()
+    assert "| fast | sick | MMCCD |" in (output / "summary.md").read_text()
     assert sorted(path for path in tiny_bundles.rglob("*")) == before
     card = output / "seed_0" / "bundles" / "forward_masked_diffusion" / "models" / "model.json"
     assert json.loads(card.read_text())["epochs"] == 1

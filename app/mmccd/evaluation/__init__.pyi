@@ -6,6 +6,7 @@ from .candidates import (
     read_name as read_name,
     resolve_target as resolve_target,
 )
+from .grid import BOOKTABS as BOOKTABS, Grid as Grid
 from .metrics import auprc as auprc, best_dice as best_dice, dice as dice
 from .protocols import make_protocol as make_protocol
 from .run import EvaluationPlan as EvaluationPlan, evaluate as evaluate

@@ -13,7 +13,8 @@ from mmccd.core import Console, OutputError, make_folder, write_json
 from mmccd.research.check import Checked
 from mmccd.research.networks import NETWORKS
 from mmccd.research.state import FILE, State, differences
-from mmccd.research.steps import Place, Step, steps_of_seed
+from mmccd.research.steps import Place, Step, steps_of_seed, table_of
+from mmccd.research.summary import write_summary
 
 STUDY = "study.json"
 
@@ -76,6 +77,17 @@ class Run:
                 console.note(f"{step.name}: done before", kind="step", step=step.name)
             else:
                 self._do(step, console)
+        self._summarise()
+
+    def _summarise(self) -> None:
+        study = self.checked.study
+        if study.evaluation is None:
+            return
+        folders = [seed_folder(self.output, seed) for seed in study.seeds]
+        tables = {
+            preset: [table_of(folder, preset) for folder in folders] for preset in study.presets
+        }
+        write_summary(self.output, tables)
 
     def _do(self, step: Step, console: Console) -> None:
         known, found = self.state.inputs(step.name), self._changes(step)

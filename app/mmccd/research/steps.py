@@ -93,6 +93,11 @@ def steps_of_seed(checked: Checked, seed: int, place: Place, shipped: Path) -> I
             yield _evaluation(checked, preset, seed, place, before)
 
 
+def table_of(folder: Path, preset: str) -> Path:
+    """The figures of a preset in the folder of a seed."""
+    return folder / "evaluation" / preset / "sets.json"
+
+
 def cases_key(cases: Sequence[Case]) -> str:
     """Hash of names, sizes and times of the files of cases."""
     lines = []
@@ -172,7 +177,7 @@ def _evaluation(checked: Checked, preset: str, seed: int, place: Place, after: l
         "validation": cases_key(checked.validation.cases) if checked.validation else None,
         "after": after,
     }
-    output = place.folder / "evaluation" / preset
+    output = table_of(place.folder, preset).parent
 
     def act(console: Console) -> None:
         evaluate_preset(checked, preset, seed, place.bundles, place.device, output, console)
