@@ -219,7 +219,7 @@ def _parser(study: Study, name: str, bundles: Path, device: str) -> Any:
     bundle = bundles / NETWORKS[name]
     chosen = overrides(study, name, 0, device)
     chosen |= {"max_cases": 1, "output_dir": tempfile.gettempdir(), "tracking": "none"}
-    chosen |= {"bundle_root": str(bundle)}
+    chosen |= {"bundle_root": str(bundle), "slices#progress": False}
     chosen.pop("backward_weights", None)
     parser = ConfigParser()
     parser.read_config(str(bundle / "configs" / "train.json"))
@@ -230,7 +230,11 @@ def _parser(study: Study, name: str, bundles: Path, device: str) -> Any:
 
 def _prepare(parser: Any, name: str, study: Study, bundles: Path) -> Any:
     """What makes a batch; in front of d runs a cycle of networks that nobody trained."""
-    if name != "decision":
+    if name == "backward":
+        from monai.engines import default_prepare_batch
+
+        return default_prepare_batch
+    if name == "forward":
         return parser.get_parsed_content("train#prepare_batch")
     from mmccd.training import DecisionPrepareBatch, OneStepCycle
 

@@ -25,8 +25,8 @@ MEANS = "Means by data set, with 95 % intervals over patients in brackets."
 
 
 def sets_markdown(result: SetsResult) -> str:
-    """A row for each case, a column for each method; below each data set its means; then the
-    difference of the first method to the rule.
+    """A row for each case, a column for each method; below each data set its means; then the means
+    alone, a row for each method; then the difference of the first method to the rule.
     """
     titles = [one.title for one in result.methods]
     lines = [
@@ -43,8 +43,8 @@ def sets_markdown(result: SetsResult) -> str:
         if group is not None:
             lines += _case_lines(group, result.methods)
         lines += _summary_lines(result.summaries(group))
-    text = "\n".join([*lines, *_difference_lines(result)]) + "\n"
-    return f"{text}\n{MEANS}\n\n{means(result).markdown()}"
+    lines += ["", MEANS, "", *means(result).markdown().splitlines()]
+    return "\n".join([*lines, *_difference_lines(result)]) + "\n"
 
 
 def sets_latex(result: SetsResult) -> str:
