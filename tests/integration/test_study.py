@@ -35,7 +35,7 @@ def write(folder: Path, data: Path, **changes: Any) -> Path:
         "forward": QUICK,
         "calibration": {"slices_per_case": 4},
         "evaluation": {"sets": ["sick"], "draws": 20, "methods": ["mmccd", "rule"]},
-        "tracking": "none",
+        "track": "none",
     }
     path = folder / "study.json"
     path.write_text(json.dumps({**content, **changes}))

@@ -39,7 +39,7 @@ def test_paths_are_seen_from_the_studys_folder(tmp_path: Path) -> None:
         ({"forward": {"max_epochs": True}}, r"forward\.max_epochs: found True"),
         ({"source": "ct"}, r"source: found 'ct', expected: .*'flair'"),
         ({"seeds": ["one"]}, r"seeds\.0: found 'one'"),
-        ({"tracking": "wandb"}, r"tracking: found 'wandb'"),
+        ({"track": "wandb"}, r"track: found 'wandb'"),
         ({"data": None}, r"data: found None"),
     ],
 )

@@ -99,7 +99,7 @@ def test_nothing_is_written_without_tracking(tmp_path: Path) -> None:
 
 
 def test_unknown_value() -> None:
-    with pytest.raises(UsageError, match=r"tracking 'wandb' is unknown; expected one of none"):
+    with pytest.raises(UsageError, match=r"track 'wandb' is unknown; expected one of none"):
         Tracker("wandb")
 
 

@@ -5,14 +5,15 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from mmccd.bundle import find_bundles, read_preset
 from mmccd.core import MmccdError, UnsuitableInputError, UsageError
 from mmccd.data import Case, split_cases
-from mmccd.evaluation import DataSet, Setup, find_sets, find_validation
-from mmccd.research.networks import NETWORKS, needed_networks
+from mmccd.evaluation import DataSet, Setup, find_sets, find_validation, read_name
+from mmccd.research.networks import NETWORKS, plan_of
 from mmccd.research.plan import Study, worst_first
 from mmccd.training import require
 
@@ -57,15 +58,14 @@ def check_study(study: Study, bundles: str | None) -> tuple[Checked | None, list
     asked(lambda: _check_contrasts(study))
     splits = asked(lambda: _splits(study))
     for name in study.presets:
-        asked(lambda name=name: read_preset(find_bundles(bundles), name))
+        asked(partial(_check_preset, name, bundles))
     for check in (_check_settings, _check_tracking, _check_methods):
-        asked(lambda check=check: check(study, bundles))
+        asked(partial(check, study, bundles))
     plan = study.evaluation
     sets = (asked(lambda: find_sets(plan.sets)) if plan else None) or []
     validation = None
     if plan and splits and sets:
-        place = plan.validation or study.data
-        validation = asked(lambda: _validation(study, place, sets, splits))
+        validation = asked(lambda: _validation(study, sets, splits))
         asked(lambda: _refuse_trained(splits, sets))
     if problems:
         return None, worst_first(problems)
@@ -78,6 +78,10 @@ def _check_contrasts(study: Study) -> None:
             f"target {study.target}: is the source itself; expected another contrast",
             code="study.key",
         )
+
+
+def _check_preset(name: str, bundles: str | None) -> None:
+    read_preset(find_bundles(bundles), name)
 
 
 def _splits(study: Study) -> dict[str, list[Case]]:
@@ -97,13 +101,14 @@ def _splits(study: Study) -> dict[str, list[Case]]:
 
 def _check_settings(study: Study, bundles: str | None) -> None:
     """The first part of a setting's name is a top-level name of the network's train.json."""
-    for network in needed_networks(study, find_bundles(bundles)):
-        path = find_bundles(bundles) / NETWORKS[network] / "configs" / "train.json"
-        known = set(json.loads(path.read_text()))
-        for name in getattr(study, network).settings:
+    for network, bundle in NETWORKS.items():
+        path = find_bundles(bundles) / bundle / "configs" / "train.json"
+        settings = plan_of(study, network).settings
+        known = set(json.loads(path.read_text())) if settings else set()
+        for name in settings:
             if name.partition("#")[0] not in known:
                 raise UsageError(
-                    f"{network}.settings: {name!r} is no setting of {NETWORKS[network]}/configs/"
+                    f"{network}.settings: {name!r} is no setting of {bundle}/configs/"
                     f"{path.name}; expected a top-level name of that file",
                     code="study.key",
                 )
@@ -111,7 +116,7 @@ def _check_settings(study: Study, bundles: str | None) -> None:
 
 def _check_tracking(study: Study, bundles: str | None) -> None:
     for package in ("tensorboard", "mlflow"):
-        if study.tracking in (package, "both"):
+        if study.track in (package, "both"):
             require(package)
 
 
@@ -119,18 +124,16 @@ def _check_methods(study: Study, bundles: str | None) -> None:
     """Names of methods that need no weights of the study itself can be tried at once."""
     if study.evaluation is None or study.evaluation.methods is None:
         return
-    from mmccd.evaluation import read_name
-
     for name in study.evaluation.methods:
         read_name(name)
 
 
-def _validation(
-    study: Study, place: str, sets: list[DataSet], splits: dict[str, list[Case]]
-) -> DataSet:
-    if place == study.data:
+def _validation(study: Study, sets: list[DataSet], splits: dict[str, list[Case]]) -> DataSet:
+    assert study.evaluation is not None
+    named = study.evaluation.validation
+    if named is None and study.split_file is not None:
         return DataSet(Path(study.data).stem, tuple(splits["val"]))
-    return find_validation(place, sets)
+    return find_validation(named or study.data, sets)
 
 
 def _refuse_trained(splits: dict[str, list[Case]], sets: list[DataSet]) -> None:

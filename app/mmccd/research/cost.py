@@ -218,7 +218,7 @@ def _parser(study: Study, name: str, bundles: Path, device: str) -> Any:
     monai.data.set_track_meta(False)
     bundle = bundles / NETWORKS[name]
     chosen = overrides(study, name, 0, device)
-    chosen |= {"max_cases": 1, "output_dir": tempfile.gettempdir(), "tracking": "none"}
+    chosen |= {"max_cases": 1, "output_dir": tempfile.gettempdir(), "track": "none"}
     chosen |= {"bundle_root": str(bundle), "slices#progress": False}
     chosen.pop("backward_weights", None)
     parser = ConfigParser()

@@ -48,7 +48,7 @@ def overrides(study: Study, network: str, seed: int, device: str) -> dict[str, A
         "max_epochs": plan.max_epochs,
         "batch_size": plan.batch_size,
         "learning_rate": plan.learning_rate,
-        "tracking": study.tracking,
+        "track": study.track,
         "progress": False,
     }
     found |= {"data": study.about_data} if study.about_data else {}

@@ -97,7 +97,7 @@ class Study(_Part):
         calibration: how thresholds are chosen; None: they are not.
         evaluation: what is reported; None: nothing.
         gpus: processes of a training, each with a GPU of its own (torchrun).
-        tracking: ``none``, ``tensorboard``, ``mlflow`` or ``both``.
+        track: ``none``, ``tensorboard``, ``mlflow`` or ``both``.
         about_data: sentence for the cards of the weights.
         licence: likewise.
     """
@@ -114,7 +114,7 @@ class Study(_Part):
     calibration: CalibrationPlan | None = CalibrationPlan()
     evaluation: EvaluationPlan | None = None
     gpus: Count = 1
-    tracking: Literal["none", "tensorboard", "mlflow", "both"] = "tensorboard"
+    track: Literal["none", "tensorboard", "mlflow", "both"] = "tensorboard"
     about_data: str = ""
     licence: str = ""
 

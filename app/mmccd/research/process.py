@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import time
@@ -12,6 +13,8 @@ from pathlib import Path
 
 from mmccd.core import Console, MmccdError, OutputError, error_class, make_folder
 
+_ERROR = re.compile(r"[\w.]*(Error|Exception|Interrupt): ")
+"""The line of a traceback that says what happened."""
 _LOOK_S = 1.0
 _END_S = 60.0
 """How long a training that was told to end may take."""
@@ -87,6 +90,7 @@ def _failure(code: int, log: Path, start: int) -> MmccdError:
     with log.open(encoding="utf-8", errors="replace") as file:
         file.seek(start)
         lines = [line.strip() for line in file if line.strip()]
-    last = lines[-1][:300] if lines else "it said nothing"
+    errors = [line for line in lines if _ERROR.match(line)]
+    last = (errors or lines or ["it said nothing"])[-1][:300]
     kind = error_class(code) if code > 0 else MmccdError
     return kind(f"training failed (exit {code}): {last}; all that it said: {log}", "study.training")

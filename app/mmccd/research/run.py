@@ -150,8 +150,8 @@ def seed_folder(output: Path, seed: int) -> Path:
 
 
 def _copy_once(folder: Path, shipped: Path) -> None:
-    """The bundles without the weights and calibrations that ship: what a study says of its networks
-    is never said of others.
+    """The bundles without the weights, model cards and calibrations that ship: what a study says of
+    its networks is never said of others.
     """
     if folder.is_dir():
         return
@@ -161,4 +161,6 @@ def _copy_once(folder: Path, shipped: Path) -> None:
     for name in NETWORKS.values():
         for part in ("models", "calibrations"):
             shutil.rmtree(staged / name / part, ignore_errors=True)
+        for card in (staged / name / "docs").glob("model_card*.md"):
+            card.unlink()
     staged.rename(folder)

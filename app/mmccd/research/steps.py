@@ -25,7 +25,7 @@ from mmccd.research.networks import (
 )
 from mmccd.research.process import run_training
 
-_OF_PLACE = ("tracking", "device", "progress")
+_OF_PLACE = ("track", "device", "progress")
 """Settings that do not change what is learned."""
 
 

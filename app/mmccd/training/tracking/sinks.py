@@ -18,7 +18,7 @@ from mmccd.core import UsageError
 
 NONE, TENSORBOARD, MLFLOW, BOTH = "none", "tensorboard", "mlflow", "both"
 TRACKING = (NONE, TENSORBOARD, MLFLOW, BOTH)
-"""Values of the switch ``tracking``."""
+"""Values of the switch ``track`` (``tracking`` is a word of MONAI's own command line)."""
 EXPERIMENT = "mmccd"
 _EXTRAS = {TENSORBOARD: "train", MLFLOW: "track"}
 
@@ -39,20 +39,20 @@ class Sink(Protocol):
         """The run is over."""
 
 
-def make_sinks(tracking: str, folder: Path) -> list[Sink]:
-    """The sinks of a value of ``tracking``.
+def make_sinks(track: str, folder: Path) -> list[Sink]:
+    """The sinks of a value of ``track``.
 
     Args:
-        tracking: one of :data:`TRACKING`.
+        track: one of :data:`TRACKING`.
         folder: of the run.
 
     Raises:
         UsageError: another value, or a package that is not installed.
     """
-    if tracking not in TRACKING:
-        raise UsageError(f"tracking {tracking!r} is unknown; expected one of {', '.join(TRACKING)}")
+    if track not in TRACKING:
+        raise UsageError(f"track {track!r} is unknown; expected one of {', '.join(TRACKING)}")
     kinds: dict[str, Callable[[Path], Sink]] = {TENSORBOARD: TensorBoardSink, MLFLOW: MLflowSink}
-    wanted = [name for name in kinds if tracking in (name, BOTH)]
+    wanted = [name for name in kinds if track in (name, BOTH)]
     for name in wanted:
         require(name)
     return [kinds[name](folder) for name in wanted]
@@ -62,8 +62,8 @@ def require(package: str) -> None:
     """Raise UsageError where the package of a sink is not installed."""
     if importlib.util.find_spec(package) is None:
         raise UsageError(
-            f"tracking by {package}: the package {package} is not installed; install it: pip"
-            f" install 'mmccd[{_EXTRAS[package]}]', or take tracking {NONE}"
+            f"track {package}: the package {package} is not installed; install it: pip"
+            f" install 'mmccd[{_EXTRAS[package]}]', or take track {NONE}"
         )
 
 

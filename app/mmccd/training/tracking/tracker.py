@@ -20,15 +20,15 @@ class Tracker:
     validation and its picture at the iteration of the trainer after which it ran.
 
     Args:
-        tracking: ``none``, ``tensorboard``, ``mlflow`` or ``both``.
+        track: ``none``, ``tensorboard``, ``mlflow`` or ``both``.
         output_dir: folder of the run.
 
     Raises:
         UsageError: another value, or a package that is not installed.
     """
 
-    def __init__(self, tracking: str = TENSORBOARD, output_dir: str | Path = ".") -> None:
-        self.sinks = make_sinks(tracking, Path(output_dir))
+    def __init__(self, track: str = TENSORBOARD, output_dir: str | Path = ".") -> None:
+        self.sinks = make_sinks(track, Path(output_dir))
         self._trainer: Engine | None = None
         self._told = 0
 

@@ -159,8 +159,8 @@ def evaluate(
             slices=slices,
         )
         points = _points(operating_points)
-        plan = _sets_plan(sets, validation, setup, _set_methods(methods, setup), rate, draws)
-        _run_sets(replace(plan, points=points), Path(output), json)
+        sets_plan = _sets_plan(sets, validation, setup, _set_methods(methods, setup), rate, draws)
+        _run_sets(replace(sets_plan, points=points), Path(output), json)
         return
     if operating_points is not None:
         raise UsageError(
