@@ -130,10 +130,10 @@ def _check_methods(study: Study, bundles: str | None) -> None:
 
 def _validation(study: Study, sets: list[DataSet], splits: dict[str, list[Case]]) -> DataSet:
     assert study.evaluation is not None
-    named = study.evaluation.validation
-    if named is None and study.split_file is not None:
-        return DataSet(Path(study.data).stem, tuple(splits["val"]))
-    return find_validation(named or study.data, sets)
+    if study.evaluation.validation is not None:
+        return find_validation(study.evaluation.validation, sets)
+    path = Path(study.data)
+    return DataSet(path.parent.name if path.is_file() else path.name, tuple(splits["val"]))
 
 
 def _refuse_trained(splits: dict[str, list[Case]], sets: list[DataSet]) -> None:
