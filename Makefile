@@ -11,7 +11,7 @@ install: $(STAMP)
 $(STAMP): setup.cfg setup.py pyproject.toml constraints.txt
 	rm -rf $(VENV)
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[test,train,eval,export,deploy,cohort,docs]"
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[test,train,track,eval,export,deploy,cohort,docs]"
 	touch $(STAMP)
 
 demo: $(STAMP)

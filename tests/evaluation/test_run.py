@@ -38,6 +38,7 @@ METHODS = ",".join(
 FILES = {
     "metrics.json",
     "table.md",
+    "table.tex",
     "cases.csv",
     "maps.png",
     "cycle.png",

@@ -98,6 +98,7 @@ KINDS: dict[str, Kind] = {
     "corruption": _SWITCH,
     "resume": _SWITCH,
     "resume_anyway": _SWITCH,
+    "track": _one_of("none", "tensorboard", "mlflow", "both"),
     "progress": _SWITCH,
     "data": _TEXT,
     "licence": _TEXT,

@@ -14,6 +14,7 @@ from .declaration import (
     variable_of as variable_of,
 )
 from .errors import (
+    SEVERITY as SEVERITY,
     CancelledError as CancelledError,
     InputError as InputError,
     MmccdError as MmccdError,

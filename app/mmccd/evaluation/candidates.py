@@ -5,7 +5,7 @@ wants, and the key of everything its maps depend on.
 from __future__ import annotations
 
 import typing
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from functools import cached_property
 from itertools import product
@@ -101,6 +101,11 @@ class Candidate:
     def threshold(self) -> float | None:
         """A threshold of the method's own for its map with the preset's post-processing."""
         return self.method.threshold(self.context)
+
+    @property
+    def points(self) -> Mapping[str, float]:
+        """The same at each operating point that it has been calibrated for, by name."""
+        return self.method.points(self.context)
 
 
 def resolve_target(bundles: Path, source: str, target: str | None) -> str | None:
@@ -276,6 +281,7 @@ class _Store:
             seed=self.setup.seed,
             precision=self._precision,
             threshold=self._threshold,
+            points=self._points,
         )
 
     def _weights(self, method: Method, need: Need) -> TrainedWeights:
@@ -310,6 +316,10 @@ class _Store:
     def _threshold(self, chosen: Chosen, precision: str) -> float | None:
         found = self.models.calibration(self._changed(chosen), precision)
         return found.threshold if found else None
+
+    def _points(self, chosen: Chosen, precision: str) -> dict[str, float]:
+        found = self.models.calibration(self._changed(chosen), precision)
+        return {name: point.threshold for name, point in found.points.items()} if found else {}
 
 
 def _check_alike(weights: Sequence[TrainedWeights], modalities: Iterable[str]) -> None:

@@ -31,6 +31,7 @@ from mmccd.evaluation.tables import (
     difference_markdown,
     gain_markdown,
     grid_markdown,
+    latex,
     markdown,
     per_case_csv,
     returned_json,
@@ -326,6 +327,7 @@ def _write(
     write_text(folder / "table.md", text)
     write_text(folder / "cases.csv", per_case_csv(rows))
     if not plan.is_grid:
+        write_text(folder / "table.tex", latex(protocol.name, rows))
         write_maps(folder / "maps.png", shots)
         _write_cycle(plan, rows, shots, folder)
     for variant in plan.variants:

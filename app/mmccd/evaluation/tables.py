@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from mmccd.evaluation.candidates import Candidate, read_name
+from mmccd.evaluation.grid import BOOKTABS, Grid
 from mmccd.evaluation.plain_rows import CONSTANT
 from mmccd.evaluation.protocols import Judgement
 from mmccd.evaluation.returned import ReturnedFigure, ReturnedImages
@@ -133,6 +134,21 @@ def markdown(protocol: str, rows: Sequence[TableRow]) -> str:
         columns = [(title, key.format(name)) for title, key in PAPER_COLUMNS]
         if there:
             parts += [f"Threshold: {text}.\n", _table(columns, there)]
+    return "\n".join(parts)
+
+
+def latex(protocol: str, rows: Sequence[TableRow]) -> str:
+    """The same for LaTeX."""
+    if protocol != "paper":
+        grid = _as_grid(COLUMNS[protocol], rows, f"Protocol {protocol}.")
+        return f"{BOOKTABS}\n{grid.latex(f'tab:mmccd-{protocol}')}"
+    parts = [BOOKTABS]
+    for name, text in PAPER_THRESHOLDS.items():
+        there = [row for row in rows if name in row.judgement.thresholds]
+        columns = [(title, key.format(name)) for title, key in PAPER_COLUMNS]
+        if there:
+            grid = _as_grid(columns, there, f"Threshold: {text}.")
+            parts.append(grid.latex(f"tab:mmccd-paper-{name.replace('_', '-')}"))
     return "\n".join(parts)
 
 
@@ -310,21 +326,19 @@ def row_json(one: TableRow) -> dict[str, Any]:
 
 
 def _table(columns: Sequence[tuple[str, str]], rows: Sequence[TableRow]) -> str:
+    return _as_grid(columns, rows).markdown()
+
+
+def _as_grid(
+    columns: Sequence[tuple[str, str]], rows: Sequence[TableRow], caption: str = ""
+) -> Grid:
     """A column stands where some row has its figure."""
-    columns = [
+    there = [
         (title, key) for title, key in columns if any(key in row.judgement.figures for row in rows)
     ]
-    lines = [
-        "| Method | post-processing | " + " | ".join(title for title, _ in columns) + " |",
-        "|---" * (len(columns) + 2) + "|",
-    ]
-    for row in rows:
-        lines.append(
-            f"| {row.title} | {row.variant.name} | "
-            + " | ".join(_cell(row, key) for _, key in columns)
-            + " |"
-        )
-    return "\n".join(lines) + "\n"
+    header = ["Method", "post-processing", *(title for title, _ in there)]
+    cells = [[row.title, row.variant.name, *(_cell(row, key) for _, key in there)] for row in rows]
+    return Grid(header, cells, caption, texts=2)
 
 
 def _cell(row: TableRow, key: str) -> str:

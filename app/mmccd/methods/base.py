@@ -156,6 +156,8 @@ class Context:
         seed: seed of all noise.
         precision: of a choice, ``"fp32"`` or ``"bf16"``.
         threshold: of a choice and a precision, the calibrated threshold, or None.
+        points: likewise, the thresholds of the operating points by name; empty where there are
+            none.
     """
 
     source: str = "flair"
@@ -168,6 +170,7 @@ class Context:
     seed: int = 0
     precision: Callable[[Chosen], str] = lambda chosen: "fp32"
     threshold: Callable[[Chosen, str], float | None] = lambda chosen, precision: None
+    points: Callable[[Chosen, str], Mapping[str, float]] = lambda chosen, precision: {}
 
     def network(self, name: str, precision: str = "fp32") -> nn.Module:
         """A network on the device, in evaluation mode."""
@@ -220,6 +223,10 @@ class Method(ABC):
     def threshold(self, context: Context) -> float | None:
         """A threshold of the method's own for its score after the preset's post-processing."""
         return None
+
+    def points(self, context: Context) -> Mapping[str, float]:
+        """The same at each operating point that it has been calibrated for."""
+        return {}
 
 
 def either_side(source: str) -> tuple[int, ...]:

@@ -27,6 +27,7 @@ from .decision.objective import (
     DecisionLoss as DecisionLoss,
     decision_error as decision_error,
 )
+from .decision.returned import OneStepCycle as OneStepCycle
 from .errors import (
     MeanError as MeanError,
     brain_error as brain_error,
@@ -44,6 +45,8 @@ from .inferers import MaskedTranslationInferer as MaskedTranslationInferer
 from .learning_rate import warmup_stable_decay as warmup_stable_decay
 from .record import TrainingRecord as TrainingRecord
 from .shared import run_handlers as run_handlers, small_network as small_network
+from .tracking.sinks import TRACKING as TRACKING, require as require
+from .tracking.tracker import Tracker as Tracker
 from .translate import (
     BatchedInferer as BatchedInferer,
     VisibleTranslationInferer as VisibleTranslationInferer,

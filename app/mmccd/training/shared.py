@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ignite.engine import Engine
-from monai.handlers import LrScheduleHandler, StatsHandler, TensorBoardStatsHandler
+from monai.handlers import LrScheduleHandler, StatsHandler
 from torch.optim.lr_scheduler import LRScheduler
 from torch.utils.data import DataLoader
 
@@ -17,6 +17,7 @@ from mmccd.training.checkpoints import BEST, LAST, BestModel, Resume
 from mmccd.training.facts import check_batches, training_facts
 from mmccd.training.handlers import ProgressBar, TimeBudget
 from mmccd.training.record import TrainingRecord
+from mmccd.training.tracking.tracker import Tracker
 
 SMALL = {
     "factor": 4,
@@ -54,11 +55,12 @@ def run_handlers(
     resume_anyway: bool = False,
     max_minutes: float | None = None,
     progress: bool = True,
+    tracker: Tracker | None = None,
 ) -> list[Any]:
     """Handlers of a trainer that come after the validation of an epoch.
 
     Args:
-        output_dir: gets ``training.json``, ``last.pt``, ``best.pt`` and TensorBoard files.
+        output_dir: gets ``training.json``, ``last.pt`` and ``best.pt``.
         lr_scheduler: steps with each iteration.
         evaluator: whose metrics are recorded, and which gets the handler that keeps the best
             network.
@@ -70,6 +72,7 @@ def run_handlers(
         resume_anyway: also one of other data or settings.
         max_minutes: time budget of this run; None for no limit.
         progress: whether there is a bar on the terminal.
+        tracker: tells TensorBoard or MLflow; None: nobody.
 
     Raises:
         InputError: the checkpoint is damaged.
@@ -85,16 +88,15 @@ def run_handlers(
     going_on.check()
     if "averaged" in objects:
         BestModel(folder / BEST, objects["averaged"].ema_model, story.known).attach(evaluator)
+    told = [tracker.of_training()] if tracker is not None else []
     return [
         LrScheduleHandler(lr_scheduler, print_lr=False, epoch_level=False),
         StatsHandler(tag_name=_LOSS, output_transform=_loss, iteration_log=False),
-        TensorBoardStatsHandler(
-            log_dir=str(output_dir), tag_name=_LOSS, output_transform=_loss, iteration_log=10
-        ),
         ProgressBar(progress),
         story,
         going_on,
         TimeBudget(max_minutes),
+        *told,  # behind Resume, which says from which iteration on
     ]
 
 

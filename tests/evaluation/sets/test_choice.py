@@ -5,13 +5,14 @@ reported.
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from tests.evaluation.sets.conftest import PRESET, make_candidate
 
 from mmccd.core.errors import UnsuitableInputError, UsageError
-from mmccd.evaluation.sets.choice import Choice, choose, needs_validation
+from mmccd.evaluation.sets.choice import Choice, choose, choose_points, needs_validation
 from mmccd.evaluation.variants import Scored
 
 Make = Callable[..., Scored]
@@ -62,3 +63,38 @@ def test_reported_cases_are_refused(make_scored: Make) -> None:
     test = [make_scored(np.ones((2, 10, 10)), lesion, "test")]
     with pytest.raises(UnsuitableInputError, match="validation cases only"):
         choose(make_candidate("intensity"), PRESET, lambda polarity: test, 0.05)
+
+
+class TestOperatingPoints:
+    def test_balanced_alone_is_the_methods_own_choice(self) -> None:
+        rule = make_candidate("rule")
+        assert choose_points(rule, PRESET, None, 0.02) == [choose(rule, PRESET, None, 0.02)]
+
+    def test_one_threshold_stays_one(self) -> None:
+        """A fixed one, and none at all."""
+        points = ("specific", "sensitive")
+        for name, threshold in (("rule", 1.2), ("intensity", None)):
+            (found,) = choose_points(make_candidate(name), PRESET, None, 0.02, points)
+            assert (found.threshold, found.point) == (threshold, None)
+
+    def test_calibrated_ones(self) -> None:
+        """Those that there are, in the order in which they were asked for."""
+        known = {"specific": 3.0, "balanced": 2.0, "sensitive": 1.0}
+        candidate = make_candidate("mmccd")
+        context = replace(
+            candidate.context, threshold=lambda *_: 2.0, points=lambda *_: dict(known)
+        )
+        found = choose_points(
+            replace(candidate, context=context), PRESET, None, 0.02, ("sensitive", "specific")
+        )
+        assert [(one.point, one.threshold) for one in found] == [
+            ("sensitive", 1.0),
+            ("specific", 3.0),
+        ]
+        assert {one.origin for one in found} == {"own"}
+
+    def test_shares_of_healthy_validation_voxels(
+        self, validation: Callable[[int], list[Scored]]
+    ) -> None:
+        found = choose_points(make_candidate("intensity"), PRESET, validation, 0.5, ("sensitive",))
+        assert [(one.point, one.threshold) for one in found] == [("sensitive", pytest.approx(98.0))]

@@ -18,7 +18,15 @@ from mmccd.evaluation.metrics import dice
 from mmccd.evaluation.subjects import load_subject
 from mmccd.methods.rule import RuleScorer
 
-FILES = {"maps", "sets.md", "sets.csv", "sets.json", "worst_false_marks.png", "worst_misses.png"}
+FILES = {
+    "maps",
+    "sets.md",
+    "sets.tex",
+    "sets.csv",
+    "sets.json",
+    "worst_false_marks.png",
+    "worst_misses.png",
+}
 
 
 def link(source: Path, folder: Path, name: str, without: str = "none") -> None:

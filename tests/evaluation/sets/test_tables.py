@@ -8,7 +8,7 @@ import json
 from dataclasses import replace
 
 from mmccd.evaluation.sets.result import SetsResult
-from mmccd.evaluation.sets.tables import sets_csv, sets_json, sets_markdown
+from mmccd.evaluation.sets.tables import sets_csv, sets_json, sets_latex, sets_markdown
 
 
 def test_table(result: SetsResult) -> None:
@@ -90,3 +90,39 @@ def test_json(result: SetsResult) -> None:
     assert [one["ahead"] for one in content["difference_to_rule"]] == [1, 0, 1]
     assert len(content["cases"]) == 12
     assert (content["preset"], content["validation"]) == ("fast", "chosen")
+
+
+def test_means(result: SetsResult) -> None:
+    """The second table of the page, and all of the one for LaTeX."""
+    lines = sets_markdown(result).splitlines()
+    start = lines.index(
+        "| Set | Method | AUPRC | Dice | mL marked, lesion | mL marked, healthy | Lesion recall |"
+        " Lesion precision |"
+    )
+    assert lines[start + 2 + 3 * 3] == ""
+    assert lines[start + 2] == (
+        "| first | HISTOGRAM | .750 [.750, .750] | .375 [.250, .500] | 3.0 [3.0, 3.0] | - |"
+        " .500 [.500, .500] | .250 [.250, .250] |"
+    )
+    latex = sets_latex(result)
+    assert r"first & HISTOGRAM & .750 [.750, .750] & .375 [.250, .500]" in latex
+    assert latex.startswith("% needs \\usepackage{booktabs}\n\\begin{table}")
+
+
+def test_a_row_for_each_operating_point(result: SetsResult) -> None:
+    first = result.methods[0]
+    choices = [replace(first.choice, point=point) for point in ("balanced", "sensitive")]
+    methods = [
+        replace(
+            first,
+            choice=choice,
+            cases=[replace(case, method=f"histogram@{choice.point}") for case in first.cases],
+        )
+        for choice in choices
+    ]
+    found = replace(result, methods=[*methods, *result.methods[1:]])
+    text = sets_markdown(found)
+    assert "- HISTOGRAM, sensitive: threshold 0.5, 1 % of the healthy voxels" in text
+    assert "HISTOGRAM, balanced minus RULE, case by case." in text
+    listed = [(one["method"], one["operating_point"]) for one in sets_json(found)["methods"]]
+    assert listed[:2] == [("histogram@balanced", "balanced"), ("histogram@sensitive", "sensitive")]

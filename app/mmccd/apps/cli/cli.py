@@ -36,6 +36,7 @@ COMMANDS: dict[str, str] = {
     for name in (
         "predict",
         "demo",
+        "train",
         "calibrate",
         "evaluate",
         "export",

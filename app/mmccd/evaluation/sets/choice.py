@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from mmccd.core import UsageError
+from mmccd.core import BALANCED, RATES, UsageError
 from mmccd.evaluation.candidates import Candidate
 from mmccd.evaluation.selection import choose_polarity, healthy_threshold
 from mmccd.evaluation.variants import Scored, Variant
@@ -24,11 +24,13 @@ class Choice:
         threshold: in units of its map; None where it has none.
         origin: ``own``: calibrated, or a constant of the method; ``healthy``: the healthy voxels of
             the validation set; ``none``.
+        point: the operating point that it is for; None where the method has one threshold.
     """
 
     polarity: int
     threshold: float | None
     origin: str
+    point: str | None = None
 
 
 def needs_validation(candidate: Candidate, variant: Variant) -> bool:
@@ -65,6 +67,38 @@ def choose(
     if own is not None:
         return Choice(polarity, own, OWN)
     return Choice(polarity, healthy_threshold(scored_as(polarity), rate), HEALTHY)
+
+
+def choose_points(
+    candidate: Candidate,
+    variant: Variant,
+    scored_as: ScoredAs | None,
+    rate: float,
+    points: Sequence[str] = (BALANCED,),
+) -> list[Choice]:
+    """The method at several operating points: its calibrated thresholds, else those that the
+    points' shares of healthy validation voxels exceed.
+
+    Args:
+        candidate, variant, scored_as, rate: see :func:`choose`, which alone decides where
+            ``points`` is the balanced one.
+        points: names of operating points.
+
+    Returns:
+        One choice a point; one in all where the method has a fixed threshold, or none.
+    """
+    first = choose(candidate, variant, scored_as, rate)
+    if tuple(points) == (BALANCED,):
+        return [first]
+    if first.origin == HEALTHY and scored_as is not None:
+        scored = scored_as(first.polarity)
+        found = {point: healthy_threshold(scored, RATES[point]) for point in points}
+    else:
+        own = candidate.points if first.origin == OWN else {}
+        found = {point: own[point] for point in points if point in own}
+    return [
+        Choice(first.polarity, threshold, first.origin, point) for point, threshold in found.items()
+    ] or [first]
 
 
 def _polarities(candidate: Candidate, variant: Variant) -> tuple[int, ...]:

@@ -5,9 +5,20 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from mmccd.bundle import read_preset
+from mmccd.core import BALANCED
 from mmccd.evaluation.candidates import Candidate, Setup
 from mmccd.evaluation.sets.find import DataSet
 from mmccd.evaluation.variants import Variant
+
+PLAIN_ROWS = ("mmccd", "rule", "constant", "intensity")
+"""Of a table, with the method of the preset before them."""
+
+
+def default_set_methods(setup: Setup) -> list[str]:
+    """The rows of a table for which none are named: the preset's method first, each once."""
+    first = read_preset(setup.bundles, setup.preset).method
+    return list(dict.fromkeys((first, *PLAIN_ROWS)))
 
 
 @dataclass(frozen=True)
@@ -25,6 +36,7 @@ class SetsPlan:
         rate: share of healthy validation voxels above a threshold that is chosen.
         draws: resamples of the bootstrap.
         command: how the run was started, for sets.json.
+        points: operating points at which methods are reported.
     """
 
     sets: Sequence[DataSet]
@@ -35,3 +47,4 @@ class SetsPlan:
     rate: float = 0.02
     draws: int = 1000
     command: str = ""
+    points: Sequence[str] = (BALANCED,)

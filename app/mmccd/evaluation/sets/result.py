@@ -18,7 +18,7 @@ RULE = "rule"
 
 @dataclass(frozen=True)
 class MethodResult:
-    """One method on all data sets.
+    """One method at one threshold on all data sets.
 
     Attributes:
         candidate: which method.
@@ -33,9 +33,15 @@ class MethodResult:
     worst: Worst = field(default_factory=Worst)
 
     @property
+    def name(self) -> str:
+        """Of the method, and of its operating point where it has several: ``mmccd@sensitive``."""
+        return self.candidate.name + (f"@{self.choice.point}" if self.choice.point else "")
+
+    @property
     def title(self) -> str:
-        """For tables and pictures; with the side where dark is anomalous."""
-        return self.candidate.title + ("" if self.choice.polarity > 0 else ", dark")
+        """For tables and pictures; with the side where dark is anomalous, and the point."""
+        side = "" if self.choice.polarity > 0 else ", dark"
+        return self.candidate.title + side + (f", {self.choice.point}" if self.choice.point else "")
 
     def of(self, data_set: str | None) -> list[CaseFigures]:
         """Its cases of one data set; all where it is None."""

@@ -11,13 +11,13 @@ from mmccd.core import UnsuitableInputError, make_folder, write_text
 from mmccd.data import say_doubtful_labels, say_grouping
 from mmccd.evaluation.candidates import Candidate
 from mmccd.evaluation.plain_rows import with_plain_rows
-from mmccd.evaluation.sets.choice import Choice, choose, needs_validation
+from mmccd.evaluation.sets.choice import Choice, choose_points, needs_validation
 from mmccd.evaluation.sets.figures import case_figures, mark
 from mmccd.evaluation.sets.pictures import write_worst
 from mmccd.evaluation.sets.plan import SetsPlan
 from mmccd.evaluation.sets.result import MethodResult, SetsResult
 from mmccd.evaluation.sets.scoring import Loaded, SetScoring
-from mmccd.evaluation.sets.tables import sets_csv, sets_json, sets_markdown
+from mmccd.evaluation.sets.tables import sets_csv, sets_json, sets_latex, sets_markdown
 from mmccd.evaluation.variants import Scored
 from mmccd.methods import Progress
 
@@ -25,8 +25,8 @@ logger = logging.getLogger(__name__)
 
 
 def evaluate_sets(plan: SetsPlan, output: Path, progress: Progress | None = None) -> str:
-    """Report data sets whole and write ``sets.md``, ``sets.csv``, ``sets.json`` and the pictures of
-    the worst false marks and misses.
+    """Report data sets whole and write ``sets.md``, ``sets.tex``, ``sets.csv``, ``sets.json`` and
+    the pictures of the worst false marks and misses.
 
     Maps are kept under ``OUTPUT/maps/SET``: a run that was ended goes on where it stopped.
 
@@ -72,8 +72,8 @@ def _choosing(plan: SetsPlan) -> list[Candidate]:
     return [one for one in plan.candidates if needs_validation(one, plan.variant)]
 
 
-def _choices(plan: SetsPlan, scoring: SetScoring, count: _Count) -> list[Choice]:
-    """Side and threshold of each method, in their order."""
+def _choices(plan: SetsPlan, scoring: SetScoring, count: _Count) -> list[list[Choice]]:
+    """Side and thresholds of each method, in their order."""
     loaded = _load_validation(plan, scoring)
     return [_choice(plan, scoring, candidate, loaded, count) for candidate in plan.candidates]
 
@@ -94,50 +94,53 @@ def _load_validation(plan: SetsPlan, scoring: SetScoring) -> list[Loaded]:
 
 def _choice(
     plan: SetsPlan, scoring: SetScoring, candidate: Candidate, loaded: list[Loaded], count: _Count
-) -> Choice:
+) -> list[Choice]:
     if plan.validation is None or not needs_validation(candidate, plan.variant):
-        return choose(candidate, plan.variant, None, plan.rate)
+        return choose_points(candidate, plan.variant, None, plan.rate, plan.points)
     folder = f"validation of {plan.validation.name}"
 
     def scored_as(polarity: int) -> list[Scored]:
         return [scoring.score(candidate, folder, one, polarity) for one in loaded]
 
-    found = choose(candidate, plan.variant, scored_as, plan.rate)
+    found = choose_points(candidate, plan.variant, scored_as, plan.rate, plan.points)
     count.add(len(plan.validation.cases))
     return found
 
 
 def _score_sets(
-    plan: SetsPlan, scoring: SetScoring, choices: list[Choice], count: _Count
+    plan: SetsPlan, scoring: SetScoring, choices: list[list[Choice]], count: _Count
 ) -> SetsResult:
-    """The figures of every case, each read once."""
-    methods = [
-        MethodResult(candidate, choice)
-        for candidate, choice in zip(plan.candidates, choices, strict=True)
+    """The figures of every case, each read once, and scored once under each method."""
+    rows = [
+        [MethodResult(candidate, choice) for choice in found]
+        for candidate, found in zip(plan.candidates, choices, strict=True)
     ]
+    methods = [one for row in rows for one in row]
     left_out: dict[str, list[str]] = {}
     for data_set in plan.sets:
         for case in data_set.cases:
             loaded = scoring.load(case, "test")
             if loaded is None:
                 left_out.setdefault(data_set.name, []).append(case.name)
-                count.add(len(methods))
+                count.add(len(rows))
                 continue
-            for one in methods:
-                _add(one, data_set.name, scoring, loaded)
+            for row in rows:
+                _add(row, data_set.name, scoring, loaded)
                 count.add()
         logger.info("data set %s: done", data_set.name)
     _check(plan, methods, left_out)
     return SetsResult(plan, methods, left_out)
 
 
-def _add(method: MethodResult, data_set: str, scoring: SetScoring, loaded: Loaded) -> None:
-    """Score one case, and keep what is told about it."""
-    scored = scoring.score(method.candidate, data_set, loaded, method.choice.polarity)
-    marked = mark(scored, method.choice.threshold)
-    method.cases.append(case_figures(data_set, method.candidate.name, scored, marked))
-    if marked is not None:
-        method.worst.add(data_set, marked)
+def _add(row: list[MethodResult], data_set: str, scoring: SetScoring, loaded: Loaded) -> None:
+    """Score one case under a method, and keep what is told about it at each of its thresholds."""
+    first = row[0]
+    scored = scoring.score(first.candidate, data_set, loaded, first.choice.polarity)
+    for method in row:
+        marked = mark(scored, method.choice.threshold)
+        method.cases.append(case_figures(data_set, method.name, scored, marked))
+        if marked is not None:
+            method.worst.add(data_set, marked)
 
 
 def _check(plan: SetsPlan, methods: list[MethodResult], left_out: dict[str, list[str]]) -> None:
@@ -161,6 +164,7 @@ def _write(result: SetsResult, output: Path) -> str:
     text = sets_markdown(result)
     write_text(output / "sets.md", text)
     write_text(output / "sets.csv", sets_csv(result))
+    write_text(output / "sets.tex", sets_latex(result))
     there = [one for one in result.methods if one.choice.threshold is not None]
     if there:
         false_marks = {one.title: one.worst.false_marks for one in there}

@@ -9,6 +9,8 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
+from mmccd.core import RATES
+from mmccd.evaluation.grid import BOOKTABS, Grid
 from mmccd.evaluation.sets.choice import HEALTHY as FROM_HEALTHY, OWN
 from mmccd.evaluation.sets.figures import HEALTHY, ILL, CaseFigures
 from mmccd.evaluation.sets.find import DataSet
@@ -19,11 +21,12 @@ from mmccd.evaluation.tables import number
 from mmccd.pipeline import versions
 
 ALL = "all"
+MEANS = "Means by data set, with 95 % intervals over patients in brackets."
 
 
 def sets_markdown(result: SetsResult) -> str:
-    """A row for each case, a column for each method; below each data set its means; then the
-    difference of the first method to the rule.
+    """A row for each case, a column for each method; below each data set its means; then the means
+    alone, a row for each method; then the difference of the first method to the rule.
     """
     titles = [one.title for one in result.methods]
     lines = [
@@ -40,7 +43,43 @@ def sets_markdown(result: SetsResult) -> str:
         if group is not None:
             lines += _case_lines(group, result.methods)
         lines += _summary_lines(result.summaries(group))
+    lines += ["", MEANS, "", *means(result).markdown().splitlines()]
     return "\n".join([*lines, *_difference_lines(result)]) + "\n"
+
+
+def sets_latex(result: SetsResult) -> str:
+    """The means as a table for LaTeX."""
+    return f"{BOOKTABS}\n{means(result).latex('tab:mmccd-sets')}"
+
+
+def means(result: SetsResult) -> Grid:
+    """A row for each data set and method at each of its thresholds."""
+    titles = {one.name: one.title for one in result.methods}
+    rows = [
+        (
+            found.data_set or ALL,
+            titles[found.method],
+            _cell(found.auprc),
+            _cell(found.dice),
+            _ml_cell(found.marked_ml, ""),
+            _ml_cell(found.healthy_ml, ""),
+            _cell(found.lesion_recall),
+            _cell(found.lesion_precision),
+        )
+        for group in result.groups
+        for found in result.summaries(group)
+    ]
+    header = (
+        "Set",
+        "Method",
+        "AUPRC",
+        "Dice",
+        "mL marked, lesion",
+        "mL marked, healthy",
+        "Lesion recall",
+        "Lesion precision",
+    )
+    return Grid(header, rows, MEANS, texts=2)
 
 
 def sets_csv(result: SetsResult) -> str:
@@ -75,6 +114,7 @@ def sets_json(result: SetsResult) -> dict[str, Any]:
         "seed": plan.setup.seed,
         "validation": plan.validation.name if plan.validation else None,
         "healthy_rate": plan.rate,
+        "operating_points": list(plan.points),
         "bootstrap_draws": plan.draws,
         "command": plan.command,
         "versions": versions(),
@@ -87,13 +127,17 @@ def _threshold_line(one: MethodResult, result: SetsResult) -> str:
     origin = {
         OWN: "its own",
         FROM_HEALTHY: (
-            f"{100 * result.plan.rate:g} % of the healthy voxels of"
+            f"{100 * _rate(one, result):g} % of the healthy voxels of"
             f" {result.plan.validation.name if result.plan.validation else ''} are above"
         ),
     }
     if one.choice.threshold is None:
         return f"- {one.title}: no threshold of its own, and no validation set was named"
     return f"- {one.title}: threshold {one.choice.threshold:.4g}, {origin[one.choice.origin]}"
+
+
+def _rate(one: MethodResult, result: SetsResult) -> float:
+    return RATES[one.choice.point] if one.choice.point else result.plan.rate
 
 
 def _unlabelled_lines(sets: Sequence[DataSet]) -> list[str]:
@@ -151,7 +195,7 @@ def _difference_lines(result: SetsResult) -> list[str]:
     there = [one for one in found if one and one.cases]
     if not there:
         return []
-    titles = {one.candidate.name: one.title for one in result.methods}
+    titles = {one.name: one.title for one in result.methods}
     first = there[0]
     return [
         "",
@@ -174,11 +218,11 @@ def _cell(one: Estimate) -> str:
     return number(one.value) + (f" [{limits}]" if limits else "")
 
 
-def _ml_cell(one: Estimate) -> str:
+def _ml_cell(one: Estimate, unit: str = " mL") -> str:
     if not math.isfinite(one.value):
         return "-"
     limits = ", ".join(_ml(value) for value in one.interval_95)
-    return _ml(one.value) + (f" [{limits}]" if limits else "") + " mL"
+    return _ml(one.value) + (f" [{limits}]" if limits else "") + unit
 
 
 def _ml(value: float) -> str:
@@ -205,7 +249,8 @@ def _set_json(one: DataSet, result: SetsResult) -> dict[str, Any]:
 
 def _method_json(one: MethodResult) -> dict[str, Any]:
     return {
-        "method": one.candidate.name,
+        "method": one.name,
+        "operating_point": one.choice.point,
         "title": one.title,
         "anomalous": "bright" if one.choice.polarity > 0 else "dark",
         "threshold": one.choice.threshold,

@@ -181,3 +181,7 @@ class MaskedCycle(CycleMethod):
     def threshold(self, context: Context) -> float | None:
         """The calibrated one, where these settings have one."""
         return context.threshold(self.chosen(context), self.precision_of(context))
+
+    def points(self, context: Context) -> Mapping[str, float]:
+        """See :meth:`mmccd.methods.Method.points`."""
+        return context.points(self.chosen(context), self.precision_of(context))

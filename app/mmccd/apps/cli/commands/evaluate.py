@@ -7,13 +7,14 @@ import json as json_
 import shlex
 import sys
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 from mmccd import core
 from mmccd.apps.cli.say import say, say_json
 from mmccd.apps.parser import Only
-from mmccd.core import Setting, UsageError, open_console
+from mmccd.core import BALANCED, OPERATING_POINTS, Setting, UsageError, open_console
 
 if TYPE_CHECKING:
     from mmccd.evaluation import SetsPlan, Setup, Variant
@@ -21,8 +22,6 @@ if TYPE_CHECKING:
 CONTRASTS = ("flair", "t1", "t2")
 ROWS = ("intensity", "rule", "constant", "mmccd")
 """Of a table, with the method of the preset behind them."""
-SETS_ROWS = ("mmccd", "rule", "constant", "intensity")
-"""Of a table of data sets, with the method of the preset before them."""
 
 SHARED = Only("preset", "device", "bundles", "seed")
 Data = Annotated[
@@ -42,6 +41,14 @@ Validation = Annotated[
         "with --sets: data set on which methods without a threshold of their own choose one (its"
         " validation split, all of it where it has none); without it they get no Dice",
         is_path=True,
+    ),
+]
+Points = Annotated[
+    str | None,
+    Setting(
+        "with --sets: report each method at some of specific, balanced and sensitive, joined by"
+        " commas: its calibrated thresholds, or those that mark as much of the healthy voxels of"
+        f" --validation (default: {BALANCED})"
     ),
 ]
 Output = Annotated[
@@ -110,6 +117,7 @@ def evaluate(
     output: Output = None,
     sets: Sets = None,
     validation: Validation = None,
+    operating_points: Points = None,
     split: SplitFile = None,
     methods: Methods = None,
     protocol: Protocol = "slice",
@@ -132,6 +140,7 @@ def evaluate(
         mmccd evaluate --data brats --output table --methods intensity,mmccd --protocol slice,strict
         mmccd evaluate --data brats --output grid --subset val --methods mmccd --grid 'steps=1,4'
         mmccd evaluate --sets ms,tumours,healthy --validation brats --output all
+        mmccd evaluate --sets ms,tumours --operating-points balanced,sensitive --output points
     """
     if output is None or (data is None and sets is None):
         flag = "--output" if output is None else "--data (or --sets)"
@@ -149,9 +158,15 @@ def evaluate(
             grid=grid,
             slices=slices,
         )
-        words = _words(methods or _joined((_preset_method(setup), *SETS_ROWS)))
-        _run_sets(_sets_plan(sets, validation, setup, words, rate, draws), Path(output), json)
+        points = _points(operating_points)
+        sets_plan = _sets_plan(sets, validation, setup, _set_methods(methods, setup), rate, draws)
+        _run_sets(replace(sets_plan, points=points), Path(output), json)
         return
+    if operating_points is not None:
+        raise UsageError(
+            "--operating-points: is for --sets; the tables of --data have a column for each"
+            " threshold"
+        )
     if validation is not None:
         raise UsageError(
             "--validation: is for --sets; --data chooses on its validation split (--split)"
@@ -176,6 +191,24 @@ def evaluate(
     with open_console("evaluate") as console:
         tables = run_plan(plan, Path(output), console.progress)
     _tell(tables, Path(output), subset, json)
+
+
+def _points(text: str | None) -> tuple[str, ...]:
+    """Names of operating points from a list that is joined by commas."""
+    names = tuple(_words(text)) if text is not None else (BALANCED,)
+    unknown = [name for name in names if name not in OPERATING_POINTS]
+    if unknown or not names:
+        raise UsageError(
+            f"--operating-points {text!r}: {unknown[0] if unknown else 'nothing'!r} is unknown;"
+            f" expected some of {', '.join(OPERATING_POINTS)}"
+        )
+    return names
+
+
+def _set_methods(methods: str | None, setup: Setup) -> list[str]:
+    from mmccd.evaluation import default_set_methods
+
+    return _words(methods) if methods else default_set_methods(setup)
 
 
 def _refuse_beside_sets(**given: str | None) -> None:

@@ -1,0 +1,1 @@
+"""What a run tells TensorBoard and MLflow: figures and pictures, on the same steps."""
