@@ -1,6 +1,4 @@
-"""The network that tells the brain from the rest of the head: MONAI's ``BasicUNet`` at half
-resolution.
-"""
+"""The network that tells the brain from the rest of the head: a U-Net at half resolution."""
 
 from __future__ import annotations
 
@@ -8,8 +6,9 @@ from collections.abc import Sequence
 from typing import Any
 
 import torch.nn.functional as F
-from monai.networks.nets import BasicUNet
 from torch import Tensor, nn
+
+from mmccd.brain.unet import PlainUNet
 
 NEIGHBOURS = 3
 """Slices that the network sees at once: the one in question between its two neighbours."""
@@ -37,13 +36,7 @@ class BrainUNet(nn.Module):
     ) -> None:
         super().__init__()
         self.settings: dict[str, Any] = {"features": list(features), "groups": groups}
-        self.unet = BasicUNet(
-            spatial_dims=2,
-            in_channels=NEIGHBOURS * 4,
-            out_channels=len(CLASSES) * 4,
-            features=tuple(features),
-            norm=("group", {"num_groups": groups}),
-        )
+        self.unet = PlainUNet(NEIGHBOURS * 4, len(CLASSES) * 4, tuple(features), groups)
 
     def forward(self, x: Tensor) -> Tensor:
         """Logits.
