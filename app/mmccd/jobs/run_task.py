@@ -196,10 +196,12 @@ class Work:
         """Find the brain, check the image, and score it."""
         from mmccd.jobs.record import KEY
         from mmccd.outputs import staged_output
+        from mmccd.quality import begin_templates
 
         if self._volume is None:
             raise RuntimeError("no volume")
         self._clock.begin(Stage.BRAIN)
+        begin_templates()
         pipeline = self._make_pipeline()
         made_of = self._request(pipeline)
         # Before the long work, so that an output that cannot be written is told at once.
