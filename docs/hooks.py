@@ -18,6 +18,7 @@ OUTSIDE = (
     "bundles/*/docs/*.md",
     "bundles/*/configs/**/*.json",
     "benchmarks/*.py",
+    "notebooks/*.ipynb",
     "CHANGELOG.md",
     "CITATION.cff",
     "SECURITY.md",

@@ -7,13 +7,12 @@ from __future__ import annotations
 import contextlib
 import logging
 import platform
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-import monai
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -35,6 +34,7 @@ from mmccd.core import (
     BALANCED,
     SPECIFIC,
     ModelError,
+    PhaseClock,
     ReportParts,
     ResourceError,
     Result,
@@ -297,11 +297,16 @@ class AnomalyPipeline:
                 "no threshold: give one, or calibrate these settings", code="calibration.missing"
             )
         tell = stage or _say_nothing
-        clock = _Clock()
+        clock = PhaseClock()
+
+        def brain_is_found(begins: str) -> None:
+            clock.lap("brain")
+            tell(begins)
+
         tell("brain")
-        prepared = self.intake.prepare(volume, brain_mask, tell)
+        prepared = self.intake.prepare(volume, brain_mask, brain_is_found)
         brain = prepared.brain
-        clock.lap("brain")
+        clock.lap("check")
         tell("score")
         maps = self.maps(prepared.volume, brain, None, progress, cancelled)
         clock.lap("cycle")
@@ -507,26 +512,13 @@ def _say_nothing(stage: str) -> None:
     """Nobody wants to know."""
 
 
-class _Clock:
-    """Seconds of each stage."""
-
-    def __init__(self) -> None:
-        self.seconds: dict[str, float] = {}
-        self._last = time.monotonic()
-
-    def lap(self, name: str) -> None:
-        now = time.monotonic()
-        self.seconds[name] = now - self._last
-        self._last = now
-
-
 def versions() -> dict[str, str]:
     """Versions of what decides the numbers."""
     return {
         "mmccd": mmccd.__version__,
         "python": platform.python_version(),
         "torch": torch.__version__,
-        "monai": monai.__version__,
+        "monai": metadata.version("monai"),
         "numpy": np.__version__,
     }
 

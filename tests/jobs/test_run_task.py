@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from tests.io.dicom_files import write_series
 
-from mmccd.core import Console, Settings
+from mmccd.core import PHASES, Console, Settings
 from mmccd.core.errors import CancelledError, ModelError, ResourceError, UnsuitableInputError
 from mmccd.io.dicom.scan import scan
 from mmccd.jobs.find import find_studies
@@ -76,6 +76,7 @@ def test_results(tmp_path: Path, head: Path, make: Callable[[], AnomalyPipeline]
     assert outcome.volume_ml > 0
     report = json.loads((tmp_path / "out" / "report.json").read_text())
     assert report["volumes_ml"]["anomalous"] == outcome.volume_ml
+    assert list(report["timings_s"]) == [n for n in PHASES if n not in ("start", "write")]
     again = run(head, tmp_path / "out", make)
     assert (again.state, again.exit_code, again.stage) == (State.FAILED, 5, Stage.READ)
 

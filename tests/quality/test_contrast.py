@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 from hypothesis import given, settings, strategies as st
@@ -108,3 +111,13 @@ def test_box_and_correlation() -> None:
     line = np.arange(20.0)
     assert correlation(line, -line) == pytest.approx(-1)
     assert correlation(line, np.ones(20)) == correlation(line[:5], line[:5]) == 0
+
+
+def test_templates_are_begun_once_and_without_pytorch() -> None:
+    """They are made beside the import of PyTorch."""
+    code = (
+        "import sys; from mmccd.quality import begin_templates; first = begin_templates();"
+        "assert begin_templates() is first; loaded = {'torch', 'monai'} & set(sys.modules);"
+        "assert first.result().shape[0] == 4; sys.exit(bool(loaded))"
+    )
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

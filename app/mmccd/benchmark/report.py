@@ -8,7 +8,7 @@ from typing import Any
 
 from matplotlib.figure import Figure
 
-from mmccd.core import OutputError, make_folder
+from mmccd.core import PHASES, OutputError, make_folder
 
 Table = tuple[str, list[str], list[list[str]]]
 LARGEST_CHANGE = 0.2
@@ -18,7 +18,7 @@ _AXES = (
     ("slices", "slices"),
     ("batch_size", "images a batch"),
 )
-_STAGES = ("start", "read", "load", "brain", "cycle", "segmentation", "write", "total")
+_STAGES = (*PHASES, "total")
 
 
 def tables(figures: dict[str, Any]) -> list[Table]:
@@ -100,7 +100,7 @@ def _volumes(figures: dict[str, Any]) -> Table:
         [
             volume["preset"],
             f"{volume['device']}, {volume['precision']}",
-            *(f"{volume['seconds'][stage]:.1f}" for stage in _STAGES),
+            *(_seconds(volume["seconds"], stage) for stage in _STAGES),
             f"{volume['peak_memory_gib']:.1f}",
         ]
         for volume in volumes
@@ -109,11 +109,7 @@ def _volumes(figures: dict[str, Any]) -> Table:
         [
             "full (extrapolated, not run)",
             full["precision"],
-            *[""] * 4,
-            f"{full['hours']:g} h",
-            "",
-            "",
-            "",
+            *(f"{full['hours']:g} h" if stage == "cycle" else "" for stage in _STAGES),
             "",
         ]
     )
@@ -123,6 +119,11 @@ def _volumes(figures: dict[str, Any]) -> Table:
         " and GiB of memory at most"
     )
     return title, ["preset", "device", *_STAGES, "GiB"], rows
+
+
+def _seconds(seconds: dict[str, float], stage: str) -> str:
+    """Of a stage; nothing in figures of a version that did not tell it apart."""
+    return f"{seconds[stage]:.1f}" if stage in seconds else ""
 
 
 def _sweep(figures: dict[str, Any]) -> Table:

@@ -15,7 +15,7 @@ import torch
 from numpy.typing import NDArray
 
 from mmccd.benchmark.machine import peak_memory_gib
-from mmccd.core import ResourceError, Volume
+from mmccd.core import PHASES, PhaseClock, ResourceError, Volume
 from mmccd.io import write_nifti
 from mmccd.phantom import Acquisition, make_phantom
 
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from mmccd.methods import CycleSettings
 
 BRATS_SHAPE = (240, 240, 155)
-_LAPS = ("start", "read", "load", "brain", "cycle", "segmentation", "write")
 
 
 def brats_size_phantom(
@@ -100,7 +99,7 @@ def measure_volume(
     row: dict[str, Any] = json.loads(done.stdout.strip().splitlines()[-1])
     inner = row["seconds"]
     row["seconds"] = {
-        name: round({**inner, "start": total - sum(inner.values())}[name], 2) for name in _LAPS
+        name: round({**inner, "start": total - sum(inner.values())}[name], 2) for name in PHASES
     } | {"total": round(total, 2)}
     return row
 
@@ -113,26 +112,20 @@ def predict_here(
     from mmccd.outputs import write_outputs
     from mmccd.pipeline import AnomalyPipeline, make_intake
 
-    times = [time.perf_counter()]
-
-    def lap() -> float:
-        times.append(time.perf_counter())
-        return times[-1] - times[-2]
-
+    clock = PhaseClock()
     volume = read_volume(path, "flair")
-    seconds = {"read": lap()}
+    clock.lap("read")
     # The checks take some phantoms for another contrast, and weights that nobody calibrated take as
     # long.
     pipeline = AnomalyPipeline.from_bundles(
         bundles, None, preset, device, threshold=1.0, intake=make_intake(bundles, unchecked=True)
     )
-    seconds["load"] = lap()
+    clock.lap("load")
     result = pipeline.run(volume)
-    lap()
-    seconds |= {name: result.report.timings_s[name] for name in ("brain", "cycle", "segmentation")}
+    clock.skip(result.report.timings_s)
     folder.mkdir(parents=True, exist_ok=True)
     write_outputs(result, folder)
-    seconds["write"] = lap()
+    clock.lap("write")
     on_gpu = pipeline.device.type == "cuda"
     return {
         "preset": preset,
@@ -141,7 +134,7 @@ def predict_here(
         "shape": list(volume.shape),
         "slices_with_brain": result.report.input.slices_with_brain,
         "strips": _strips(result.maps.coverage, pipeline.preset.cycle),
-        "seconds": seconds,
+        "seconds": clock.seconds,
         "peak_memory_gib": round(peak_memory_gib(torch.device("cpu")), 2),
         "gpu_memory_gib": round(peak_memory_gib(pipeline.device), 2) if on_gpu else None,
     }

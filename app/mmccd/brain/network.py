@@ -1,6 +1,4 @@
-"""The network that tells the brain from the rest of the head: MONAI's ``BasicUNet`` at half
-resolution.
-"""
+"""The network that tells the brain from the rest of the head: a U-Net at half resolution."""
 
 from __future__ import annotations
 
@@ -8,9 +6,9 @@ from collections.abc import Sequence
 from typing import Any
 
 import torch.nn.functional as F
-from monai.networks.nets import BasicUNet
 from torch import Tensor
 
+from mmccd.brain.unet import PlainUNet
 from mmccd.models import StrictModule
 
 NEIGHBOURS = 3
@@ -40,13 +38,7 @@ class BrainUNet(StrictModule):
         super().__init__()
         settings: dict[str, Any] = {"features": list(features), "groups": groups}
         self.settings = settings  # annotated above, because TorchScript warns of it here
-        self.unet = BasicUNet(
-            spatial_dims=2,
-            in_channels=NEIGHBOURS * 4,
-            out_channels=len(CLASSES) * 4,
-            features=tuple(features),
-            norm=("group", {"num_groups": groups}),
-        )
+        self.unet = PlainUNet(NEIGHBOURS * 4, len(CLASSES) * 4, tuple(features), groups)
 
     def forward(self, x: Tensor) -> Tensor:
         """Logits.

@@ -49,6 +49,11 @@ from .operating_points import (
     Statistic as Statistic,
     as_percent as as_percent,
 )
+from .phases import (
+    PHASES as PHASES,
+    PhaseClock as PhaseClock,
+    phase_table as phase_table,
+)
 from .report import (
     REPORT_VERSION as REPORT_VERSION,
     Component as Component,

@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from monai.metrics import compute_average_surface_distance
 from numpy.typing import NDArray
 from sklearn.metrics import (
     average_precision_score,
@@ -99,6 +98,9 @@ def surface_distance(
     if not first.any() or not second.any():
         return math.nan
     masks = [torch.from_numpy(mask[None, None].astype(np.float32)) for mask in (second, first)]
+    # Here, because it takes seconds, and the demonstration asks for other figures only.
+    from monai.metrics import compute_average_surface_distance
+
     with warnings.catch_warnings():
         # MONAI 1.6 warns about an argument that it sets itself.
         warnings.simplefilter("ignore", FutureWarning)

@@ -10,7 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mmccd.core import CancelledError, Console, Settings
+from mmccd.core import CancelledError, Console, PhaseClock, Settings
 from mmccd.jobs.inputs import DICOM, NIFTI, Input, stem
 from mmccd.jobs.outcome import Outcome, explain, summarise, waiting
 from mmccd.jobs.redaction import Redactor
@@ -69,6 +69,8 @@ class Work:
         make_pipeline: called once the input is read, because loading the models takes longest.
         console: told of the stages, and how far scoring is.
         series: UID of the DICOM series to take; None: the one that the settings' rule means.
+        clock: gets the seconds of :data:`~mmccd.core.PHASES`; so does the report, up to its
+            writing.
     """
 
     def __init__(
@@ -77,7 +79,9 @@ class Work:
         make_pipeline: Callable[[], AnomalyPipeline],
         console: Console | None = None,
         series: str | None = None,
+        clock: PhaseClock | None = None,
     ) -> None:
+        self._phases = clock or PhaseClock()
         self.task, self._make_pipeline, self._series = task, make_pipeline, series
         self._console = console or Console()
         self._clock = StageClock(self._console.stage)
@@ -164,6 +168,7 @@ class Work:
         check_size(self._volume.data.size, settings.max_voxels)
         if task.input.brain is not None:
             self._mask = read_nifti(task.input.brain, "mask").with_axes_of(self._volume)
+        self._phases.lap("read")
 
     def _find_complete(self) -> bool:
         from mmccd.core import Report
@@ -191,18 +196,28 @@ class Work:
         """Find the brain, check the image, and score it."""
         from mmccd.jobs.record import KEY
         from mmccd.outputs import staged_output
+        from mmccd.quality import begin_templates
 
         if self._volume is None:
             raise RuntimeError("no volume")
         self._clock.begin(Stage.BRAIN)
+        begin_templates()
         pipeline = self._make_pipeline()
         made_of = self._request(pipeline)
         # Before the long work, so that an output that cannot be written is told at once.
         self._staging = self._open.enter_context(staged_output(self.task.output, self._replace))
+        self._phases.lap("load")
         result = pipeline.run(
             self._volume, self._mask, self._console.progress, stage=self._begin_once
         )
-        self.result = replace(result, report=result.report.model_copy(update={KEY: made_of}))
+        self.result = replace(result, report=self._completed(result.report, {KEY: made_of}))
+
+    def _completed(self, report: Report, more: dict[str, Any]) -> Report:
+        """The report with more entries, and with the seconds of what came before the pipeline."""
+        inner = report.timings_s
+        before = {name: round(value, 3) for name, value in self._phases.seconds.items()}
+        self._phases.skip(inner)
+        return report.model_copy(update={"timings_s": {**before, **inner}, **more})
 
     def _write(self) -> None:
         """Write the results, all or nothing."""
@@ -214,6 +229,7 @@ class Work:
         self.result = write_outputs(self.result, self._staging)
         self._open.close()
         self._clock.stop()
+        self._phases.lap("write")
 
     def _begin_once(self, stage: str) -> None:
         """The pipeline begins with the brain, for which the models were loaded."""
@@ -263,6 +279,7 @@ def predict_file(
     console: Console | None = None,
     series: str | None = None,
     study: str = "auto",
+    clock: PhaseClock | None = None,
 ) -> Result:
     """Run the pipeline over one NIfTI file or one DICOM study and write the output folder.
 
@@ -277,6 +294,7 @@ def predict_file(
         console: told as by :func:`run_task`.
         series: series instance UID of the DICOM series to take.
         study: which study of a DICOM folder, see the setting.
+        clock: gets the seconds of :data:`~mmccd.core.PHASES`.
 
     Returns:
         The result; its report has, under ``request``, what it was made of
@@ -289,7 +307,7 @@ def predict_file(
     kind = DICOM if path.is_dir() else NIFTI
     one = Input(path, stem(path), kind, Path(brain_mask) if brain_mask is not None else None)
     task = Task(1, one, Path(output), one.name, Settings(force=force, max_voxels=0, study=study))
-    work = Work(task, make_pipeline, console, series).run()
+    work = Work(task, make_pipeline, console, series, clock).run()
     if work.error is not None:
         raise work.error
     if work.result is None:

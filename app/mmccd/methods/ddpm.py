@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import torch
-from monai.inferers import Inferer
 from torch import Tensor, nn
 
 from mmccd.methods.base import Context, Method, Need, trained
@@ -25,7 +24,7 @@ LEVEL = 250
 STEPS = 25
 
 
-class PartialDiffusionInferer(Inferer):
+class PartialDiffusionInferer:
     """Noise an image up to a level and denoise it again with a diffusion model of healthy images.
 
     Pinaya et al. (MICCAI 2022) and Wyatt et al. ("AnoDDPM", CVPR workshops 2022); here with
@@ -45,7 +44,6 @@ class PartialDiffusionInferer(Inferer):
         steps: int = STEPS,
         seed: int = 0,
     ) -> None:
-        super().__init__()
         self.scheduler = scheduler.with_sampling()
         self.scheduler.set_timesteps(steps, levels=level)
         self.level, self.steps, self.seed = level, steps, seed

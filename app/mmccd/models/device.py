@@ -8,7 +8,6 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
-from monai.inferers import Inferer
 from torch import Tensor
 
 from mmccd.core import UsageError
@@ -136,7 +135,7 @@ def autocast(device: torch.device, precision: str) -> contextlib.AbstractContext
     return contextlib.nullcontext()
 
 
-class AutocastInferer(Inferer):
+class AutocastInferer:
     """Run another inferer under autocast on any device and return float32 (MONAI's ``amp`` knows
     CUDA only).
 
@@ -149,7 +148,6 @@ class AutocastInferer(Inferer):
     def __init__(
         self, inferer: Callable[..., Tensor], device: torch.device | str, precision: str = "auto"
     ) -> None:
-        super().__init__()
         self.inferer = inferer
         self.device = torch.device(device)
         self.precision = choose_precision(precision, self.device)

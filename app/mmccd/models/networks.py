@@ -1,4 +1,4 @@
-"""The networks of f and g: MONAI's ``DiffusionModelUNet`` behind a thin adapter."""
+"""The networks of f and g: a diffusion U-Net behind a thin adapter."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from typing import Any
 
 import torch.nn.functional as F
-from monai.networks.nets import DiffusionModelUNet
 from torch import Tensor
 
+from mmccd.models.diffusion_unet import DiffusionUNet
 from mmccd.models.loading import StrictModule
 from mmccd.models.scripting import ScriptableTranslation
 
@@ -17,7 +17,7 @@ class TranslationUNet(StrictModule):
     """A diffusion U-Net that also runs without a timestep, optionally between space-to-depth and
     depth-to-space.
 
-    With ``factor`` 1 it is MONAI's network as it is. With ``factor`` k the image's k x k blocks
+    With ``factor`` 1 it is the network as it is. With ``factor`` k the image's k x k blocks
     become channels before the network and blocks again behind it (Shi et al., CVPR 2016): the
     network works at 1/k of the resolution, where a CPU spends far less time on normalisations and
     copies per FLOP.
@@ -36,7 +36,6 @@ class TranslationUNet(StrictModule):
         num_head_channels: channels of an attention head at each level (0 where there is none).
         norm_num_groups: groups of the group normalisation; divides each of ``channels``.
         resblock_updown: residual blocks instead of strided convolutions between levels.
-        use_flash_attention: PyTorch's fused attention.
     """
 
     def __init__(
@@ -50,7 +49,6 @@ class TranslationUNet(StrictModule):
         num_head_channels: Sequence[int] = (0, 0, 64, 96, 128),
         norm_num_groups: int = 32,
         resblock_updown: bool = False,
-        use_flash_attention: bool = True,
     ) -> None:
         super().__init__()
         if factor < 1:
@@ -68,17 +66,15 @@ class TranslationUNet(StrictModule):
         }
         self.factor = factor
         self.multiple = factor * 2 ** (len(channels) - 1)
-        self.unet = DiffusionModelUNet(
-            spatial_dims=2,
-            in_channels=in_channels * factor**2,
-            out_channels=out_channels * factor**2,
-            channels=tuple(channels),
-            num_res_blocks=num_res_blocks,
-            attention_levels=tuple(attention_levels),
-            num_head_channels=tuple(num_head_channels),
-            norm_num_groups=norm_num_groups,
-            resblock_updown=resblock_updown,
-            use_flash_attention=use_flash_attention,
+        self.unet = DiffusionUNet(
+            in_channels * factor**2,
+            out_channels * factor**2,
+            tuple(channels),
+            num_res_blocks,
+            tuple(attention_levels),
+            tuple(num_head_channels),
+            norm_num_groups,
+            resblock_updown,
         )
 
     def forward(
@@ -105,11 +101,9 @@ class TranslationUNet(StrictModule):
         if timesteps is None:
             timesteps = x.new_zeros(x.shape[0]).long()
         if self.factor == 1:
-            output: Tensor = self.unet(x, timesteps, context)
+            output: Tensor = self.unet(x, timesteps)
             return output
-        return F.pixel_shuffle(
-            self.unet(F.pixel_unshuffle(x, self.factor), timesteps, context), self.factor
-        )
+        return F.pixel_shuffle(self.unet(F.pixel_unshuffle(x, self.factor), timesteps), self.factor)
 
     def __prepare_scriptable__(self) -> ScriptableTranslation:
         """What ``torch.jit.script`` takes in the network's place: MONAI's ``ckpt_export``."""

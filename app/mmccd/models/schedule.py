@@ -8,39 +8,52 @@ from itertools import pairwise
 from typing import Any
 
 import torch
-from monai.networks.schedulers import DDIMScheduler
-from torch import Tensor
+from torch import Tensor, nn
+
+_LINEAR = "linear_beta"
+_PREDICTIONS = ("epsilon", "sample", "v_prediction")
 
 
-class MaskedDiffusionScheduler(DDIMScheduler):
-    """A DDIM sampler that is right for any number of steps, as a MONAI scheduler.
+class MaskedDiffusionScheduler(nn.Module):
+    """A DDIM sampler that is right for any number of steps; MONAI's ``DiffusionInferer`` takes it
+    as it takes MONAI's schedulers.
 
-    MONAI's own lands on ``t - 1000 // n`` whatever timesteps it was given, which is wrong for few
-    steps; here the next level is read from the list of timesteps itself, and the last step lands on
-    the noise-free image.
+    MONAI's ``DDIMScheduler`` lands on ``t - 1000 // n`` whatever timesteps it was given, which is
+    wrong for few steps; here the next level is read from the list of timesteps itself, and the last
+    step lands on the noise-free image.
 
     Formulas (12) and (16) of Song et al., "Denoising diffusion implicit models", ICLR 2021. ``eta``
     1 with all 1000 steps is ancestral sampling (Ho et al. 2020) with the posterior variance.
 
     Args:
         num_train_timesteps: T.
-        schedule: name of MONAI's noise schedule.
+        schedule: name of MONAI's noise schedule; ``"linear_beta"`` is made without MONAI, whose
+            import takes seconds.
         prediction_type: what the network predicts: ``"sample"`` (y_0 itself), ``"epsilon"`` or
             ``"v_prediction"``.
         eta: share of the posterior noise that each step adds; 0 is deterministic.
         schedule_args: arguments of the schedule (``beta_start``, ``beta_end``).
+
+    Raises:
+        ValueError: an unknown schedule or prediction type; ``eta`` outside 0 to 1.
     """
 
     def __init__(
         self,
         num_train_timesteps: int = 1000,
-        schedule: str = "linear_beta",
+        schedule: str = _LINEAR,
         prediction_type: str = "sample",
         eta: float = 0.0,
         **schedule_args: Any,
     ) -> None:
         if not 0.0 <= eta <= 1.0:
             raise ValueError(f"eta must be between 0 and 1, got {eta}")
+        if prediction_type not in _PREDICTIONS:
+            raise ValueError(
+                f"prediction_type must be one of {', '.join(_PREDICTIONS)}, got {prediction_type!r}"
+            )
+        super().__init__()
+        self.num_train_timesteps, self.prediction_type = num_train_timesteps, prediction_type
         self.eta = eta
         self.settings: dict[str, Any] = {
             "num_train_timesteps": num_train_timesteps,
@@ -48,17 +61,12 @@ class MaskedDiffusionScheduler(DDIMScheduler):
             "prediction_type": prediction_type,
             **schedule_args,
         }
-        super().__init__(
-            num_train_timesteps=num_train_timesteps,
-            schedule=schedule,
-            clip_sample=False,
-            prediction_type=prediction_type,
-            **schedule_args,
-        )
+        self.betas = _betas(schedule, num_train_timesteps, **schedule_args)
         # The cumulative product in float64: 1 - abar_0 is 1e-4, and float32 keeps only three digits
         # of it.
         self.alphas_cumprod = torch.cumprod(1.0 - self.betas.double(), dim=0)
         self._levels = [float(value) for value in self.alphas_cumprod]
+        self.set_timesteps(num_train_timesteps)
 
     def set_timesteps(
         self,
@@ -200,6 +208,21 @@ class MaskedDiffusionScheduler(DDIMScheduler):
         signal = levels.sqrt().to(original_samples)
         spread = (1 - levels).sqrt().to(original_samples)
         return signal * original_samples + spread * noise
+
+
+def _betas(schedule: str, steps: int, **arguments: Any) -> Tensor:
+    """beta_t of a named schedule, float32 ``(steps,)``."""
+    if schedule == _LINEAR:
+        return _linear_betas(steps, **arguments)
+    from monai.networks.schedulers.scheduler import NoiseSchedules
+
+    found = NoiseSchedules[schedule](num_train_timesteps=steps, **arguments)
+    betas: Tensor = found[0] if isinstance(found, tuple) else found
+    return betas
+
+
+def _linear_betas(steps: int, beta_start: float = 1e-4, beta_end: float = 2e-2) -> Tensor:
+    return torch.linspace(beta_start, beta_end, steps, dtype=torch.float32)
 
 
 def masked_condition(source: Tensor, mask: Tensor, noise: Tensor) -> Tensor:

@@ -1,4 +1,4 @@
-from .contrast import CONTRAST as CONTRAST
+from .contrast import CONTRAST as CONTRAST, begin_templates as begin_templates
 from .features import (
     QUALITY as QUALITY,
     REFERENCE as REFERENCE,

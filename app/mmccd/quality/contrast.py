@@ -5,6 +5,7 @@ shifted: a * I + b gives what I gives, for a > 0.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -161,7 +162,19 @@ def correlation(a: _Floats, b: _Floats) -> float:
 
 
 @lru_cache(maxsize=1)
+def begin_templates() -> Future[NDArray[np.float32]]:
+    """Begin to make what :func:`measure_contrast` compares with, beside whatever comes next: it
+    takes about a second, and PyTorch, whose import takes longer, is not needed for it.
+    """
+    return ThreadPoolExecutor(1, "templates").submit(_make_templates)
+
+
 def _templates() -> NDArray[np.float32]:
+    """As :func:`_make_templates`; made once. Not to be changed."""
+    return begin_templates().result()
+
+
+def _make_templates() -> NDArray[np.float32]:
     """White matter, grey matter, fluid in the sulci and in the ventricles of MNI152 within the
     upper brain's box, a little blurred, ``(4, slices, rows, columns)`` in the model's orientation.
     """

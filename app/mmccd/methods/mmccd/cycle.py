@@ -8,7 +8,6 @@ from dataclasses import dataclass, fields, replace
 from functools import lru_cache, partial
 
 import torch
-from monai.inferers import Inferer
 from torch import Tensor
 
 from mmccd.core import CancelledError, ScoreMaps
@@ -38,7 +37,7 @@ logger = logging.getLogger(__name__)
 Network = Callable[..., Tensor]
 
 
-class MaskedCycleInferer(Inferer):
+class MaskedCycleInferer:
     """Run x -> (masked) f -> y -> g -> x' for every slice and every strip or draw, in batches over
     both.
 
@@ -59,7 +58,6 @@ class MaskedCycleInferer(Inferer):
         precision: str = "fp32",
         seed: int = 0,
     ) -> None:
-        super().__init__()
         if batch_size < 1:
             raise ValueError(f"batch_size must be 1 or more, got {batch_size}")
         if precision not in ("fp32", "bf16"):

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import logging
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 from mmccd import core
 from mmccd.apps.cli.say import say, say_json, say_result
-from mmccd.core import Setting, UsageError, complain, open_console
+from mmccd.core import PhaseClock, Setting, UsageError, complain, open_console, phase_table
 
 if TYPE_CHECKING:
     from mmccd.core import Report
     from mmccd.jobs import Input as OneInput, Runner
+
+logger = logging.getLogger(__name__)
 
 RESULTS = "mmccd_results"
 
@@ -42,6 +46,7 @@ BrainMask = Annotated[
     ),
 ]
 Json = Annotated[bool, Setting("print the result as JSON")]
+Profile = Annotated[bool, Setting("say at the end where the time went; for one input")]
 
 
 def predict(
@@ -50,6 +55,7 @@ def predict(
     output: Output = None,
     brain_mask: BrainMask = None,
     json: Json = False,
+    profile: Profile = False,
 ) -> int:
     """Find anomalies in FLAIR volumes: map, segmentation, picture and report of each.
 
@@ -67,11 +73,16 @@ def predict(
     inputs, is_cohort = find_inputs(input, "flair")
     if not is_cohort:
         folder = Path(output or f"{inputs[0].name}_mmccd")
-        return _predict_one(settings, inputs[0], folder, brain_mask, json)
+        clock = _since_the_start() if profile else PhaseClock()
+        code = _predict_one(settings, inputs[0], folder, brain_mask, json, clock)
+        if profile:
+            logger.info("where the time went\n%s", phase_table(clock.seconds))
+        return code
     for flag, is_given in (
         ("--brain-mask", brain_mask is not None),
         ("--series", settings.series != "auto"),
         ("--study", settings.study != "auto"),
+        ("--profile", profile),
     ):
         if is_given:
             raise UsageError(
@@ -82,7 +93,12 @@ def predict(
 
 
 def _predict_one(
-    settings: core.Settings, one: OneInput, folder: Path, brain_mask: str | None, as_json: bool
+    settings: core.Settings,
+    one: OneInput,
+    folder: Path,
+    brain_mask: str | None,
+    as_json: bool,
+    clock: PhaseClock,
 ) -> int:
     from mmccd.jobs import predict_file
 
@@ -97,12 +113,22 @@ def _predict_one(
             console,
             series,
             settings.study,
+            clock,
         )
     if as_json:
         say_json(_essentials(result.report, folder))
     else:
         say_result(result.report, str(folder))
     return 0
+
+
+def _since_the_start() -> PhaseClock:
+    """A clock that has counted since this process began, as far as the system tells when."""
+    import psutil
+
+    clock = PhaseClock()
+    clock.skip({"start": max(time.time() - psutil.Process().create_time(), 0.0)})
+    return clock
 
 
 def _predict_cohort(
