@@ -92,6 +92,7 @@ def test_trains_and_is_found_again(
         "lr_scheduler",
         "epoch",
         "iteration",
+        "record",
     }
     other = None if folder == "flair" else "t2"
     run = find_run(bundle / "runs", method, "flair", other, NETWORKS[method])

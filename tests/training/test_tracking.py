@@ -31,7 +31,7 @@ def batch() -> dict[str, Any]:
 def train(tracker: Tracker) -> None:
     """Two epochs with a validation behind each."""
     optimizer = torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=0.5)
-    trainer = Engine(lambda engine, item: {"loss": torch.tensor(2.0)})
+    trainer = Engine(lambda engine, item: {"loss": torch.tensor(2.0, requires_grad=True)})
     trainer.optimizer = optimizer
     evaluator = Engine(lambda engine, item: batch())
     tracker.of_validation().attach(evaluator)

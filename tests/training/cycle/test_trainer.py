@@ -215,9 +215,14 @@ class TestStartFrom:
 
     def test_a_checkpoint_of_another_recipe(self, tmp_path: Path) -> None:
         trainer(tmp_path, iterations=0).run()
+        with pytest.raises(UnsuitableInputError, match=r"networks \['f', 'g'\], now") as refused:
+            trainer(tmp_path, networks=("g",)).run()
+        content = torch.load(tmp_path / "last.pt", weights_only=False)
+        del content["recipe"]
+        torch.save(content, tmp_path / "last.pt")
         with pytest.raises(InputError, match="does not fit to this recipe") as caught:
             trainer(tmp_path, networks=("g",)).run()
-        assert "\n" not in str(caught.value)
+        assert "\n" not in str(refused.value) + str(caught.value)
 
 
 def test_what_the_card_says(tmp_path: Path) -> None:

@@ -53,7 +53,8 @@ class Tracker:
             return
         self._told = step
         rate = trainer.optimizer.param_groups[0]["lr"]
-        values = {"train_loss": trainer.state.output["loss"], "learning_rate": rate}
+        loss = trainer.state.output["loss"].detach()
+        values = {"train_loss": loss, "learning_rate": rate}
         for sink in self.sinks:
             sink.figures(finite(values), step)
 
