@@ -131,16 +131,12 @@ def _training(
         epochs = plan_of(study, network).max_epochs
         words = command(study, network, seed, place.device)
         run_training(words, bundle, log, run / "training.json", epochs, console)
-        forget_weights()
-        export_weights(run / "best.pt", bundle)
-
-    def forget_weights() -> None:
-        for file in (weights, weights.with_suffix(".json")):
-            file.unlink(missing_ok=True)
+        export_weights(run / "best.pt", bundle, force=True)
 
     def forget() -> None:
         shutil.rmtree(run, ignore_errors=True)
-        forget_weights()
+        for file in (weights, weights.with_suffix(".json")):
+            file.unlink(missing_ok=True)
 
     name = f"seed {seed}: train {network}"
     return Step(name, inputs, (weights, run / "best.pt"), act, forget, is_training=True)
