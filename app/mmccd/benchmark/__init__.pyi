@@ -1,3 +1,4 @@
+from .machine import peak_memory_gib as peak_memory_gib
 from .report import (
     as_markdown as as_markdown,
     as_text as as_text,

@@ -107,12 +107,15 @@ def export_weights(
     }
     if "value" in content:
         card["validation"] = {record["key_metric"]: float(content["value"])}
-    write_weights(path, state, card)
-    _write_page(page, path, bundle)
+    written = write_weights(path, state, card)
+    make_folder(page.parent)
+    write_text(page, model_card(written, path.relative_to(bundle).as_posix()))
     return path
 
 
-def write_weights(path: Path, state: Mapping[str, Tensor], card: Mapping[str, Any]) -> None:
+def write_weights(
+    path: Path, state: Mapping[str, Tensor], card: Mapping[str, Any]
+) -> dict[str, Any]:
     """Write float16 weights and, beside them, their card with the file's hash.
 
     Args:
@@ -120,19 +123,18 @@ def write_weights(path: Path, state: Mapping[str, Tensor], card: Mapping[str, An
         state: parameters of the network.
         card: see :class:`~mmccd.bundle.Weights`.
 
+    Returns:
+        The card as it was written.
+
     Raises:
         OutputError: they cannot be written.
     """
     make_folder(path.parent)
     with replacing(path) as staged:
         torch.save({key: value.half().cpu() for key, value in state.items()}, staged)
-    write_json(path.with_suffix(".json"), {**card, "sha256": file_sha256(path)})
-
-
-def _write_page(page: Path, path: Path, bundle: Path) -> None:
-    make_folder(page.parent)
-    card = json.loads(path.with_suffix(".json").read_text())
-    write_text(page, model_card(card, path.relative_to(bundle).as_posix()))
+    written = {**card, "sha256": file_sha256(path)}
+    write_json(path.with_suffix(".json"), written)
+    return written
 
 
 def _refuse_existing(path: Path, page: Path) -> None:

@@ -27,6 +27,7 @@ from scipy.ndimage import (
 from mmccd.core import InputError, UnsuitableInputError
 from mmccd.io import read_nifti
 from mmccd.phantom.anatomy import brain_envelope, canonical_labels
+from mmccd.phantom.label_slices import CLASSES
 from mmccd.phantom.slice_planes import planes_of
 
 EDGE, PIXEL_MM = 128, 1.875
@@ -42,8 +43,8 @@ PLAIN, RIM, PALLIDUM, CHOROID = 0, 1, 2, 3
 with grey; the pallidum is as white on T1 and dark on FLAIR (iron); what is solid within a
 ventricle is choroid plexus.
 """
-_WHITE, _GREY, _VENTRICLE, _PALLIDUM = (2, 41), (3, 42), (4, 43), (13, 52)
-_CEREBELLAR_WHITE = (7, 46)
+_WHITE, _GREY, _VENTRICLE = (2, 41), (3, 42), (4, 43)
+_PALLIDUM, _CEREBELLAR_WHITE = (CLASSES[name][1] for name in ("pallidum", "cerebellar white"))
 _DEEP = _WHITE + _CEREBELLAR_WHITE
 _RIM_VOXELS, _DEEP_MM, _FIELD_MM, _MARGIN_MM = 1, 6.0, 25.0, 1.0
 _DEEP_LEVEL = 0.6

@@ -15,7 +15,7 @@ from mmccd.data import Case, split_cases
 from mmccd.evaluation import DataSet, Setup, find_sets, find_validation, read_name
 from mmccd.research.networks import NETWORKS, plan_of
 from mmccd.research.plan import Study, worst_first
-from mmccd.training import require
+from mmccd.training import tracking_packages
 
 
 @dataclass(frozen=True)
@@ -115,9 +115,7 @@ def _check_settings(study: Study, bundles: str | None) -> None:
 
 
 def _check_tracking(study: Study, bundles: str | None) -> None:
-    for package in ("tensorboard", "mlflow"):
-        if study.track in (package, "both"):
-            require(package)
+    tracking_packages(study.track)
 
 
 def _check_methods(study: Study, bundles: str | None) -> None:

@@ -4,8 +4,6 @@ slices of one case.
 
 from __future__ import annotations
 
-import resource
-import sys
 import tempfile
 import time
 from collections.abc import Sequence
@@ -18,6 +16,7 @@ import numpy as np
 import torch
 from torch.utils.data import default_collate
 
+from mmccd.benchmark import peak_memory_gib
 from mmccd.bundle import read_preset
 from mmccd.data import Case
 from mmccd.methods import CycleSettings
@@ -115,7 +114,8 @@ def estimate(run: Run, device: str = "auto") -> Estimate:
     splits = run.checked.splits
     left = [step.name for step in run.left]
     names = [name for name in NETWORKS if any(text.endswith(f"train {name}") for text in left)]
-    speeds = {name: _measure(study, name, run.shipped, device) for name in names}
+    first = splits["train"][0]
+    speeds = {name: _measure(study, name, run.shipped, device, first) for name in names}
     share = next((speed.share for speed in speeds.values()), 0.8)
     counts = {name: int(share * _depth(splits[name])) for name in ("train", "val")}
     passes = _PassCost(run, speeds)
@@ -137,8 +137,9 @@ def estimate(run: Run, device: str = "auto") -> Estimate:
             )
         )
     cached = sum(counts.values()) * _PAIR_BYTES
-    gpu = torch.cuda.max_memory_allocated() / 1e9 if place.type == "cuda" else None
-    return Estimate(tuple(lines), _peak_gb() + cached / 1e9, gpu, _described(place))
+    gpu = _peak_gb(place) if place.type == "cuda" else None
+    memory = _peak_gb(torch.device("cpu")) + cached / 1e9
+    return Estimate(tuple(lines), memory, gpu, _described(place))
 
 
 def _training(
@@ -182,13 +183,13 @@ def passes_of(cycle: CycleSettings) -> int:
     return strips + (cycle.draws if cycle.hiding != "strips" else 0)
 
 
-def _measure(study: Study, name: str, bundles: Path, device: str) -> _Speed:
+def _measure(study: Study, name: str, bundles: Path, device: str, first: Case) -> _Speed:
     """Iterations of a network on slices of the first training case."""
     parser = _parser(study, name, bundles, device)
     begin = time.monotonic()
     slices = parser.get_parsed_content("train#dataset")
     reading = time.monotonic() - begin
-    depth = max(1, _depth([_first_case(study)]))
+    depth = max(1, _depth([first]))
     prepare = _prepare(parser, name, study, bundles)
     network, optimizer, loss, inferer = (
         parser.get_parsed_content(key) for key in ("network", "optimizer", "loss", "train#inferer")
@@ -247,12 +248,6 @@ def _prepare(parser: Any, name: str, study: Study, bundles: Path) -> Any:
     return DecisionPrepareBatch(cycle)
 
 
-def _first_case(study: Study) -> Case:
-    from mmccd.data import split_cases
-
-    return split_cases(study.data, study.split_file)["train"][0]
-
-
 def _depth(cases: Sequence[Case]) -> int:
     """Axial slices of cases, by their headers."""
     total = 0
@@ -263,10 +258,9 @@ def _depth(cases: Sequence[Case]) -> int:
     return total
 
 
-def _peak_gb() -> float:
-    """Most main memory of this process so far."""
-    unit = 1 if sys.platform == "darwin" else 1024
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 1e9
+def _peak_gb(device: torch.device) -> float:
+    """Most memory of this process so far."""
+    return peak_memory_gib(device) * 2**30 / 1e9
 
 
 def _described(device: torch.device) -> str:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from mmccd.core import InputError, first_line, write_json
+from mmccd.training import flat_differences
 
 FILE = "state.json"
 RUNNING, DONE = "running", "done"
@@ -73,15 +74,10 @@ class State:
         write_json(self.path, {"steps": self.steps})
 
 
-def differences(old: Any, new: Any, place: str = "") -> list[str]:
-    """What differs between two plain values: ``forward.max_epochs 4 -> 6``."""
-    if isinstance(old, dict) and isinstance(new, dict):
-        return [
-            text
-            for key in dict.fromkeys([*old, *new])
-            for text in differences(old.get(key), new.get(key), f"{place}.{key}".lstrip("."))
-        ]
-    return [] if old == new else [f"{place} {_short(old)} -> {_short(new)}"]
+def differences(old: dict[str, Any], new: dict[str, Any]) -> list[str]:
+    """What differs between the inputs of a step: ``forward.max_epochs 4 -> 6``."""
+    found = flat_differences(old, new, ".")
+    return [f"{place} {_short(was)} -> {_short(now)}" for place, (was, now) in found.items()]
 
 
 def _short(value: Any) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import shutil
 from collections.abc import Callable, Iterator, Sequence
@@ -10,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from mmccd.bundle import FORWARD, export_weights
+from mmccd.bundle import FORWARD, export_weights, text_sha256
 from mmccd.core import Console
 from mmccd.data import Case
 from mmccd.research.check import Checked
@@ -106,12 +105,12 @@ def cases_key(cases: Sequence[Case]) -> str:
         for file in sorted(files):
             about = file.stat()
             lines.append(f"{case.name} {file.name} {about.st_size} {about.st_mtime_ns}")
-    return hashlib.sha256("\n".join(lines).encode()).hexdigest()[:16]
+    return text_sha256("\n".join(lines))[:16]
 
 
 def key_of(inputs: dict[str, Any]) -> str:
     """Hash of what a step depends on."""
-    return hashlib.sha256(json.dumps(inputs, sort_keys=True).encode()).hexdigest()[:16]
+    return text_sha256(json.dumps(inputs, sort_keys=True))[:16]
 
 
 def _training(

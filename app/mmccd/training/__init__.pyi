@@ -35,6 +35,7 @@ from .errors import (
     masked_error as masked_error,
     visible_error as visible_error,
 )
+from .facts import flat_differences as flat_differences
 from .handlers import (
     AveragedModel as AveragedModel,
     EpochSeed as EpochSeed,
@@ -45,7 +46,7 @@ from .inferers import MaskedTranslationInferer as MaskedTranslationInferer
 from .learning_rate import warmup_stable_decay as warmup_stable_decay
 from .record import TrainingRecord as TrainingRecord
 from .shared import run_handlers as run_handlers, small_network as small_network
-from .tracking.sinks import TRACKING as TRACKING, require as require
+from .tracking.sinks import TRACKING as TRACKING, tracking_packages as tracking_packages
 from .tracking.tracker import Tracker as Tracker
 from .translate import (
     BatchedInferer as BatchedInferer,

@@ -92,9 +92,21 @@ def differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> Difference
     """What two trainings do not have in common, ``{name: [before, now]}``, parts of an entry under
     ``ENTRY#PART``; None: it was not there.
     """
-    flat = [
-        dict(_flat({k: v for k, v in one.items() if k not in _NO_MATTER})) for one in (before, now)
-    ]
+    was, is_now = ({k: v for k, v in one.items() if k not in _NO_MATTER} for one in (before, now))
+    return flat_differences(was, is_now)
+
+
+def flat_differences(
+    before: Mapping[str, Any], now: Mapping[str, Any], joint: str = "#"
+) -> Differences:
+    """What two nested mappings do not have in common, ``{name: [before, now]}``; None: it was not
+    there.
+
+    Args:
+        before, now: plain values.
+        joint: stands between the names of an entry and of its part.
+    """
+    flat = [dict(_flat(one, joint)) for one in (before, now)]
     names = dict.fromkeys([*flat[0], *flat[1]])
     return {
         name: [flat[0].get(name), flat[1].get(name)]
@@ -119,10 +131,10 @@ def _fingerprint(loader: DataLoader[Any] | None) -> str | None:
     return getattr(getattr(loader, "dataset", None), "fingerprint", None)
 
 
-def _flat(content: Mapping[str, Any], above: str = "") -> Iterator[tuple[str, Any]]:
+def _flat(content: Mapping[str, Any], joint: str, above: str = "") -> Iterator[tuple[str, Any]]:
     for key, value in content.items():
         if isinstance(value, Mapping):
-            yield from _flat(value, f"{above}{key}#")
+            yield from _flat(value, joint, f"{above}{key}{joint}")
         else:
             yield f"{above}{key}", value
 

@@ -49,22 +49,26 @@ def make_sinks(track: str, folder: Path) -> list[Sink]:
     Raises:
         UsageError: another value, or a package that is not installed.
     """
+    kinds: dict[str, Callable[[Path], Sink]] = {TENSORBOARD: TensorBoardSink, MLFLOW: MLflowSink}
+    return [kinds[name](folder) for name in tracking_packages(track)]
+
+
+def tracking_packages(track: str) -> list[str]:
+    """The packages that a value of ``track`` needs, all of them installed.
+
+    Raises:
+        UsageError: another value, or a package that is not installed.
+    """
     if track not in TRACKING:
         raise UsageError(f"track {track!r} is unknown; expected one of {', '.join(TRACKING)}")
-    kinds: dict[str, Callable[[Path], Sink]] = {TENSORBOARD: TensorBoardSink, MLFLOW: MLflowSink}
-    wanted = [name for name in kinds if track in (name, BOTH)]
-    for name in wanted:
-        require(name)
-    return [kinds[name](folder) for name in wanted]
-
-
-def require(package: str) -> None:
-    """Raise UsageError where the package of a sink is not installed."""
-    if importlib.util.find_spec(package) is None:
-        raise UsageError(
-            f"track {package}: the package {package} is not installed; install it: pip"
-            f" install 'mmccd[{_EXTRAS[package]}]', or take track {NONE}"
-        )
+    wanted = [name for name in _EXTRAS if track in (name, BOTH)]
+    for package in wanted:
+        if importlib.util.find_spec(package) is None:
+            raise UsageError(
+                f"track {package}: the package {package} is not installed; install it: pip"
+                f" install 'mmccd[{_EXTRAS[package]}]', or take track {NONE}"
+            )
+    return wanted
 
 
 class TensorBoardSink:
