@@ -27,7 +27,8 @@ from .run_task import (
     predict_file as predict_file,
     run_task as run_task,
 )
-from .runners.dask import Workers as Workers, by_workers as by_workers
+from .runners.cluster import ALONE as ALONE, Workers as Workers
+from .runners.dask import by_workers as by_workers
 from .runners.inline import inline as inline
 from .runners.supervised import Limits as Limits, Supervised as Supervised, Worker as Worker
 from .selection import select_series as select_series

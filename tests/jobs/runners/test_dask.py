@@ -27,7 +27,7 @@ distributed = pytest.importorskip("distributed", reason="the extra cohort is not
 from mmccd.core import ModelError, ResourceError, Settings, UsageError  # noqa: E402
 from mmccd.jobs.inputs import Input  # noqa: E402
 from mmccd.jobs.pipelines import Pipelines  # noqa: E402
-from mmccd.jobs.runners import dask as workers  # noqa: E402
+from mmccd.jobs.runners import cluster, dask as workers  # noqa: E402
 from mmccd.jobs.task import Task  # noqa: E402
 
 PATIENCE_S = 500
@@ -138,7 +138,7 @@ def test_a_case_that_kills_its_workers(task: Task) -> None:
 
 def test_a_worker_that_cannot_take_part(task: Task) -> None:
     with pytest.raises(ModelError, match="other weights"):
-        workers._outcome(FakeFuture(workers._Stopped(6, "other weights")), task)
+        workers._outcome(FakeFuture(cluster.Stopped(6, "other weights")), task)
     with pytest.raises(UsageError, match="same version"):
         workers._outcome(FakeFuture(ModuleNotFoundError("No module named mmccd")), task)
     lost = FakeFuture(RuntimeError("lost"))
@@ -153,12 +153,12 @@ def test_other_versions_and_weights_are_refused(
     monkeypatch.setattr(workers, "_PIPELINES", Pipelines())
     settings = Settings(bundles=str(shared_bundles), preset="fast", device="cpu", threshold=0.5)
     weights = workers._weights(settings)
-    good = workers.Order(1, {}, False, workers.mmccd.__version__, weights)
+    good = workers.Order(cluster.Terms(1, {}, False, cluster.mmccd.__version__), weights)
     assert workers._pipeline(good, settings, "a") is workers._pipeline(good, settings, "a"), (
         "the models are loaded once"
     )
     with pytest.raises(UsageError, match="expected 0.0"):
-        workers._pipeline(replace(good, version="0.0"), settings, "a")
+        workers._pipeline(replace(good, terms=replace(good.terms, version="0.0")), settings, "a")
     with pytest.raises(ModelError, match="other weights"):
         workers._pipeline(replace(good, weights={**weights, "forward": "x"}), settings, "a")
 
@@ -175,20 +175,20 @@ def test_other_versions_and_weights_are_refused(
     ],
 )
 def test_each_worker_takes_its_own_gpu(name: str, worker: int, count: int, device: str) -> None:
-    assert workers.worker_device(name, worker, count) == device
+    assert cluster.worker_device(name, worker, count) == device
 
 
 @pytest.mark.parametrize(
     ("address", "machine"), [("tcp://10.0.0.2:4567", "10.0.0.2"), ("tls://[::1]:99", "[::1]")]
 )
 def test_machine(address: str, machine: str) -> None:
-    assert workers._machine(address) == machine
+    assert cluster._machine(address) == machine
 
 
 def test_no_scheduler_answers(
     cohort: Cohort, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(workers, "CONNECT_S", 0.5)
+    monkeypatch.setattr(cluster, "CONNECT_S", 0.5)
     assert cli.run(cohort.words("--scheduler", "tcp://127.0.0.1:9")) == 2
     assert "no Dask scheduler answers" in capsys.readouterr().err
     assert not (cohort.output / "healthy").exists()
