@@ -91,6 +91,10 @@ class BudgetTrainer(ABC):
     def batch_losses(self) -> dict[str, Tensor]:
         """The loss of each network on a new batch."""
 
+    @abstractmethod
+    def learns_from(self) -> dict[str, Any]:
+        """What it learns from, plain values, for a card; it may not change on the way."""
+
     def helpers(self) -> tuple[nn.Module, ...]:
         """Networks that are run but not trained, beside the averaged ones."""
         return ()
@@ -144,8 +148,9 @@ class BudgetTrainer(ABC):
         return None if math.isnan(value) else round(value, 5)
 
     def as_dict(self) -> dict[str, Any]:
-        """The recipe and how far the run came, for a card."""
+        """The recipe, what the run learnt from and how far it came, for a card."""
         return asdict(self.budget) | {
+            "learnt_from": self.learns_from(),
             "iterations": self.iteration,
             "slices": self.iteration * self.budget.batch_size,
         }
@@ -244,10 +249,13 @@ class BudgetTrainer(ABC):
     def _recipe(self) -> dict[str, Any]:
         """What may not change on the way."""
         recipe = plain(asdict(self.budget))
-        return {name: value for name, value in recipe.items() if name not in _MAY_CHANGE}
+        kept = {name: value for name, value in recipe.items() if name not in _MAY_CHANGE}
+        return kept | {"learns_from": self.learns_from()}
 
     def _check_recipe(self, path: Path, before: Any) -> None:
-        """Refuse to go on with other settings than the checkpoint's, where it names them."""
+        """Refuse to go on with other settings or data than the checkpoint's, where it names
+        them.
+        """
         if not isinstance(before, dict):
             logger.warning("%s: does not say with which settings it was trained", path)
         elif changed := differences(before, self._recipe()):

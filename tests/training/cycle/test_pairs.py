@@ -35,6 +35,18 @@ class TestHealthyPairs:
         real = torch.cat([(one.source + one.target).abs().amax((1, 2, 3)) < 0.1 for one in drawn])
         assert float(real.float().mean()) == pytest.approx(0.3, abs=0.08)
 
+    def test_the_fingerprint_is_that_of_the_slices(self) -> None:
+        """Not of seed or share; any other slice is another one."""
+        assert pairs().fingerprint == pairs(0.1, seed=3).fingerprint
+        labels = label_slices(5)
+        one = HealthyPairs([labels], None, 0.5, "flair", "t2", Draws(0))
+        labels[4, 1, 128, 128] += 1
+        other = HealthyPairs([labels], None, 0.5, "flair", "t2", Draws(0))
+        scanned = HealthyPairs(
+            [labels], None, 0.5, "flair", "t2", Draws(0), scans=scan_slices(1), scan_share=0.5
+        )
+        assert len({one.fingerprint, other.fingerprint, scanned.fingerprint}) == 3
+
     def test_no_real_slices(self) -> None:
         source = HealthyPairs([label_slices(2)], None, 0.9, "flair", "t2", Draws(0))
         made = source.draw(4)

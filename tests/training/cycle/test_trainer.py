@@ -217,6 +217,10 @@ class TestStartFrom:
         trainer(tmp_path, iterations=0).run()
         with pytest.raises(UnsuitableInputError, match=r"networks \['f', 'g'\], now") as refused:
             trainer(tmp_path, networks=("g",)).run()
+        other = trainer(tmp_path)
+        other.pairs.fingerprint = "other slices"
+        with pytest.raises(UnsuitableInputError, match=r"fingerprint \w+\.\.\., now other slices"):
+            other.run()
         content = torch.load(tmp_path / "last.pt", weights_only=False)
         del content["recipe"]
         torch.save(content, tmp_path / "last.pt")
@@ -232,4 +236,5 @@ def test_what_the_card_says(tmp_path: Path) -> None:
     assert json.loads(json.dumps(values)) == values
     assert (values["iterations"], values["slices"]) == (2, 4)
     assert values["hiding"]["strip_width"] == [4, 64]
+    assert values["learnt_from"] == {"fingerprint": made.pairs.fingerprint}
     assert "network" not in values

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
@@ -52,6 +54,9 @@ class HealthyPairs:
         seed: of the contrasts.
         scans: levels and kinds of scan slices ``(slices, 2, 128, 128)``, or None.
         scan_share: share of the batch that is made of them; without meaning where there are none.
+
+    Attributes:
+        fingerprint: hash of all slices: the same ones in another place have the same.
     """
 
     def __init__(
@@ -67,6 +72,9 @@ class HealthyPairs:
         scan_share: float = 0.0,
     ) -> None:
         self.draws = draws
+        self.fingerprint = _fingerprint(
+            [*labels, *(real or {}).values(), *([] if scans is None else [scans])]
+        )
         self.labels = torch.cat([torch.from_numpy(part) for part in labels]).to(draws.device)
         self.real: tuple[Tensor, Tensor] | None = None
         if real is not None:
@@ -151,3 +159,11 @@ def move_about(pairs: Pairs, draws: Draws) -> Pairs:
     brain = moved[:, 2:] > 0.6
     source, target = (torch.where(brain, moved[:, n : n + 1], 0) for n in (0, 1))
     return Pairs(source, target, brain)
+
+
+def _fingerprint(arrays: Sequence[NDArray[Any]]) -> str:
+    found = hashlib.sha256()
+    for array in arrays:
+        found.update(f"{array.dtype} {array.shape}".encode())
+        found.update(np.ascontiguousarray(array).data)
+    return found.hexdigest()

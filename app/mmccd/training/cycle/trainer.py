@@ -78,6 +78,10 @@ class CycleTrainer(BudgetTrainer):
         placed = forward.to(self.draws.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.through = placed.eval().requires_grad_(False)
 
+    def learns_from(self) -> dict[str, Any]:
+        """See :meth:`~mmccd.training.budget.BudgetTrainer.learns_from`."""
+        return {"fingerprint": self.pairs.fingerprint}
+
     def helpers(self) -> tuple[nn.Module, ...]:
         """See :meth:`~mmccd.training.budget.BudgetTrainer.helpers`."""
         return () if self.through is None else (self.through,)

@@ -77,6 +77,12 @@ class DecisionTrainer(BudgetTrainer):
         super().__init__(recipe, {DECISION: decision_network(recipe.network)}, draws, folder)
         self.recipe, self.samples, self.validation = recipe, samples, tuple(validation)
 
+    def learns_from(self) -> dict[str, Any]:
+        """See :meth:`~mmccd.training.budget.BudgetTrainer.learns_from`."""
+        cycle = self.samples.cycle
+        hashes = dict(cycle.hashes) if cycle else None
+        return {"fingerprint": self.samples.pairs.fingerprint, "cycle": hashes}
+
     def helpers(self) -> tuple[nn.Module, ...]:
         """See :meth:`~mmccd.training.budget.BudgetTrainer.helpers`."""
         cycle = self.samples.cycle
