@@ -10,6 +10,7 @@ from .grid import BOOKTABS as BOOKTABS, Grid as Grid
 from .metrics import auprc as auprc, best_dice as best_dice, dice as dice
 from .protocols import make_protocol as make_protocol
 from .run import EvaluationPlan as EvaluationPlan, evaluate as evaluate
+from .sets.ahead import make_maps as make_maps, map_jobs as map_jobs
 from .sets.find import (
     DataSet as DataSet,
     find_sets as find_sets,

@@ -14,6 +14,7 @@ from .logs import (
     log_change as log_change,
     log_to_stderr as log_to_stderr,
 )
+from .maps import make_maps_ahead as make_maps_ahead
 from .outcome import Outcome as Outcome
 from .redaction import Redactor as Redactor
 from .run import (

@@ -15,6 +15,7 @@ from mmccd.evaluation import (
     make_candidates,
     read_variant,
 )
+from mmccd.jobs import Workers, make_maps_ahead
 from mmccd.pipeline import AnomalyPipeline
 from mmccd.research.check import Checked, setup_of
 
@@ -52,8 +53,11 @@ def evaluate_preset(
     device: str,
     output: Path,
     console: Console,
+    workers: Workers,
 ) -> None:
-    """Report all data sets under all methods at all operating points."""
+    """Report all data sets under all methods at all operating points, with maps that the workers
+    share.
+    """
     plan = checked.study.evaluation
     assert plan is not None
     setup = setup_of(checked.study, bundles, preset, device, seed)
@@ -70,4 +74,5 @@ def evaluate_preset(
         "mmccd train",
         tuple(plan.operating_points),
     )
+    make_maps_ahead(sets, output, workers, console.progress)
     evaluate_sets(sets, output, console.progress)

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from mmccd.bundle import copy_bundles, find_bundles
 from mmccd.core import Console, OutputError, make_folder, write_json
+from mmccd.jobs import ALONE, Workers
 from mmccd.research.check import Checked
 from mmccd.research.networks import NETWORKS
 from mmccd.research.state import FILE, State, differences
@@ -119,9 +120,20 @@ class Run:
 
 
 def open_run(
-    checked: Checked, output: Path, device: str = "auto", bundles: str | None = None
+    checked: Checked,
+    output: Path,
+    device: str = "auto",
+    bundles: str | None = None,
+    workers: Workers = ALONE,
 ) -> Run:
     """A study in a folder that is new, empty or its own; nothing is written yet.
+
+    Args:
+        checked: the study.
+        output: its folder.
+        device: where networks run.
+        bundles: folder of the bundles that it copies; None for the usual one.
+        workers: who makes the maps of its evaluation.
 
     Raises:
         OutputError: the folder holds something else.
@@ -138,7 +150,7 @@ def open_run(
         step
         for seed in checked.study.seeds
         for step in steps_of_seed(
-            checked, seed, Place(seed_folder(output, seed).resolve(), device), shipped
+            checked, seed, Place(seed_folder(output, seed).resolve(), device, workers), shipped
         )
     ]
     return Run(checked, output, State.read(output), steps, shipped)

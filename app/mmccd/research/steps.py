@@ -12,6 +12,7 @@ from typing import Any
 from mmccd.bundle import FORWARD, export_weights, text_sha256
 from mmccd.core import Console
 from mmccd.data import Case
+from mmccd.jobs import ALONE, Workers
 from mmccd.research.check import Checked
 from mmccd.research.measure import calibrate_preset, evaluate_preset
 from mmccd.research.networks import (
@@ -35,10 +36,12 @@ class Place:
     Attributes:
         folder: of the seed.
         device: where networks run.
+        workers: who makes the maps of the evaluation.
     """
 
     folder: Path
     device: str
+    workers: Workers = ALONE
 
     @property
     def bundles(self) -> Path:
@@ -175,7 +178,9 @@ def _evaluation(checked: Checked, preset: str, seed: int, place: Place, after: l
     output = table_of(place.folder, preset).parent
 
     def act(console: Console) -> None:
-        evaluate_preset(checked, preset, seed, place.bundles, place.device, output, console)
+        evaluate_preset(
+            checked, preset, seed, place.bundles, place.device, output, console, place.workers
+        )
 
     # Maps stay: each has a key of its own, and is made again where that has changed.
     def forget() -> None:

@@ -208,3 +208,29 @@ def test_validation_is_for_sets(setup: Setup, capsys: pytest.CaptureFixture[str]
     words = ["--data", "somewhere", "--validation", "elsewhere"]
     assert cli.run(command(setup, Path("out"), *words)) == 2
     assert "--validation" in capsys.readouterr().err
+
+
+class TestWorkers:
+    @pytest.mark.slow
+    def test_two_workers_give_what_one_gives(
+        self, output: Path, setup: Setup, data: Path, tmp_path: Path
+    ) -> None:
+        pytest.importorskip("distributed", reason="the extra cohort is not installed")
+        words = ["--sets", str(data / "sets"), "--validation", str(data / "chosen")]
+        shared = [*words, "--workers", "2", "--threads", "1"]
+        assert cli.run(command(setup, tmp_path / "out", *shared)) == 0
+        alone, together = (one / "sets.csv" for one in (output, tmp_path / "out"))
+        assert together.read_text() == alone.read_text()
+
+    @pytest.mark.parametrize("flag", [("--workers", "2"), ("--scheduler", "tcp://127.0.0.1:9")])
+    def test_one_data_set_has_one_process(
+        self,
+        flag: tuple[str, str],
+        setup: Setup,
+        data: Path,
+        tmp_path: Path,
+        capsys: pytest.CaptureFixture[str],
+    ) -> None:
+        words = ["--data", str(data / "chosen"), *flag]
+        assert cli.run(command(setup, tmp_path / "out", *words)) == 2
+        assert "--sets" in capsys.readouterr().err

@@ -38,6 +38,11 @@ def needs_validation(candidate: Candidate, variant: Variant) -> bool:
     return candidate.threshold is None or len(_polarities(candidate, variant)) > 1
 
 
+def choosing(candidates: Sequence[Candidate], variant: Variant) -> list[Candidate]:
+    """The methods that do."""
+    return [one for one in candidates if needs_validation(one, variant)]
+
+
 def choose(
     candidate: Candidate, variant: Variant, scored_as: ScoredAs | None, rate: float
 ) -> Choice:

@@ -11,12 +11,12 @@ from mmccd.core import UnsuitableInputError, make_folder, write_text
 from mmccd.data import say_doubtful_labels, say_grouping
 from mmccd.evaluation.candidates import Candidate
 from mmccd.evaluation.plain_rows import with_plain_rows
-from mmccd.evaluation.sets.choice import Choice, choose_points, needs_validation
+from mmccd.evaluation.sets.choice import Choice, choose_points, choosing, needs_validation
 from mmccd.evaluation.sets.figures import case_figures, mark
 from mmccd.evaluation.sets.pictures import write_worst
 from mmccd.evaluation.sets.plan import SetsPlan
 from mmccd.evaluation.sets.result import MethodResult, SetsResult
-from mmccd.evaluation.sets.scoring import Loaded, SetScoring
+from mmccd.evaluation.sets.scoring import Loaded, SetScoring, maps_folder, validation_folder
 from mmccd.evaluation.sets.tables import sets_csv, sets_json, sets_latex, sets_markdown
 from mmccd.evaluation.variants import Scored
 from mmccd.methods import Progress
@@ -46,7 +46,7 @@ def evaluate_sets(plan: SetsPlan, output: Path, progress: Progress | None = None
     say_doubtful_labels([*reported, *(plan.validation.cases if plan.validation else ())])
     plan = replace(plan, candidates=with_plain_rows(plan.candidates, plan.setup))
     make_folder(output)
-    scoring = SetScoring(plan, output / "maps")
+    scoring = SetScoring(plan.setup, plan.variant, maps_folder(output))
     count = _Count(plan, progress)
     choices = _choices(plan, scoring, count)
     result = _score_sets(plan, scoring, choices, count)
@@ -57,19 +57,15 @@ class _Count:
     """Tells how far a run is."""
 
     def __init__(self, plan: SetsPlan, progress: Progress | None) -> None:
-        choosing = len(_choosing(plan)) * (len(plan.validation.cases) if plan.validation else 0)
+        cases = len(plan.validation.cases) if plan.validation else 0
+        chosen = cases * len(choosing(plan.candidates, plan.variant))
         reported = len(plan.candidates) * sum(len(one.cases) for one in plan.sets)
-        self._total, self._done, self._progress = choosing + reported, 0, progress
+        self._total, self._done, self._progress = chosen + reported, 0, progress
 
     def add(self, steps: int = 1) -> None:
         self._done += steps
         if self._progress is not None:
             self._progress(self._done, self._total)
-
-
-def _choosing(plan: SetsPlan) -> list[Candidate]:
-    """The methods that choose on the validation set."""
-    return [one for one in plan.candidates if needs_validation(one, plan.variant)]
 
 
 def _choices(plan: SetsPlan, scoring: SetScoring, count: _Count) -> list[list[Choice]]:
@@ -80,7 +76,7 @@ def _choices(plan: SetsPlan, scoring: SetScoring, count: _Count) -> list[list[Ch
 
 def _load_validation(plan: SetsPlan, scoring: SetScoring) -> list[Loaded]:
     """The validation cases; none where none were named, or where no method chooses."""
-    if plan.validation is None or not _choosing(plan):
+    if plan.validation is None or not choosing(plan.candidates, plan.variant):
         return []
     found = [scoring.load(case, "val") for case in plan.validation.cases]
     loaded = [one for one in found if one is not None]
@@ -97,7 +93,7 @@ def _choice(
 ) -> list[Choice]:
     if plan.validation is None or not needs_validation(candidate, plan.variant):
         return choose_points(candidate, plan.variant, None, plan.rate, plan.points)
-    folder = f"validation of {plan.validation.name}"
+    folder = validation_folder(plan.validation)
 
     def scored_as(polarity: int) -> list[Scored]:
         return [scoring.score(candidate, folder, one, polarity) for one in loaded]

@@ -18,12 +18,13 @@ from mmccd.core import BALANCED, OPERATING_POINTS, Setting, UsageError, open_con
 
 if TYPE_CHECKING:
     from mmccd.evaluation import SetsPlan, Setup, Variant
+    from mmccd.jobs import Workers
 
 CONTRASTS = ("flair", "t1", "t2")
 ROWS = ("intensity", "rule", "constant", "mmccd")
 """Of a table, with the method of the preset behind them."""
 
-SHARED = Only("preset", "device", "bundles", "seed")
+SHARED = Only("preset", "device", "bundles", "seed", "workers", "scheduler", "threads")
 Data = Annotated[
     str | None, Setting("data folder in BraTS layout, or a datalist JSON", is_path=True)
 ]
@@ -141,6 +142,7 @@ def evaluate(
         mmccd evaluate --data brats --output grid --subset val --methods mmccd --grid 'steps=1,4'
         mmccd evaluate --sets ms,tumours,healthy --validation brats --output all
         mmccd evaluate --sets ms,tumours --operating-points balanced,sensitive --output points
+        mmccd evaluate --sets ms,tumours --output all --scheduler tcp://host:8786
     """
     if output is None or (data is None and sets is None):
         flag = "--output" if output is None else "--data (or --sets)"
@@ -149,6 +151,8 @@ def evaluate(
     _check_numbers(rate, draws)
     setup = _setup(settings, source, target, runs)
     if sets is not None:
+        from mmccd.jobs import Workers
+
         _refuse_beside_sets(
             data=data,
             split=split,
@@ -160,8 +164,13 @@ def evaluate(
         )
         points = _points(operating_points)
         sets_plan = _sets_plan(sets, validation, setup, _set_methods(methods, setup), rate, draws)
-        _run_sets(replace(sets_plan, points=points), Path(output), json)
+        workers = Workers(settings.workers, settings.scheduler, settings.threads)
+        _run_sets(replace(sets_plan, points=points), Path(output), workers, json)
         return
+    if settings.workers != 1 or settings.scheduler is not None:
+        raise UsageError(
+            "--workers and --scheduler are for --sets; --data is evaluated by this process alone"
+        )
     if operating_points is not None:
         raise UsageError(
             "--operating-points: is for --sets; the tables of --data have a column for each"
@@ -239,10 +248,12 @@ def _sets_plan(
     return SetsPlan(found, setup, candidates, variant, chosen, rate, draws, _command())
 
 
-def _run_sets(plan: SetsPlan, output: Path, as_json: bool) -> None:
+def _run_sets(plan: SetsPlan, output: Path, workers: Workers, as_json: bool) -> None:
     from mmccd.evaluation import evaluate_sets
+    from mmccd.jobs import make_maps_ahead
 
     with open_console("evaluate") as console:
+        make_maps_ahead(plan, output, workers, console.progress)
         table = evaluate_sets(plan, output, console.progress)
     if as_json:
         file = output / "sets.json"

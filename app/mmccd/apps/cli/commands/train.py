@@ -10,7 +10,7 @@ from mmccd.apps.cli.say import say
 from mmccd.apps.parser import Only
 from mmccd.core import MmccdError, Setting, complain, open_console
 
-SHARED = Only("device", "bundles", "force")
+SHARED = Only("device", "bundles", "force", "workers", "scheduler", "threads")
 StudyFile = Annotated[str, Setting("JSON file of the study (docs/training.md)", is_path=True)]
 Output = Annotated[
     str | None,
@@ -33,12 +33,15 @@ def train(
 ) -> int:
     """Train f, g and, where a preset needs it, d; calibrate and evaluate them, as a study says. The
     same command goes on where it stopped; --force starts trainings anew whose settings changed.
+    Workers share the maps of the evaluation.
 
     Examples:
         mmccd train study.json --dry-run
         mmccd train study.json --output first_study
+        mmccd train study.json --scheduler tcp://host:8786
     """
     path = Path(study)
+    from mmccd.jobs import Workers
     from mmccd.research import check_study, estimate, open_run, read_study
 
     asked, problems = read_study(path)
@@ -48,7 +51,8 @@ def train(
     if checked is None:
         return _say_all(problems)
     folder = Path(output or f"{path.stem}_mmccd")
-    run = open_run(checked, folder, settings.device, settings.bundles)
+    workers = Workers(settings.workers, settings.scheduler, settings.threads)
+    run = open_run(checked, folder, settings.device, settings.bundles, workers)
     if not settings.force:
         run.refuse_changed()
     if not run.left:
