@@ -90,7 +90,7 @@ def zero_point(volume: Volume) -> float:
 def _faces(data: NDArray[np.generic]) -> Iterator[NDArray[np.generic]]:
     for axis in range(3):
         for end in (0, -1):
-            yield np.take(data, end, axis=axis)
+            yield np.moveaxis(data, axis, 0)[end]  # a view: np.take copies the whole image first
 
 
 def _on_faces(data: NDArray[np.generic]) -> NDArray[np.generic]:
