@@ -62,7 +62,7 @@ def draw_slice(view: RadiologicalView, index: int, found: str) -> NDArray[np.uin
     left, right = (figure.add_axes((start, bottom, wide, tall)) for start in (0.0, 1.0 - wide))
     for axis in (left, right):
         view.draw_input(axis, index)
-    view.draw_map(right, index, fade=True)
+    view.draw_map(right, index)
     view.draw_outline(right, index)
     for axis in (left, right):
         draw_sides(axis, 13.0)

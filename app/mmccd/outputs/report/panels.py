@@ -15,7 +15,7 @@ from torch import Tensor
 
 from mmccd.core import Result
 from mmccd.imaging import GridTransform
-from mmccd.outputs.report.view import MOST_OPAQUE, OUTLINE, RadiologicalView
+from mmccd.outputs.report.view import OUTLINE, RadiologicalView, opacity
 
 PIXELS_PER_MM = 2.0
 _OUTLINE_PIXELS = 2
@@ -102,11 +102,11 @@ class _Pencil:
         colours = matplotlib.colormaps["inferno"](
             np.clip(self.view.anomaly[here] / self.top, 0.0, 1.0), bytes=True
         )[..., :3]
+        share = self._enlarge_values(opacity(self.view.anomaly[here], self.top))[..., None]
         colours, inside = self._enlarge(colours), self._brain(index)
         picture = self._input(index)
-        picture[inside] = (
-            MOST_OPAQUE * colours[inside] + (1.0 - MOST_OPAQUE) * picture[inside]
-        ).astype(np.uint8)
+        mixed = share * colours + (1.0 - share) * picture
+        picture[inside] = mixed[inside].astype(np.uint8)
         return picture
 
     def model_slice(self, layer: NDArray[np.float32], index: int) -> NDArray[np.float32]:
@@ -141,6 +141,10 @@ class _Pencil:
 
     def _enlarge(self, pixels: Pixels) -> Pixels:
         return np.array(Image.fromarray(pixels).resize(self.size, Image.Resampling.NEAREST))
+
+    def _enlarge_values(self, values: NDArray[np.float32]) -> NDArray[np.float32]:
+        image = Image.fromarray(values)  # 32-bit floating point
+        return np.array(image.resize(self.size, Image.Resampling.NEAREST))
 
 
 def _layer(layer: Tensor) -> NDArray[np.float32]:

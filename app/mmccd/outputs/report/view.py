@@ -87,15 +87,11 @@ class RadiologicalView:
         )
         axis.set_axis_off()
 
-    def draw_map(self, axis: Axes, index: int, fade: bool = False) -> ScalarMappable:
-        """The map within the brain, over what was drawn; where it is to fade, low values let the
-        image through.
-        """
+    def draw_map(self, axis: Axes, index: int) -> ScalarMappable:
+        """The map within the brain, over what was drawn; low values let the image through."""
         view = (index, *self.box)
         shown = np.ma.masked_where(self.brain[view] == 0, self.anomaly[view])
-        alpha = (
-            np.clip(self.anomaly[view] / self.top, 0.0, 1.0) * MOST_OPAQUE if fade else MOST_OPAQUE
-        )
+        alpha = opacity(self.anomaly[view], self.top)
         return axis.imshow(
             shown, cmap="inferno", vmin=0, vmax=self.top, alpha=alpha, aspect=self._aspect
         )
@@ -109,6 +105,13 @@ class RadiologicalView:
     @property
     def _aspect(self) -> float:
         return self.spacing[1] / self.spacing[0]
+
+
+def opacity(values: NDArray[np.float32], top: float) -> NDArray[np.float32]:
+    """How much of the colours shows, in [0, :data:`MOST_OPAQUE`]: as much as the map's value is of
+    its largest.
+    """
+    return np.asarray(np.clip(values / top, 0.0, 1.0) * MOST_OPAQUE, dtype=np.float32)
 
 
 def draw_sides(axis: Axes, size: float = 9.0) -> None:

@@ -74,7 +74,7 @@
     outline(segmented, shape).forEach((value, n) => value && (shown[n] = SEGMENTED));
     layers.lines.img = shown;
     layers.fill.img = segmented;
-    layers.map.cal_min = Math.min(Math.max(state.threshold / 2, 0), data.top);
+    layers.map.cal_min = Math.min(Math.max((2 / 3) * state.threshold, 0), data.top);
   }
 
   function schedule() {
