@@ -8,7 +8,7 @@ reaches into the neighbours, eroded by up to two pixels in each.
     python benchmarks/neighbours.py TRAIN VALIDATION --target t2 --iterations 400
 
 TRAIN and VALIDATION are data folders (a split file in them is obeyed); the figures are JSON lines
-on stdout. docs/results.md has what came out.
+on stdout. On two cores 400 iterations take hours: it is a run for a GPU or a night.
 """
 
 from __future__ import annotations
