@@ -20,6 +20,15 @@ from tests.apps.pacs.orthanc import free_port
 from tests.io.dicom_files import SECRETS, write_series
 
 from mmccd.apps.map.health import is_healthy
+from mmccd.apps.pacs.archive import (
+    ArchiveError,
+    ExchangeError,
+    FullError,
+    NotAllowedError,
+    OutageError,
+    UnavailableError,
+    UnreachableError,
+)
 from mmccd.apps.pacs.ledger import Ledger
 from mmccd.apps.pacs.multipart import BrokenBodyError, boundary_of, pack, save_parts
 from mmccd.apps.pacs.run import run
@@ -28,9 +37,7 @@ from mmccd.apps.pacs.settings import PacsSettings, read_pacs_settings
 from mmccd.apps.pacs.web import Archive
 from mmccd.core.errors import (
     CancelledError,
-    InputError,
     ModelError,
-    OutputError,
     ResourceError,
     UnsuitableInputError,
     UsageError,
@@ -53,6 +60,7 @@ class FakeArchive(ThreadingHTTPServer):
         self.store_answer: dict[str, Any] = {}
         self.cut, self.promised = 0, len(files)
         self.asked: list[str] = []
+        self.authorization = ""
         super().__init__(("127.0.0.1", 0), _Handler)
 
     @property
@@ -65,6 +73,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:  # noqa: N802
         path, _, query = self.path.removeprefix("/dicom-web/").partition("?")
+        self.server.authorization = self.headers.get("Authorization", "")
         self.server.asked.append(f"{path}?{query}")
         if path == "studies":
             first = "offset=0" in query
@@ -376,16 +385,53 @@ class TestArchive:
         assert [path.read_bytes() for path in files] == archive.files
 
     @pytest.mark.parametrize(
-        ("status", "text"),
-        [(401, "MMCCD_PACS_USER"), (403, "not allowed"), (302, "redirected"), (500, "HTTP 500")],
+        ("status", "kind", "text"),
+        [
+            (401, NotAllowedError, "MMCCD_PACS_USER"),
+            (403, NotAllowedError, "not allowed"),
+            (302, UnavailableError, "redirected"),
+            (500, UnavailableError, "HTTP 500"),
+            (429, UnavailableError, "HTTP 429"),
+            (507, FullError, "HTTP 507"),
+            (404, ExchangeError, "HTTP 404"),
+        ],
     )
     def test_bad_answers(
-        self, tmp_path: Path, archive: FakeArchive, status: int, text: str
+        self,
+        tmp_path: Path,
+        archive: FakeArchive,
+        status: int,
+        kind: type[ArchiveError],
+        text: str,
     ) -> None:
-        archive.query_status = status
-        with pytest.raises(InputError, match=text) as found:
-            Archive(PacsSettings(url=archive.url, state=tmp_path)).series(UID)
-        assert UID not in str(found.value)
+        """An outage is told from what concerns one study."""
+        archive.query_status = archive.store_status = status
+        client = Archive(PacsSettings(url=archive.url, state=tmp_path))
+        for ask, code in ((lambda: client.series(UID), 3), (lambda: client.store(UID, []), 5)):
+            with pytest.raises(kind, match=text) as found:
+                ask()
+            assert (type(found.value), found.value.exit_code) == (kind, code)
+            assert UID not in str(found.value)
+            assert isinstance(found.value, OutageError) == (kind is not ExchangeError)
+
+    def test_a_full_archive_says_so_in_its_answer(
+        self, tmp_path: Path, archive: FakeArchive
+    ) -> None:
+        client = Archive(PacsSettings(url=archive.url, state=tmp_path))
+        for reason, kind in ((0xA700, FullError), (0x0110, ExchangeError)):
+            archive.store_answer = {"00081198": {"Value": [{"00081197": value(reason)}]}}
+            with pytest.raises(kind, match="refused 1 of 0"):
+                client.store(UID, [])
+
+    def test_a_token_is_read_anew(self, tmp_path: Path, archive: FakeArchive) -> None:
+        token = tmp_path / "token"
+        client = Archive(PacsSettings(url=archive.url, state=tmp_path, token_file=str(token)))
+        with pytest.raises(NotAllowedError, match="cannot be read"):
+            client.series(UID)
+        for text in ("first", "second"):
+            token.write_text(f"{text}\n")
+            client.series(UID)
+            assert archive.authorization == f"Bearer {text}"
 
     def test_certificates_are_checked(self, tmp_path: Path, archive: FakeArchive) -> None:
         if shutil.which("openssl") is None:
@@ -413,7 +459,7 @@ class TestArchive:
         context.load_cert_chain(certificate, key)
         archive.socket = context.wrap_socket(archive.socket, server_side=True)
         url = archive.url.replace("http:", "https:")
-        with pytest.raises(InputError, match="MMCCD_PACS_CA_FILE"):
+        with pytest.raises(UnreachableError, match="MMCCD_PACS_CA_FILE"):
             Archive(PacsSettings(url=url, state=tmp_path)).series(UID)
         settings = PacsSettings(url=url, state=tmp_path, ca_file=str(certificate))
         (series,) = Archive(settings).series(UID)
@@ -423,10 +469,10 @@ class TestArchive:
         archive.store_answer = {"no": "list"}
         client = Archive(PacsSettings(url=archive.url, state=tmp_path))
         nobody = PacsSettings(url=f"http://127.0.0.1:{free_port()}", state=tmp_path)
-        with pytest.raises(OutputError, match="cannot be reached"):
+        with pytest.raises(UnreachableError, match="cannot be reached"):
             Archive(nobody).store(UID, [])
         archive.files = [b"not a list"]
-        with pytest.raises(InputError, match="something else than DICOM JSON"):
+        with pytest.raises(UnavailableError, match="something else than DICOM JSON"):
             client._query(f"studies/{UID}/series/1", {})
 
     def test_an_archive_that_is_down(
@@ -510,6 +556,17 @@ class TestSettings:
             ([], {"MMCCD_PACS_USER": "me"}, "belong together"),
             ([], {"MMCCD_PACS_PASSWORD_FILE": "/no/such/file"}, "cannot be read"),
             ([], {"MMCCD_PACS_CA_FILE": "/no/such/file"}, "no such file"),
+            ([], {"MMCCD_PACS_TOKEN_FILE": "/no/such/file"}, "expected a bearer token"),
+            ([], {"MMCCD_PACS_CERT_FILE": "/no/such/file"}, "a certificate in PEM format"),
+            (
+                [],
+                {
+                    "MMCCD_PACS_TOKEN_FILE": __file__,
+                    "MMCCD_PACS_USER": "me",
+                    "MMCCD_PACS_PASSWORD": "word",
+                },
+                "expected one of them",
+            ),
             ([], {"MMCCD_PACS_DAY": "3"}, "unknown setting"),
         ],
     )

@@ -12,9 +12,10 @@ from collections.abc import Callable, Iterator
 from datetime import date
 from pathlib import Path
 
+from mmccd.apps.pacs.archive import ArchivedSeries
 from mmccd.apps.pacs.ledger import Ledger
 from mmccd.apps.pacs.settings import PacsSettings
-from mmccd.apps.pacs.web import Archive, ArchivedSeries
+from mmccd.apps.pacs.web import Archive
 from mmccd.core import (
     CancelledError,
     MmccdError,

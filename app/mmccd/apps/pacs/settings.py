@@ -23,6 +23,12 @@ from mmccd.core import (
 )
 
 PREFIX = "MMCCD_PACS_"
+_FILES = {
+    "ca_file": "certificates in PEM format",
+    "token_file": "a bearer token",
+    "cert_file": "a certificate in PEM format",
+    "key_file": "a key in PEM format",
+}
 
 
 class PacsSettings(SettingsModel):
@@ -65,6 +71,27 @@ class PacsSettings(SettingsModel):
             unit="file",
             is_path=True,
         ),
+    ] = ""
+    token_file: Annotated[
+        str,
+        Setting(
+            "file with a bearer token, in the place of user and password; read anew for each"
+            " request",
+            unit="file",
+            is_path=True,
+        ),
+    ] = ""
+    cert_file: Annotated[
+        str,
+        Setting(
+            "client certificate (PEM), where the archive wants one; with its key, or that in the"
+            " next",
+            unit="file",
+            is_path=True,
+        ),
+    ] = ""
+    key_file: Annotated[
+        str, Setting("key (PEM) of the client certificate", unit="file", is_path=True)
     ] = ""
     poll_s: Annotated[
         float,
@@ -120,6 +147,10 @@ class PacsSettings(SettingsModel):
     def _usable(cls, url: str) -> str:
         return _url(url)
 
+    def variable(self, name: str) -> str:
+        """The variable that sets something, for messages."""
+        return variable_of(name, PREFIX)
+
 
 def usage() -> str:
     """What ``python -m mmccd.apps.pacs --help`` prints."""
@@ -170,11 +201,7 @@ def read_pacs_settings(words: list[str], environment: Mapping[str, str]) -> Pacs
             "user and password belong together; set MMCCD_PACS_USER and MMCCD_PACS_PASSWORD_FILE"
             " (or MMCCD_PACS_PASSWORD), or none"
         )
-    if given.get("ca_file") and not Path(given["ca_file"]).is_file():
-        raise UsageError(
-            f"{given['ca_file']}: no such file; expected certificates in PEM format; correct"
-            " MMCCD_PACS_CA_FILE"
-        )
+    _check_files(given)
 
     def written(name: str, value: Any) -> str:
         return as_flag(name, value) if name in flags else f"{variable_of(name, PREFIX)}: {value!r}"
@@ -193,6 +220,20 @@ def _variables(environment: Mapping[str, str]) -> dict[str, str]:
         if variable not in known:
             raise unknown_setting(variable, variable, known)
     return {known[variable]: text for variable, text in given.items() if text}
+
+
+def _check_files(given: Mapping[str, str]) -> None:
+    """Refuse files that are not there, and two ways to say who we are."""
+    for name, what in _FILES.items():
+        if given.get(name) and not Path(given[name]).is_file():
+            raise UsageError(
+                f"{given[name]}: no such file; expected {what}; correct {variable_of(name, PREFIX)}"
+            )
+    if given.get("token_file") and given.get("user"):
+        raise UsageError(
+            "a token and a user are given; expected one of them; take out"
+            f" {variable_of('token_file', PREFIX)} or {variable_of('user', PREFIX)}"
+        )
 
 
 def _password(given: Mapping[str, str]) -> str:
