@@ -11,7 +11,7 @@ from typing import Any
 
 from mmccd import NOTICE, __version__
 from mmccd.apps.map.settings import read_settings
-from mmccd.apps.pacs.application import Application, own_variables, settings_file
+from mmccd.apps.pacs.application import Applications, own_variables, settings_file
 from mmccd.apps.pacs.ledger import Ledger
 from mmccd.apps.pacs.settings import PacsSettings, read_pacs_settings, usage
 from mmccd.core import CancelledError, MmccdError, Settings, UsageError
@@ -68,11 +68,13 @@ def _serve(settings: PacsSettings, chosen: Settings, environment: Mapping[str, s
         ) from error
     ledger = Ledger(settings)
     ledger.open()
-    application = Application(chosen, environment)
+    application = Applications(settings.workers, chosen, environment, ledger.held)
     try:
         remove_left_over(settings.state)
         logger.info("%s %s, archive %s", NOTICE, f"mmccd {__version__}", settings.url)
-        service = Service(settings, Archive(settings), ledger, application)
+        archive, route = Archive(settings), settings.route
+        destinations = [archive, *([] if route is None else [Archive(route)])]
+        service = Service(settings, archive, destinations, ledger, application)
         if settings.once:
             code = service.once()
             _end(ledger, code, None)
