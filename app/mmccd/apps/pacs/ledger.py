@@ -84,6 +84,13 @@ class Ledger:
 
     Args:
         settings: of the service.
+
+    Attributes:
+        records: by name.
+        state: of the service.
+        exit_code: of the service, once it has ended.
+        message: why looking or storing fails, or None.
+        looked: whether the archive has listed its studies since the service was started.
     """
 
     def __init__(self, settings: PacsSettings) -> None:
@@ -92,6 +99,7 @@ class Ledger:
         self.state = State.RUNNING
         self.exit_code: int | None = None
         self.message: str | None = None
+        self.looked = False
         self._started, self._written = clock.now(), 0.0
         self._lock: IO[str] | None = None
         self._one = threading.RLock()

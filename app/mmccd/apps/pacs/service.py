@@ -141,6 +141,7 @@ class Service:
             raise
         self._listed = {study_name(study.uid): study for study in studies}
         self.ledger.keep_only([*self._listed, *(one.name for one in self.outbox.parcels())])
+        self.ledger.looked = True
         self.events.tell(Kind.LOOKED, archive=self.source.name, studies=len(studies))
 
     def _between(self) -> None:
