@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import signal
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from mmccd.apps.map.settings import read_settings
@@ -40,6 +41,8 @@ def run(words: list[str], environment: Mapping[str, str]) -> int:
     signal.signal(signal.SIGTERM, _cancel)
     try:
         settings = read_pacs_settings(words, environment)
+        if settings.check or settings.check_store:
+            return _check(settings)
         chosen = read_settings(settings_file(environment), own_variables(environment))
         log_to_stderr(chosen.log_format, chosen.log_level)
         return _serve(settings, chosen, environment)
@@ -56,14 +59,31 @@ def run(words: list[str], environment: Mapping[str, str]) -> int:
 
 
 def _serve(settings: PacsSettings, chosen: Settings, environment: Mapping[str, str]) -> int:
-    try:
+    with _explained():
         from mmccd.apps.pacs.serve import serve
+    return serve(settings, chosen, environment)
+
+
+def _check(settings: PacsSettings) -> int:
+    with _explained():
+        from mmccd.apps.pacs.check import check
+
+    def say(line: str) -> None:
+        sys.stdout.write(f"{line}\n")
+        sys.stdout.flush()
+
+    return check(settings, say)
+
+
+@contextlib.contextmanager
+def _explained() -> Iterator[None]:
+    try:
+        yield
     except ImportError as error:
         raise UsageError(
             f"{error.name} is missing; expected the extra that deployment needs; install it: pip"
             " install 'mmccd[deploy]'"
         ) from error
-    return serve(settings, chosen, environment)
 
 
 def _cancel(number: int, frame: Any) -> None:

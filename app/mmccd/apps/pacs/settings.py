@@ -301,6 +301,7 @@ def usage() -> str:
     return "\n".join(
         [
             "usage: python -m mmccd.apps.pacs --url URL --state FOLDER [FLAGS]",
+            "       python -m mmccd.apps.pacs --url URL --check",
             "",
             "Fetches MR studies from an archive over DICOMweb, runs the application on each, and"
             f"\nstores the results in the same study.\n{NOTICE}",
@@ -334,6 +335,8 @@ def read_pacs_settings(words: list[str], environment: Mapping[str, str]) -> Pacs
         raise UsageError(
             "no archive; give --url URL or set MMCCD_PACS_URL to the root of its DICOMweb service"
         )
+    if {"check", "check_store"} & set(flags):
+        given.setdefault("state", ".")  # nothing is written there
     if not given.get("state"):
         raise UsageError(
             "no state folder; give --state DIR or set MMCCD_PACS_STATE: without it studies would be"
