@@ -141,7 +141,12 @@ class Courier:
             "stored %d objects in %s",
             len(files),
             destination.name,
-            extra={"study": parcel.name, "stage": "store", "seconds": round(seconds, 1)},
+            extra={
+                "study": parcel.name,
+                "stage": "store",
+                "archive": destination.name,
+                "seconds": round(seconds, 1),
+            },
         )
         self._events.tell(
             Kind.STORED,
@@ -159,7 +164,7 @@ class Courier:
         times = self._outages.get(destination.name, (0, ""))[0]
         wait = min(self._wait_s * 2**times, _MOST_WAIT_S)
         self._outages[destination.name] = times + 1, clock.later(wait)
-        logger.error("%s", error, extra={"exit_code": error.exit_code})
+        logger.error("%s", error, extra=_fields(error, destination))
         self._tell(error, destination, None)
 
     def _refused(
@@ -169,7 +174,7 @@ class Courier:
         errand.tries, errand.due, errand.message = errand.tries + 1, clock.later(wait), str(error)
         parcel.write()
         self._ledger.kept(parcel.name, error)
-        logger.error("%s", error, extra={"study": parcel.name, "exit_code": error.exit_code})
+        logger.error("%s", error, extra={"study": parcel.name, **_fields(error, destination)})
         self._tell(error, destination, parcel.name)
 
     def _tell(self, error: ArchiveError, destination: Destination, study: str | None) -> None:
@@ -181,3 +186,7 @@ class Courier:
             exit_code=error.exit_code,
             message=str(error),
         )
+
+
+def _fields(error: ArchiveError, destination: Destination) -> dict[str, object]:
+    return {"archive": destination.name, "exit_code": error.exit_code, "code": error.code}

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from mmccd import NOTICE, __version__
 from mmccd.apps.pacs.application import Applications
+from mmccd.apps.pacs.archive import Destination, Source
 from mmccd.apps.pacs.audit import Audit
 from mmccd.apps.pacs.events import Events, Kind, Listener
 from mmccd.apps.pacs.ledger import Ledger
@@ -51,9 +52,8 @@ def serve(settings: PacsSettings, chosen: Settings, environment: Mapping[str, st
             remove_left_over(settings.state)
             events = _listeners(settings, ledger, stack)
             logger.info("%s %s, archive %s", NOTICE, f"mmccd {__version__}", settings.url)
-            archive, route = Archive(settings), settings.route
-            destinations = [archive, *([] if route is None else [Archive(route)])]
-            service = Service(settings, archive, destinations, ledger, applications, events)
+            source, destinations = archives(settings)
+            service = Service(settings, source, destinations, ledger, applications, events)
             if not settings.once:
                 service.forever()
             code = service.once()
@@ -63,6 +63,14 @@ def serve(settings: PacsSettings, chosen: Settings, environment: Mapping[str, st
             text = str(error) if isinstance(error, MmccdError) else type(error).__name__
             _end(ledger, _exit_code(error), text)
             raise
+
+
+def archives(settings: PacsSettings) -> tuple[Source, list[Destination]]:
+    """Where studies come from, and where results go: there, too, and to a second archive where
+    there is one.
+    """
+    archive, route = Archive(settings), settings.route
+    return archive, [archive, *([] if route is None else [Archive(route)])]
 
 
 def _listeners(settings: PacsSettings, ledger: Ledger, stack: ExitStack) -> Events:

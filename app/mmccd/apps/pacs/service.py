@@ -101,7 +101,7 @@ class Service:
             except MmccdError as error:
                 failures += 1
                 self.ledger.message = str(error)
-                logger.error("%s", error, extra={"exit_code": error.exit_code})
+                logger.error("%s", error, extra=_fields(error))
             self._wait(
                 min(self.settings.poll_s * 2**failures, max(_MOST_WAIT_S, self.settings.poll_s))
             )
@@ -164,7 +164,7 @@ class Service:
             raise
         except ArchiveError as error:  # of this study alone
             self._put_back(name, error)
-            logger.error("%s", error, extra={"study": name, "exit_code": error.exit_code})
+            logger.error("%s", error, extra={"study": name, **_fields(error)})
             self._codes.append(error.exit_code)
         except MmccdError as error:
             if error.exit_code in _NOT_THE_STUDY:
@@ -191,7 +191,7 @@ class Service:
         state = self.ledger.records[name].state
         kinds = {State.REFUSED: Kind.REFUSED, GIVEN_UP: Kind.GIVEN_UP}
         what = {"exit_code": error.exit_code, "code": error.code, "message": str(error)}
-        logger.error("%s (%s)", error, state, extra={"study": name, "exit_code": error.exit_code})
+        logger.error("%s (%s)", error, state, extra={"study": name, **_fields(error)})
         self.events.tell(kinds.get(state, Kind.FAILED), name, **what)
 
     def _round_trip(self, name: str, uid: str) -> int:
@@ -335,13 +335,17 @@ class Service:
             time.sleep(min(left, 1.0))
 
 
+def _fields(error: MmccdError) -> dict[str, object]:
+    return {"exit_code": error.exit_code, "code": error.code}
+
+
 @contextlib.contextmanager
 def _noted() -> Iterator[None]:
     """A state folder that is full for a while ends nothing."""
     try:
         yield
     except OutputError as error:
-        logger.error("%s", error, extra={"exit_code": error.exit_code})
+        logger.error("%s", error, extra=_fields(error))
 
 
 @contextlib.contextmanager
