@@ -7,6 +7,7 @@ import json
 import os
 import shutil
 import stat
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -176,6 +177,56 @@ class TestStoring:
             parcel.write()
         assert service.once() == 0
         assert states(tmp_path) == [("done", 0)] * 4
+
+    def test_an_archive_that_moves_gets_what_was_kept(
+        self, tmp_path: Path, archive: FakeArchive, second: FakeArchive, make: Make
+    ) -> None:
+        """Under another address it is still the archive that the results are for."""
+        archive.store_status = 503
+        with pytest.raises(OutageError):
+            make().once()
+        assert make(url=second.url).once() == 0
+        assert len(second.studies[UID].stored) == 1
+        assert outbox(tmp_path) == []
+
+    def test_an_outage_that_is_seen_meanwhile_ends_no_prediction(
+        self, tmp_path: Path, archive: FakeArchive, application: Application, make: Make
+    ) -> None:
+        """What waits is stored while others are predicted; that this fails lets nothing further
+        begin, and what is at work is kept.
+        """
+        archive.store_status = 409
+        service = make(workers=1, ahead=0, poll_s=1)
+        assert service.once() == 5
+        for uid in NINE[:2]:
+            archive.add(uid)
+        archive.store_status = 503
+        for parcel in service.outbox.parcels():
+            parcel.errands["archive"].due = "2999"
+            parcel.write()
+
+        def predict(name: str, source: Path, output: Path, beat: Callable[[], None]) -> None:
+            for parcel in service.outbox.parcels():
+                parcel.errands["archive"].due = ""
+                parcel.write()
+            end = time.monotonic() + 10
+            while "store" not in archive.asked[-1] and time.monotonic() < end:
+                beat()
+                time.sleep(0.05)
+            time.sleep(0.3)
+            beat()
+            application(name, source, output, beat)
+
+        service.predict = predict
+        with pytest.raises(OutageError):
+            service.once()
+        assert len(application.seen) == 2
+        assert len(outbox(tmp_path)) == 2
+        assert sorted(states(tmp_path)) == [
+            ("storing", 0),
+            ("storing", 0),
+            ("waiting", 0),
+        ]
 
     def test_a_second_archive_has_its_own_retries(
         self,

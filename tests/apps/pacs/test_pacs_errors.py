@@ -116,8 +116,10 @@ class TestService:
         self, tmp_path: Path, archive: FakeArchive, application: Application, make: Make
     ) -> None:
         archive.files = [b"x" * 2**20] * 3
-        assert make(max_mib=2).once() == 7
+        service = make(max_mib=2)
+        assert [service.once(), service.once()] == [7, 0], "it is not fetched again"
         assert "MMCCD_PACS_MAX_MIB" in record(tmp_path)["message"]
+        assert record(tmp_path)["state"] == "refused"
         assert application.seen == []
 
     @pytest.mark.parametrize(

@@ -294,6 +294,11 @@ class TestWebhook:
         text = json.dumps(told)
         assert not [secret for secret in (*SECRETS, UID) if secret in text]
 
+    def test_what_is_no_url(self) -> None:
+        with pytest.raises(UsageError, match="MMCCD_PACS_WEBHOOK") as found:
+            Webhook("example/key-of-the-hook")
+        assert "key-of-the-hook" not in str(found.value)
+
     @pytest.mark.parametrize("status", [500, 302, None])
     def test_a_hook_that_fails(
         self,

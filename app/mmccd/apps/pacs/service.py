@@ -15,6 +15,7 @@ from pathlib import Path
 
 from mmccd.apps.pacs import wanted
 from mmccd.apps.pacs.archive import (
+    TOO_LARGE,
     ArchivedSeries,
     ArchivedStudy,
     ArchiveError,
@@ -145,10 +146,16 @@ class Service:
         self.events.tell(Kind.LOOKED, archive=self.source.name, studies=len(studies))
 
     def _between(self) -> None:
-        """While studies are worked on: the file is kept fresh, and what waits is stored."""
-        self.ledger.beat()
+        """While studies are worked on: the file is kept fresh, and what waits is stored. Trouble
+        with that ends the pass, and no prediction.
+        """
+        with _noted():
+            self.ledger.beat()
         if time.monotonic() - self._last_delivery > self.settings.poll_s:
-            self.courier.deliver_all()
+            try:
+                self.courier.deliver_all()
+            except (OutageError, OutputError) as error:
+                self._lanes.let_nothing_begin(error)
             self._last_delivery = time.monotonic()
 
     def _work(self, name: str) -> None:
@@ -184,7 +191,7 @@ class Service:
             self.ledger.put_back(name, None if isinstance(error, CancelledError) else error)
 
     def _failed(self, name: str, error: MmccdError) -> None:
-        if error.exit_code == UnsuitableInputError.exit_code:
+        if error.exit_code == UnsuitableInputError.exit_code or error.code == TOO_LARGE:
             self.ledger.refuse(name, error)
         else:
             self.ledger.fail(name, error)
@@ -319,7 +326,8 @@ class Service:
 
     def _beat(self) -> None:
         self._lanes.check()
-        self.ledger.beat()
+        with _noted():
+            self.ledger.beat()
 
     def _tell_trouble(self, error: ArchiveError, study: str | None) -> None:
         values = {"code": error.code, "exit_code": error.exit_code, "message": str(error)}

@@ -140,14 +140,14 @@ def _handler(answer: Callable[[str], Answer], events: Events) -> type[BaseHTTPRe
         def do_GET(self) -> None:  # noqa: N802
             path = self.path.partition("?")[0]
             status, kind, body = answer(path)
+            if path == "/":  # who looks at studies; not each look of a machine
+                events.tell(Kind.ASKED, peer=self.client_address[0], request=path, status=status)
             self.send_response(status)
             for name, text in {"Content-Type": kind, **_HEADERS}.items():
                 self.send_header(name, text)
             self.send_header("Content-Length", str(len(body)))
             self.end_headers()
             self.wfile.write(body)
-            if path == "/":  # who looks at studies; not each look of a machine
-                events.tell(Kind.ASKED, peer=self.client_address[0], request=path, status=status)
 
         def log_message(self, format: str, *args: Any) -> None:
             pass

@@ -11,6 +11,7 @@ import requests
 from mmccd import NOTICE, __version__
 from mmccd.apps.pacs import clock
 from mmccd.apps.pacs.events import Event, Kind
+from mmccd.core import UsageError
 
 logger = logging.getLogger(__name__)
 
@@ -26,9 +27,17 @@ class Webhook:
     Args:
         url: where to; it is never printed, since such URLs have keys in them.
         ca_file: certificates (PEM) of a private authority, or empty.
+
+    Raises:
+        UsageError: it is no URL.
     """
 
     def __init__(self, url: str, ca_file: str = "") -> None:
+        if not url.startswith(("http://", "https://")):
+            raise UsageError(
+                "MMCCD_PACS_WEBHOOK: cannot be used; expected http(s)://HOST[:PORT]/PATH;"
+                " correct it"
+            )
         self._url, self._verify = url, ca_file or True
         self._waiting: queue.Queue[dict[str, object]] = queue.Queue(_MOST_WAITING)
         self._told: dict[str, str] = {}
