@@ -27,6 +27,7 @@ from mmccd.apps.pacs.events import Event, Events, Kind
 from mmccd.apps.pacs.ledger import Ledger
 from mmccd.apps.pacs.metrics import Metrics
 from mmccd.apps.pacs.outbox import Outbox
+from mmccd.apps.pacs.run import run
 from mmccd.apps.pacs.service import Service
 from mmccd.apps.pacs.settings import PacsSettings
 from mmccd.apps.pacs.watch import Watch, page
@@ -293,6 +294,27 @@ class TestWebhook:
         assert told[0]["study"] == study_name(UID)
         text = json.dumps(told)
         assert not [secret for secret in (*SECRETS, UID) if secret in text]
+
+    def test_the_end_of_the_service(
+        self,
+        tmp_path: Path,
+        archive: FakeArchive,
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:
+        """Nobody has asked for it: here the archive is down and it was to look once."""
+        monkeypatch.setattr("signal.signal", lambda *words: None)
+        archive.query_status = 503
+        state = tmp_path / "state"
+        words = ["--once", "--url", archive.url, "--state", str(state)]
+        with hook(200) as (url, told):
+            assert run(words, {"MMCCD_PACS_WEBHOOK": url}) == 3
+        assert [(one["event"], one["exit_code"]) for one in told] == [
+            ("archive error", 3),
+            ("ended", 3),
+        ]
+        lines = (state / "audit.jsonl").read_text().splitlines()
+        events = [json.loads(line)["event"] for line in lines]
+        assert events == ["started", "archive error", "ended"]
 
     def test_what_is_no_url(self) -> None:
         with pytest.raises(UsageError, match="MMCCD_PACS_WEBHOOK") as found:

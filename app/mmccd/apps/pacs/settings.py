@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
 from urllib.parse import urlsplit
@@ -32,6 +33,9 @@ _FILES = {
     "cert_file": "a certificate in PEM format",
     "key_file": "a key in PEM format",
 }
+
+_THERE = Setting("the same for the second archive", doors=(VARIABLE,))
+_FILE_THERE = replace(_THERE, is_path=True)
 
 
 class PacsSettings(SettingsModel):
@@ -131,17 +135,18 @@ class PacsSettings(SettingsModel):
     body_part: Annotated[
         str,
         Setting(
-            "only series whose BodyPartExamined fits; one that says nothing does not",
+            "regular expression, capitals or not: only series whose BodyPartExamined fits; one"
+            " that says nothing does not",
             unit="regular expression",
         ),
     ] = ""
     description: Annotated[
         str,
-        Setting("only series whose SeriesDescription fits", unit="regular expression"),
+        Setting("the same for SeriesDescription", unit="regular expression"),
     ] = ""
     institution: Annotated[
         str,
-        Setting("only series whose InstitutionName fits", unit="regular expression"),
+        Setting("the same for InstitutionName", unit="regular expression"),
     ] = ""
     fetch: Annotated[
         str,
@@ -198,18 +203,12 @@ class PacsSettings(SettingsModel):
     route_url: Annotated[
         str, Setting("DICOMweb service of a second archive, which gets the results, too")
     ] = ""
-    route_user: Annotated[str, Setting("as above, there", unit="name", doors=(VARIABLE,))] = ""
-    route_password_file: Annotated[
-        str, Setting("as above, there", is_path=True, doors=(VARIABLE,))
-    ] = ""
-    route_token_file: Annotated[
-        str, Setting("as above, there", is_path=True, doors=(VARIABLE,))
-    ] = ""
-    route_ca_file: Annotated[str, Setting("as above, there", is_path=True, doors=(VARIABLE,))] = ""
-    route_cert_file: Annotated[str, Setting("as above, there", is_path=True, doors=(VARIABLE,))] = (
-        ""
-    )
-    route_key_file: Annotated[str, Setting("as above, there", is_path=True, doors=(VARIABLE,))] = ""
+    route_user: Annotated[str, _THERE] = ""
+    route_password_file: Annotated[str, _FILE_THERE] = ""
+    route_token_file: Annotated[str, _FILE_THERE] = ""
+    route_ca_file: Annotated[str, _FILE_THERE] = ""
+    route_cert_file: Annotated[str, _FILE_THERE] = ""
+    route_key_file: Annotated[str, _FILE_THERE] = ""
     watch_port: Annotated[
         int,
         Field(ge=0, le=65_535),

@@ -5,17 +5,20 @@ from __future__ import annotations
 import logging
 import queue
 import threading
+import time
 
 import requests
 
 from mmccd import NOTICE, __version__
 from mmccd.apps.pacs import clock
 from mmccd.apps.pacs.events import Event, Kind
-from mmccd.core import UsageError
+from mmccd.core import CancelledError, UsageError
+from mmccd.jobs import INTERRUPTED
 
 logger = logging.getLogger(__name__)
 
 _TOLD = {Kind.FAILED, Kind.GIVEN_UP, Kind.ARCHIVE_ERROR}
+_AS_TOLD = (0, CancelledError.exit_code, INTERRUPTED)
 _TIMEOUT_S = 10.0
 _MOST_WAITING = 100
 _KEYS = ("archive", "exit_code", "code", "message")
@@ -44,13 +47,14 @@ class Webhook:
         threading.Thread(target=self._post_all, daemon=True).start()
 
     def __call__(self, event: Event) -> None:
-        """Tell of an event, if it is a failure; of an archive's trouble only when it begins, or
-        changes.
+        """Tell of an event, if it is a failure, or an end of the service that nobody has asked
+        for; of an archive's trouble only when it begins, or changes.
         """
         archive = event.values.get("archive")
         if event.kind in (Kind.LOOKED, Kind.STORED) and archive is not None:
             self._told.pop(archive, None)
-        if event.kind not in _TOLD:
+        died = event.kind is Kind.ENDED and event.values.get("exit_code") not in _AS_TOLD
+        if event.kind not in _TOLD and not died:
             return
         if event.kind is Kind.ARCHIVE_ERROR and archive is not None:
             if self._told.get(archive) == event.values["code"]:
@@ -71,8 +75,10 @@ class Webhook:
             logger.warning("the webhook is slow; an event was dropped")
 
     def wait(self) -> None:
-        """Until all was told, or dropped."""
-        self._waiting.join()
+        """Until all was told, or dropped, or the time for one telling has passed."""
+        end = time.monotonic() + _TIMEOUT_S
+        while self._waiting.unfinished_tasks and time.monotonic() < end:
+            time.sleep(0.02)
 
     def _post_all(self) -> None:
         session = requests.Session()
