@@ -23,6 +23,7 @@ from mmccd.apps.pacs.archive import (
     OutageError,
     UnavailableError,
 )
+from mmccd.apps.pacs.events import Event, Events, Kind
 from mmccd.apps.pacs.service import Service
 from mmccd.core import CancelledError, OutputError, ResourceError
 from mmccd.jobs import study_name
@@ -420,6 +421,7 @@ class TestThisMachine:
     ) -> None:
         """Those that were beside it are then done alone, and pay nothing more."""
         archive.add(f"{UID}.2")
+        told: list[Event] = []
         for times in range(1, 4):
             service = make(attempts=3)
             names = [study_name(UID), study_name(f"{UID}.2")] if times == 1 else [study_name(UID)]
@@ -427,9 +429,10 @@ class TestThisMachine:
                 service.ledger.is_due(study_name(uid), 6)
             for name in names:
                 service.ledger.begin(name, "predict")
-            make(attempts=3)
+            make(events=Events([told.append]), attempts=3)
             assert record(tmp_path)["kills"] == times
         assert (record(tmp_path)["state"], record(tmp_path)["attempts"]) == ("given up", 0)
+        assert [event.kind for event in told] == [Kind.GIVEN_UP]
         assert make(attempts=3).once() == 7, "it is in the exit code"
         assert record(tmp_path, f"{UID}.2")["state"] == "done"
         assert len(application.seen) == 1
@@ -494,6 +497,22 @@ class TestThisMachine:
         assert not staged.exists()
         assert service.once() == 0
         assert b"half" not in archive.studies[UID].stored[0]
+
+
+def test_another_service_was_faster_and_there_is_a_second_archive(
+    tmp_path: Path, archive: FakeArchive, second: FakeArchive, application: Application, make: Make
+) -> None:
+    """The second archive gets the results all the same."""
+    one, two = make(), make(state=tmp_path / "other", route_url=second.url)
+
+    def slow(name: str, source: Path, output: Path, beat: Callable[[], None]) -> None:
+        assert one.once() == 0
+        application(name, source, output, beat)
+
+    two.predict = slow
+    assert two.once() == 0
+    assert len(archive.studies[UID].stored) == len(second.studies[UID].stored) == 1
+    assert len([path for path in archive.asked if path.startswith("store")]) == 1
 
 
 def test_two_services_on_one_archive(

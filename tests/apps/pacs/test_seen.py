@@ -114,7 +114,7 @@ class TestMetrics:
 
     def test_the_board_uses_metrics_that_exist(self, seen: Seen) -> None:
         seen.service.once()
-        archive_error = {"archive": "here:80", "code": "archive"}
+        archive_error = {"archive": "here:80", "code": "archive", "stage": "look"}
         seen.metrics(Event(Kind.ARCHIVE_ERROR, None, archive_error))
         known = {name.split(" ")[0] for name in seen.values()}
         board = json.loads((PROJECT / "docs" / "grafana.json").read_text())
@@ -286,10 +286,16 @@ class TestWebhook:
                     seen.service.once()
             archive.store_status = 200
             seen.service.once()
+            archive.fetch_status = 503
+            archive.add(f"{UID}.3")
+            for _ in range(3):
+                with pytest.raises(OutageError):
+                    seen.service.once()
             webhook.wait()
-        assert [(one["event"], one.get("code")) for one in told] == [
-            ("given up", "resource"),
-            ("archive error", "archive.unavailable"),
+        assert [(one["event"], one.get("stage"), one["code"]) for one in told] == [
+            ("given up", None, "resource"),
+            ("archive error", "store", "archive.unavailable"),
+            ("archive error", "fetch", "archive.unavailable"),
         ]
         assert told[0]["study"] == study_name(UID)
         text = json.dumps(told)

@@ -63,9 +63,14 @@ class Courier:
             if record.state == STORING and name not in kept:
                 self._ledger.put_back(name)
 
-    def errands(self) -> dict[str, Errand]:
-        """What a new parcel has to be brought to."""
-        return {_key(*one): Errand() for one in enumerate(self._destinations)}
+    def errands(self, but_for_the_first: bool = False) -> dict[str, Errand]:
+        """Whom a new parcel has to be brought to.
+
+        Args:
+            but_for_the_first: whether the first destination has the objects.
+        """
+        keys = [_key(*one) for one in enumerate(self._destinations)]
+        return {key: Errand() for key in keys[but_for_the_first:]}
 
     def deliver_all(self) -> None:
         """Bring all parcels that are due, but for those that are carried.
@@ -181,10 +186,9 @@ class Courier:
         self._events.tell(
             Kind.ARCHIVE_ERROR,
             study,
-            archive=destination.name,
-            code=error.code,
-            exit_code=error.exit_code,
+            stage="store",
             message=str(error),
+            **_fields(error, destination),
         )
 
 

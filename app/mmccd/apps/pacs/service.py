@@ -87,6 +87,10 @@ class Service:
         self._last_delivery = 0.0
         self.outbox.open()
         self.courier.resume()
+        for name in ledger.killed:
+            record = ledger.records[name]
+            what = {"exit_code": record.exit_code, "code": record.code, "message": record.message}
+            self.events.tell(Kind.GIVEN_UP, name, **what)
 
     def forever(self) -> None:
         """Look every ``poll_s`` seconds; less often, up to ten minutes apart, while looking or
@@ -213,7 +217,7 @@ class Service:
             source, output = folder / "in", folder / "out"
             source.mkdir()
             # The report that is made names those that it supersedes.
-            self._fetch(name, uid, [*images, *wanted.earlier_reports(series)], source)
+            self._fetch(name, uid, [*images, *wanted.superseded(series)], source)
             with self._slot():
                 self._predict(name, source, output)
             files = sorted((output / DICOM).glob("*.dcm"))
@@ -289,14 +293,16 @@ class Service:
     def _keep(
         self, name: str, uid: str, files: list[Path], images: list[ArchivedSeries]
     ) -> Parcel | None:
-        """Keep results until they are stored; None where the archive has the same already."""
+        """Keep results until they are stored; None where whoever shall have them has them."""
         series, counts = made_of(files), wanted.counts(images)
         used = None if series is None else wanted.hashed(series)
-        if self._has_them(name, uid, files):
-            logger.info("has these results in the archive", extra={"study": name})
+        has_them = self._has_them(name, uid, files)
+        errands = self.courier.errands(but_for_the_first=has_them)
+        if has_them:
+            logger.info("has results in the archive by now", extra={"study": name})
+        if not errands:
             self.ledger.done(name, counts, used)
             return None
-        errands = self.courier.errands()
         parcel = self.outbox.put(name, uid, files, images=counts, used=used, errands=errands)
         self.ledger.kept(name)
         self.events.tell(Kind.KEPT, name, objects=len(files), bytes=parcel.size)
@@ -330,7 +336,7 @@ class Service:
             self.ledger.beat()
 
     def _tell_trouble(self, error: ArchiveError, study: str | None) -> None:
-        values = {"code": error.code, "exit_code": error.exit_code, "message": str(error)}
+        values = {"stage": "fetch" if study else "look", "message": str(error), **_fields(error)}
         self.events.tell(Kind.ARCHIVE_ERROR, study, archive=self.source.name, **values)
 
     def _wait(self, seconds: float) -> None:

@@ -18,10 +18,11 @@ from mmccd.jobs import INTERRUPTED
 logger = logging.getLogger(__name__)
 
 _TOLD = {Kind.FAILED, Kind.GIVEN_UP, Kind.ARCHIVE_ERROR}
+_ENDS_TROUBLE = {Kind.LOOKED: "look", Kind.FETCHED: "fetch", Kind.STORED: "store"}
 _AS_TOLD = (0, CancelledError.exit_code, INTERRUPTED)
 _TIMEOUT_S = 10.0
 _MOST_WAITING = 100
-_KEYS = ("archive", "exit_code", "code", "message")
+_KEYS = ("archive", "stage", "exit_code", "code", "message")
 
 
 class Webhook:
@@ -43,23 +44,29 @@ class Webhook:
             )
         self._url, self._verify = url, ca_file or True
         self._waiting: queue.Queue[dict[str, object]] = queue.Queue(_MOST_WAITING)
-        self._told: dict[str, str] = {}
+        self._told: dict[tuple[str, str], str] = {}
         threading.Thread(target=self._post_all, daemon=True).start()
 
     def __call__(self, event: Event) -> None:
         """Tell of an event, if it is a failure, or an end of the service that nobody has asked
         for; of an archive's trouble only when it begins, or changes.
         """
-        archive = event.values.get("archive")
-        if event.kind in (Kind.LOOKED, Kind.STORED) and archive is not None:
-            self._told.pop(archive, None)
         died = event.kind is Kind.ENDED and event.values.get("exit_code") not in _AS_TOLD
-        if event.kind not in _TOLD and not died:
-            return
-        if event.kind is Kind.ARCHIVE_ERROR and archive is not None:
-            if self._told.get(archive) == event.values["code"]:
-                return
-            self._told[archive] = event.values["code"]
+        if self._is_news(event) and (event.kind in _TOLD or died):
+            self._put(event)
+
+    def _is_news(self, event: Event) -> bool:
+        """Whether an archive's trouble was not told since it last did what it does not do now."""
+        archive = event.values.get("archive", "")
+        if event.kind in _ENDS_TROUBLE:
+            self._told.pop((archive, _ENDS_TROUBLE[event.kind]), None)
+        if event.kind is not Kind.ARCHIVE_ERROR:
+            return True
+        trouble, code = (archive, event.values["stage"]), str(event.values["code"])
+        known, self._told[trouble] = self._told.get(trouble), code
+        return known != code
+
+    def _put(self, event: Event) -> None:
         values = {key: event.values[key] for key in _KEYS if event.values.get(key) is not None}
         content = {
             "time": clock.now(),
