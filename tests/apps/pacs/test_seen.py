@@ -229,6 +229,24 @@ class TestWatch:
         with pytest.raises(UsageError, match="MMCCD_PACS_WATCH_PORT"):
             Watch(("127.0.0.1", port), seen.service.ledger, seen.metrics, Events())
 
+    def test_the_front_end_listens_where_it_is_told_to(
+        self,
+        tmp_path: Path,
+        archive: FakeArchive,
+        url: str,
+        capsys: pytest.CaptureFixture[str],
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:
+        """And ends with 2 where it cannot; by default nothing listens."""
+        monkeypatch.setattr("signal.signal", lambda *words: None)
+        archive.studies.clear()
+        words = ["--once", "--url", archive.url, "--state", str(tmp_path / "other")]
+        port = free_port()
+        for more, code in (([], 0), ([port], 0), ([url.rsplit(":", 1)[1]], 2)):
+            assert run([*words, *(f"--watch-port={one}" for one in more)], {}) == code
+            said = f"health and metrics on http://127.0.0.1:{port}" in capsys.readouterr().err
+            assert said == (more == [port])
+
     def test_the_health_check_tells_of_what_was_given_up(
         self,
         tmp_path: Path,

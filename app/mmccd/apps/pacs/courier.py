@@ -55,8 +55,9 @@ class Courier:
         parcels = self._outbox.parcels()
         keys = set(self.errands())
         for parcel in parcels:
-            parcel.errands = {key: one for key, one in parcel.errands.items() if key in keys}
-            parcel.write()
+            if not parcel.errands.keys() <= keys:
+                parcel.errands = {key: one for key, one in parcel.errands.items() if key in keys}
+                parcel.write()
             self._ledger.kept(parcel.name)
         kept = {parcel.name for parcel in parcels}
         for name, record in list(self._ledger.records.items()):

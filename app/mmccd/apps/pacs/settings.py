@@ -137,16 +137,16 @@ class PacsSettings(SettingsModel):
         Setting(
             "regular expression, capitals or not: only series whose BodyPartExamined fits; one"
             " that says nothing does not",
-            unit="regular expression",
+            unit="expression",
         ),
     ] = ""
     description: Annotated[
         str,
-        Setting("the same for SeriesDescription", unit="regular expression"),
+        Setting("the same for SeriesDescription", unit="expression"),
     ] = ""
     institution: Annotated[
         str,
-        Setting("the same for InstitutionName", unit="regular expression"),
+        Setting("the same for InstitutionName", unit="expression"),
     ] = ""
     fetch: Annotated[
         str,
