@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from mmccd.apps.pacs import archive
 from mmccd.core import errors
 
 SHAPE = re.compile(r"[a-z_0-9]+(\.[a-z_0-9]+)?")
@@ -51,10 +52,17 @@ def codes_in(source: str) -> set[str]:
     return found
 
 
+def classes_below(kind: type[errors.MmccdError]) -> Iterator[type[errors.MmccdError]]:
+    """A class of errors and those that derive from it, but for those of tests."""
+    if kind.__module__ in (errors.__name__, archive.__name__):
+        yield kind
+    for one in kind.__subclasses__():
+        yield from classes_below(one)
+
+
 @pytest.fixture(scope="module")
 def used(project: Path) -> set[str]:
-    classes = [errors.MmccdError, *errors.MmccdError.__subclasses__()]
-    found = {kind.code for kind in classes if kind.__module__ == errors.__name__}
+    found = {kind.code for kind in classes_below(errors.MmccdError)}
     for path in (project / "app" / "mmccd").rglob("*.py"):
         found |= codes_in(path.read_text())
     return found
