@@ -1,0 +1,81 @@
+"""The licences of everything in an image, as one text.
+
+python licences.py --site DIR --models DIR --output FILE
+
+First a list (name, version, licence), then the text of each licence once, with the packages that
+have it. Debian's texts stay where Debian has them, in /usr/share/doc; the list names them.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterable
+from pathlib import Path
+
+from parts import Part, everything
+
+NOTHING = "says none"
+HEAD = """\
+What is inside this image, and under which licences.
+
+Each part is its authors'. MMCCD itself: Apache-2.0 (LICENSE, beside this file).
+"""
+TITLES = {
+    "interpreter": "Python",
+    "python": "Python packages",
+    "debian": "Debian packages (texts: /usr/share/doc/NAME/copyright, /usr/share/common-licenses)",
+    "model": "Models (with the licences of what they were trained on)",
+}
+RULE = "=" * 100
+
+
+def licence_text(parts: Iterable[Part]) -> str:
+    """The whole text.
+
+    Args:
+        parts: what is inside.
+    """
+    parts = list(parts)
+    pieces = [HEAD]
+    for kind, title in TITLES.items():
+        pieces.append(f"{title}\n{'-' * len(title)}")
+        pieces += [f"{one.name} {one.version}: {_named(one)}" for one in parts if one.kind == kind]
+        pieces.append("")
+    for text, names in _texts(parts).items():
+        pieces.append(f"{RULE}\n{', '.join(names)}\n{RULE}\n{text}\n")
+    return "\n".join(pieces)
+
+
+def _named(part: Part) -> str:
+    if part.licences:
+        return "; ".join(part.licences)
+    if part.kind == "debian" and part.texts:
+        return str(part.texts[0])
+    return f"{NOTHING}; see its text below" if part.texts else NOTHING
+
+
+def _texts(parts: Iterable[Part]) -> dict[str, list[str]]:
+    """Who has each text."""
+    found: dict[str, list[str]] = {}
+    for part in parts:
+        if part.kind == "debian":
+            continue
+        for path in part.texts:
+            names = found.setdefault(path.read_text(errors="replace").strip(), [])
+            if part.name not in names:
+                names.append(part.name)
+    found.pop("", None)
+    return found
+
+
+def main() -> None:
+    """Write the text."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])  # type: ignore[union-attr]
+    for name in ("site", "models", "output"):
+        parser.add_argument(f"--{name}", type=Path, required=True)
+    words = parser.parse_args()
+    words.output.write_text(licence_text(everything(words.site, words.models)))
+
+
+if __name__ == "__main__":
+    main()
