@@ -23,6 +23,7 @@ Each part is its authors'. MMCCD itself: Apache-2.0 (LICENSE, beside this file).
 TITLES = {
     "interpreter": "Python",
     "python": "Python packages",
+    "javascript": "In the report's page",
     "debian": "Debian packages (texts: /usr/share/doc/NAME/copyright, /usr/share/common-licenses)",
     "model": "Models (with the licences of what they were trained on)",
 }
@@ -62,10 +63,19 @@ def _texts(parts: Iterable[Part]) -> dict[str, list[str]]:
             continue
         for path in part.texts:
             names = found.setdefault(path.read_text(errors="replace").strip(), [])
-            if part.name not in names:
-                names.append(part.name)
+            name = _owner(part, path)
+            if name not in names:
+                names.append(name)
     found.pop("", None)
     return found
+
+
+def _owner(part: Part, path: Path) -> str:
+    """A package, or a part of it that has a licence of its own."""
+    inside = path.as_posix().partition("/site-packages/")[2]
+    if part.kind == "python" and inside and ".dist-info/" not in inside:
+        return f"{part.name} ({inside})"
+    return part.name
 
 
 def main() -> None:

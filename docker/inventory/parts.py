@@ -18,9 +18,10 @@ from importlib.metadata import Distribution, distributions
 from pathlib import Path
 
 LICENCE_FILE = re.compile(
-    r"(^|/)(licen[cs]e|copying|copyright|notice|authors|eula)[^/]*$", re.IGNORECASE
+    r"(^|/)(third_party_)?(licen[cs]e|copying|copyright|notice|authors|eula)[^/]*$", re.IGNORECASE
 )
-CODE = (".py", ".pyc", ".so", ".js", ".json", ".html")
+CODE = (".py", ".pyc", ".so", ".js", ".json", ".html", ".svg", ".ABOUT")
+NIIVUE = Path("mmccd", "outputs", "report", "page", "niivue")
 CLASSIFIER = "License :: "
 DEBIAN_DOC = Path("/usr/share/doc")
 LONGEST_NAME = 120
@@ -31,7 +32,7 @@ class Part:
     """A thing that has a licence.
 
     Attributes:
-        kind: ``interpreter``, ``python``, ``debian`` or ``model``.
+        kind: ``interpreter``, ``python``, ``javascript``, ``debian`` or ``model``.
         name: as its registry has it.
         version: as its registry has it.
         licences: SPDX expressions, or names as the part itself has them; none where it says none.
@@ -58,7 +59,13 @@ def everything(site: Path, bundles: Path) -> list[Part]:
         site: ``site-packages`` of the application.
         bundles: folder that holds the bundles side by side.
     """
-    return [*interpreter(), *python_packages(site), *debian_packages(), *models(bundles)]
+    return [
+        *interpreter(),
+        *python_packages(site),
+        *viewer(site),
+        *debian_packages(),
+        *models(bundles),
+    ]
 
 
 def interpreter() -> list[Part]:
@@ -91,6 +98,21 @@ def python_packages(site: Path) -> list[Part]:
         )
         for _, one in sorted(found.items())
     ]
+
+
+def viewer(site: Path) -> list[Part]:
+    """NiiVue, which the report's page has in it; none where MMCCD is installed elsewhere.
+
+    Args:
+        site: ``site-packages``.
+    """
+    folder = site / NIIVUE
+    if not folder.is_dir():
+        return []
+    version = (folder / "VERSION").read_text().strip()
+    texts = (folder / "LICENSE", folder / "THIRD_PARTY_LICENSES.txt")
+    home = "https://github.com/niivue/niivue"
+    return [Part("javascript", "@niivue/niivue", version, ("BSD-2-Clause",), texts, home=home)]
 
 
 def debian_packages() -> list[Part]:
@@ -154,8 +176,7 @@ def _python_licences(one: Distribution) -> tuple[str, ...]:
 def _licence_files(one: Distribution) -> Iterator[Path]:
     for entry in sorted(one.files or []):
         text = str(entry)
-        inside = ".dist-info/" in text
-        if LICENCE_FILE.search(text) and not text.endswith(CODE) and (inside or "vendor" in text):
+        if LICENCE_FILE.search(text) and not text.endswith(CODE) and NIIVUE.as_posix() not in text:
             path = Path(str(one.locate_file(entry)))
             if path.is_file():
                 yield path

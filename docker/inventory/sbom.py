@@ -122,6 +122,9 @@ def _purl(part: Part) -> PackageURL | None:
         return PackageURL("generic", name=part.name, version=part.version)
     if part.kind == "python":
         return PackageURL("pypi", name=_normal(part.name), version=part.version)
+    if part.kind == "javascript":
+        group, _, name = part.name.rpartition("/")
+        return PackageURL("npm", group, name, part.version)
     if part.kind == "debian":
         return PackageURL(
             "deb",

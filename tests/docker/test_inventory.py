@@ -5,6 +5,8 @@ here.
 from __future__ import annotations
 
 import json
+import re
+import shutil
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -129,6 +131,22 @@ def test_licences(found: list[Any]) -> None:
     assert "\nlibc6 " in text or not Path("/var/lib/dpkg/status").exists()
     assert "Redistributions of source code must retain" in text
     assert "\ndecision 0.1.0: Apache-2.0; " in text
+
+
+def test_a_part_with_a_licence_of_its_own(found: list[Any]) -> None:
+    text = licences.licence_text(found)
+    assert re.search(r"^(.*, )?scipy \(scipy/fft/_pocketfft/LICENSE\.md\)", text, re.MULTILINE)
+
+
+def test_the_viewer_of_the_report(tmp_path: Path) -> None:
+    folder = tmp_path / parts.NIIVUE
+    shutil.copytree(PROJECT / "app" / parts.NIIVUE, folder)
+    (one,) = parts.viewer(tmp_path)
+    bom = sbom.make_bom([one], IMAGE, {})
+    (component,) = bom.components
+    assert str(component.purl) == f"pkg:npm/%40niivue/niivue@{one.version}"
+    assert "Copyright (c) 2021, Niivue" in licences.licence_text([one])
+    assert parts.viewer(tmp_path / "elsewhere") == []
 
 
 def test_a_text_that_several_have_is_there_once(tmp_path: Path) -> None:

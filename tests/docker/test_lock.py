@@ -82,17 +82,16 @@ def test_versions_are_those_that_were_tested(name: str) -> None:
         for package, (version, _) in pins(name).items()
         if package not in FREE and not (package.startswith("nvidia-") or package == "triton")
     }
-    missing = {"cuda-toolkit"}  # a package of torch's CUDA build only
-    assert {one: found[one] for one in found if one in tested} == {
-        one: tested[one] for one in found if one in tested
-    }
-    assert set(found) - set(tested) <= missing
+    both = [one for one in found if one in tested]
+    assert {one: found[one] for one in both} == {one: tested[one] for one in both}, "'make lock'"
+    assert set(found) - set(tested) <= {"cuda-toolkit"}, "of torch's CUDA build only"
 
 
 @pytest.mark.parametrize("name", ["cpu", "cuda"])
 def test_nothing_is_missing(name: str) -> None:
     """All that setup.cfg asks for, and what that needs; 'make lock' after each change of it."""
-    assert needed(lock.requirements(lock.EXTRAS)) - set(pins(name)) == set()
+    missing = needed(lock.requirements(lock.EXTRAS)) - set(pins(name))
+    assert missing == set(), "run 'make lock'"
 
 
 def test_the_tools_are_complete() -> None:
