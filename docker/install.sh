@@ -53,7 +53,7 @@ HOME=/tmp MPLCONFIGDIR=/tmp/check "$python" -c "$check"
 
 # Compiled code is valid whatever the files' times: they are set to the release's, and the root file system is read-only.
 find "$site" /opt/holoscan -name __pycache__ -prune -exec rm -rf {} +
-"$python" -m compileall -q -j 0 --invalidation-mode unchecked-hash "$site" /opt/holoscan >/dev/null || true
+"$python" -m compileall -q -j 0 --invalidation-mode unchecked-hash "$site" /opt/holoscan/app /opt/holoscan/commands.py >/dev/null || true
 
 /tmp/tools/bin/python /build/inventory/sbom.py --site "$site" --models /opt/holoscan/models --image /build/image.json --lock "/build/locks/$1.txt" --output /opt/holoscan/docs/sbom.cdx.json
 /tmp/tools/bin/python /build/inventory/licences.py --site "$site" --models /opt/holoscan/models --output /opt/holoscan/docs/third_party_licences.txt

@@ -247,7 +247,7 @@ def _copy_application(holoscan: Path) -> None:
     shutil.copytree(
         ROOT / "docs",
         holoscan / "docs",
-        ignore=shutil.ignore_patterns("images", "results", "benchmarks"),
+        ignore=shutil.ignore_patterns("images", "results", "benchmarks", "hooks.py", "tables.py"),
     )
     for name in ("README.md", "LICENSE"):
         shutil.copy(ROOT / name, holoscan / "docs")
