@@ -39,9 +39,9 @@ def licence_text(parts: Iterable[Part]) -> str:
     parts = list(parts)
     pieces = [HEAD]
     for kind, title in TITLES.items():
-        pieces.append(f"{title}\n{'-' * len(title)}")
-        pieces += [f"{one.name} {one.version}: {_named(one)}" for one in parts if one.kind == kind]
-        pieces.append("")
+        lines = [f"{one.name} {one.version}: {_named(one)}" for one in parts if one.kind == kind]
+        if lines:
+            pieces += [title, "-" * len(title), *lines, ""]
     for text, names in _texts(parts).items():
         pieces.append(f"{RULE}\n{', '.join(names)}\n{RULE}\n{text}\n")
     return "\n".join(pieces)

@@ -158,19 +158,23 @@ def models(folder: Path) -> list[Part]:
 
 def _python_licences(one: Distribution) -> tuple[str, ...]:
     """The expression, else the short name, else what the classifiers say."""
-    about = one.metadata
-    expression = about.get("License-Expression")
+    expression = _entry(one, "License-Expression")
     if expression:
         return (expression,)
     classifiers = [
         entry.rpartition(" :: ")[2]
-        for entry in about.get_all("Classifier") or []
+        for entry in one.metadata.get_all("Classifier") or []
         if entry.startswith(CLASSIFIER) and entry != "License :: OSI Approved"
     ]
-    name = (about.get("License") or "").strip()
+    name = _entry(one, "License")
     if name and name.upper() != "UNKNOWN" and "\n" not in name and len(name) <= LONGEST_NAME:
         return (name,)
     return tuple(dict.fromkeys(classifiers))
+
+
+def _entry(one: Distribution, name: str) -> str:
+    """The first entry of a name in the metadata, or nothing."""
+    return next(iter(one.metadata.get_all(name) or []), "").strip()
 
 
 def _licence_files(one: Distribution) -> Iterator[Path]:
@@ -186,7 +190,7 @@ def _home(one: Distribution) -> str:
     links = [entry.partition(",") for entry in one.metadata.get_all("Project-URL") or []]
     addresses = {label.strip().lower(): address.strip() for label, _, address in links}
     names = ("homepage", "home", "source", "repository", "source code")
-    home = one.metadata.get("Home-page") or ""
+    home = _entry(one, "Home-page")
     found = next((addresses[name] for name in names if name in addresses), home)
     return found if found.startswith(("http://", "https://")) else ""
 

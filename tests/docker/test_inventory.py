@@ -158,6 +158,7 @@ def test_a_text_that_several_have_is_there_once(tmp_path: Path) -> None:
     assert text.count("May be used.") == 1
     assert "\na, b\n" in text
     assert "\nc 2: says none\n" in text
+    assert "Debian packages" not in text, "there are none"
 
 
 @pytest.mark.parametrize(
