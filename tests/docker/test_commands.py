@@ -70,6 +70,12 @@ def test_credentials_are_not_shown(name: str, text: str) -> None:
     assert not any("geheim" in value for value in found.values())
 
 
+@pytest.mark.parametrize("name", ["X_TOKEN", "X_CLIENT_SECRET", "X_WEBHOOK", "X_ROUTE_PASSWORD"])
+def test_whatever_may_let_somebody_in_is_hidden(name: str) -> None:
+    assert commands._line(name, "https://hooks.example/T0/B1") == f"{name}={commands.HIDDEN}"
+    assert commands._line(f"{name}_FILE", "/run/x") == f"{name}_FILE=/run/x"
+
+
 def test_the_password_s_file_is_shown() -> None:
     assert shown(MMCCD_PACS_PASSWORD_FILE="/run/pw")["MMCCD_PACS_PASSWORD_FILE"] == "/run/pw"
     assert shown()["MMCCD_PACS_PASSWORD"] == ""
