@@ -14,11 +14,13 @@ else
     DEBIAN_FRONTEND=noninteractive apt-get install --quiet=2 --yes --no-install-recommends python3 python3-venv >/dev/null
 fi
 
+base=$(command -v python3)   # once /opt/mmccd is there, python3 is that one
+
 # The tools are gone at the end: this pip fills the other environment.
-python3 -m venv /tmp/tools
+"$base" -m venv /tmp/tools
 /tmp/tools/bin/python -m pip install --quiet --no-deps --require-hashes --only-binary :all: -r /build/locks/tools.txt
 pip() { command="$1" && shift && /tmp/tools/bin/python -m pip --python "$python" "$command" "$@"; }
-python3 -m venv --without-pip /opt/mmccd
+"$base" -m venv --without-pip /opt/mmccd
 pip install --quiet --no-compile --no-deps --require-hashes --only-binary :all: -r "/build/locks/$1.txt"
 pip install --quiet --no-compile --no-deps --no-index /build/mmccd-*.whl
 pip check
@@ -46,8 +48,8 @@ if [ "$debian_python" = yes ]; then
     DEBIAN_FRONTEND=noninteractive apt-get purge --quiet=2 --yes --auto-remove python3-venv python3.11-venv >/dev/null
     rm -f /etc/apt/apt.conf.d/99build
 else
-    python3 -m pip uninstall --quiet --yes setuptools wheel pip || true
-    rm -rf "$(python3 -c 'import ensurepip; print(ensurepip.__path__[0])')/_bundled"
+    "$base" -m pip uninstall --quiet --yes setuptools wheel pip || true
+    rm -rf "$("$base" -c 'import ensurepip; print(ensurepip.__path__[0])')/_bundled"
 fi
 HOME=/tmp MPLCONFIGDIR=/tmp/check "$python" -c "$check"
 

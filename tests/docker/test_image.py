@@ -177,6 +177,8 @@ def test_nothing_that_no_run_needs(engine: Engine, site: set[str]) -> None:
     files = engine.files()
     site_files = [path for path in files if path.startswith("/opt/mmccd/")]
     assert [path for path in site_files if path.endswith(".a")] == []
+    installers = ("/pip/__init__.py", "/ensurepip/_bundled", "/pip-whl", "/cyclonedx/__init__.py")
+    assert [path for path in files if path.endswith(installers)] == []
     left = ("/root/.cache/", "/var/lib/apt/lists/", "/tmp/", "/build/")
     assert [path for path in files if path.startswith(left)] == []
 
