@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.complete
 
-.PHONY: install demo test test-fast coverage lint format docs bench fuzz image release train-gpu clean
+.PHONY: install demo test test-fast coverage lint format docs bench fuzz image smoke lock release train-gpu clean
 
 install: $(STAMP)
 
@@ -53,9 +53,18 @@ bench: $(STAMP)
 fuzz: $(STAMP)
 	$(BIN)/python -m tests.fuzz.mutants --seconds 180
 
-# TARGET: cpu or cuda. BASE and WHEELS: see docker/build.sh.
+# TARGET: cpu or cuda. BASE, WHEELS, CA_FILE and more: see docker/build.sh.
 image: $(STAMP)
 	PYTHON=$(BIN)/python docker/build.sh $(or $(TARGET),cpu)
+
+# The built image run as it is run in a hospital: read-only, without network, as an ordinary user. IMAGE: another one.
+smoke: $(STAMP)
+	IMAGE_UNDER_TEST=$(or $(IMAGE),mmccd:$(shell sed -n 's/^version *= *//p' setup.cfg)-$(or $(TARGET),cpu)) $(BIN)/python -m pytest -v --log-cli-level=INFO --durations=0 tests/docker/test_image.py
+
+# docker/locks anew, after a change of setup.cfg or constraints.txt. TORCH: a folder with torch's CPU wheel, where its index is not reached.
+lock: $(STAMP)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt uv
+	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python docker/lock.py $(if $(TORCH),--torch $(TORCH))
 
 # Wheel, sources, bundles, cards and raw results (RESULTS: a folder) with their hashes, into release/dist, and an install of them
 # into an empty environment. OWNER: on the hub.

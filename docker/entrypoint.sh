@@ -3,8 +3,18 @@
 set -eu
 export_root=/var/run/holoscan/export
 case "${1:-}" in
+help | env)
+    exec /opt/mmccd/bin/python /opt/holoscan/commands.py "$@"
+    ;;
 show)
-    cat /etc/holoscan/app.json /etc/holoscan/pkg.json
+    case "${2:-}" in
+    app | pkg) cat "/etc/holoscan/$2.json" ;;
+    "") cat /etc/holoscan/app.json /etc/holoscan/pkg.json ;;
+    *)
+        echo "show: $2 is unknown; expected app or pkg, or nothing for both" >&2
+        exit 2
+        ;;
+    esac
     ;;
 extract)
     found=no
