@@ -152,7 +152,7 @@ class Work:
         """
         from mmccd.io import read_nifti, read_volume
         from mmccd.jobs.record import is_begun
-        from mmccd.outputs import check_output
+        from mmccd.outputs import check_output, check_there_is_an_output
 
         task, settings = self.task, self.task.settings
         self._clock.begin(Stage.READ)
@@ -166,6 +166,7 @@ class Work:
         self._select()
         self._volume = read_volume(self._path, "flair", self._series, settings.study)
         check_size(self._volume.data.size, settings.max_voxels)
+        check_there_is_an_output(self._volume, settings.output_choice, self._path)
         if task.input.brain is not None:
             self._mask = read_nifti(task.input.brain, "mask").with_axes_of(self._volume)
         self._phases.lap("read")
@@ -226,7 +227,7 @@ class Work:
         if self.result is None:
             raise RuntimeError("no result")
         self._clock.begin(Stage.WRITE)
-        self.result = write_outputs(self.result, self._staging)
+        self.result = write_outputs(self.result, self._staging, self.task.settings.output_choice)
         self._open.close()
         self._clock.stop()
         self._phases.lap("write")
@@ -280,6 +281,7 @@ def predict_file(
     series: str | None = None,
     study: str = "auto",
     clock: PhaseClock | None = None,
+    settings: Settings | None = None,
 ) -> Result:
     """Run the pipeline over one NIfTI file or one DICOM study and write the output folder.
 
@@ -295,6 +297,7 @@ def predict_file(
         series: series instance UID of the DICOM series to take.
         study: which study of a DICOM folder, see the setting.
         clock: gets the seconds of :data:`~mmccd.core.PHASES`.
+        settings: say what is written (``outputs``, ``dicom_objects``, ``dicom_segments``).
 
     Returns:
         The result; its report has, under ``request``, what it was made of
@@ -306,7 +309,8 @@ def predict_file(
     path = Path(path)
     kind = DICOM if path.is_dir() else NIFTI
     one = Input(path, stem(path), kind, Path(brain_mask) if brain_mask is not None else None)
-    task = Task(1, one, Path(output), one.name, Settings(force=force, max_voxels=0, study=study))
+    own = {"force": force, "max_voxels": 0, "study": study, "series": "auto"}
+    task = Task(1, one, Path(output), one.name, (settings or Settings()).model_copy(update=own))
     work = Work(task, make_pipeline, console, series, clock).run()
     if work.error is not None:
         raise work.error

@@ -87,21 +87,31 @@ def _split(uid: str, group: list[_File]) -> Iterator[StudyFiles]:
         yield StudyFiles(study_name(uid), tuple(one.path for one in group))
         return
     for number, visit in enumerate(visits, 1):
-        # What is no image goes with the first: it is passed over there.
         files = tuple(
             one.path
             for one in group
-            if (whose[one.series] in visit if one.series in whose else number == 1)
+            if (
+                whose[one.series] in visit
+                if one.series in whose
+                else visit is _visit_of(one.origin, visits)
+            )
         )
         yield StudyFiles(f"{study_name(uid)}-{number}", files)
+
+
+def _visit_of(origin: Origin, visits: list[frozenset[Origin]]) -> frozenset[Origin]:
+    """The visit that what is no image belongs to: the first that it does not contradict."""
+    from mmccd.io import differing
+
+    return next((visit for visit in visits if not differing({origin, *visit})), visits[0])
 
 
 def _look(path: Path) -> _File | None:
     import pydicom
 
-    from mmccd.io import ORIGIN_KEYWORDS, READ_ERRORS, is_image_class, origin_of, quiet
+    from mmccd.io import ORIGIN_KEYWORDS, READ_ERRORS, is_image_class, is_ours, origin_of, quiet
 
-    wanted = [*ORIGIN_KEYWORDS, "SOPClassUID", "SeriesInstanceUID", "Rows"]
+    wanted = [*ORIGIN_KEYWORDS, "SOPClassUID", "SeriesInstanceUID", "Rows", "Manufacturer"]
     try:
         with quiet():
             dataset = pydicom.dcmread(
@@ -110,7 +120,8 @@ def _look(path: Path) -> _File | None:
             origin = origin_of(dataset)
             sop_class = str(dataset.get("SOPClassUID") or "").strip()
             series = str(dataset.get("SeriesInstanceUID") or "").strip()
-            is_image = is_image_class(sop_class, bool(dataset.get("Rows")))
+            has_matrix = bool(dataset.get("Rows"))
+            is_image = is_image_class(sop_class, has_matrix) and not is_ours(dataset)
     except READ_ERRORS:
         return None
     return _File(path, origin, series, is_image) if origin.study else None

@@ -23,6 +23,7 @@ NAMES = (
     f"{DICOM}/segmentation.dcm",
     *(f"{DICOM}/secondary_capture_{number}.dcm" for number in range(1, CAPTURES + 1)),
     f"{DICOM}/report.dcm",
+    f"{DICOM}/report_pdf.dcm",
     MARKER,
 )
 """Files of ours; others in the folder, and in its folder ``dicom``, are left alone."""

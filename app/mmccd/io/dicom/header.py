@@ -23,7 +23,7 @@ from pydicom.uid import (
     ImplicitVRLittleEndian,
 )
 
-from mmccd.io.dicom.classes import is_image_class
+from mmccd.io.dicom.classes import is_image_class, is_ours
 from mmccd.io.dicom.elements import number_of, numbers_of, text_of, values_of
 from mmccd.io.dicom.origin import Origin, origin_of
 
@@ -100,7 +100,7 @@ class Instance:
     Attributes:
         path: the file; it may name the patient and is never printed.
         sop_class: UID of the SOP class, "" where there is none.
-        is_image: whether objects of that class are images.
+        is_image: whether objects of that class are images. Our own objects count as none.
         sop_uid: SOP instance UID, "" where there is none.
         series_uid: series instance UID, "" where there is none.
         origin: study, patient and dates.
@@ -255,7 +255,8 @@ def instance_of(dataset: Dataset, path: Path, has_pixels: bool) -> Instance | No
     return Instance(
         path=path,
         sop_class=sop_class,
-        is_image=is_image_class(sop_class, has_pixels and bool(rows and columns)),
+        is_image=not is_ours(dataset)
+        and is_image_class(sop_class, has_pixels and bool(rows and columns)),
         sop_uid=text_of(dataset, "SOPInstanceUID"),
         series_uid=series_uid,
         origin=origin_of(dataset),
