@@ -42,6 +42,8 @@ _ENUMERATED = {
     "SmokingStatus": ("YES", "NO", "UNKNOWN"),
     "LossyImageCompression": ("00", "01"),
 }
+_POSITIVE = ("PatientWeight", "PatientSize")
+"""Where 0 means that nobody has measured it."""
 _CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f]+")
 _CONTROLS_BUT_LINES = re.compile(r"[\x00-\x09\x0b\x0c\x0e-\x1f\x7f-\x9f]+")
 
@@ -117,8 +119,10 @@ def _valid(element: DataElement, cut: set[str]) -> Any:
     """A valid value; None where there is none; :data:`_SAME` where it is valid as it is."""
     kind, value = _kind(element), element.value
     fit = _FITTING.get(kind)
-    if fit is None or value is None or value == "":
-        return _SAME if kind == element.VR or value in (None, "") else None
+    if value is None or value == "":
+        return _SAME if kind == element.VR else ""
+    if fit is None:
+        return _SAME if kind == element.VR else None
     several = isinstance(value, MultiValue | list | tuple)
     values = list(value) if several else [value]
     if kind in _TEXTS and kind not in _LINES and not several:
@@ -164,7 +168,7 @@ def _decimal(value: Any, kind: str, keyword: str) -> Any:
         number = float(value)
     except READ_ERRORS:
         return None
-    if not math.isfinite(number):
+    if not math.isfinite(number) or (number <= 0 and keyword in _POSITIVE):
         return None
     return value if len(str(value)) <= _DS_LENGTH else DSfloat(number, auto_format=True)
 
