@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mmccd.core import CancelledError, Console, PhaseClock, Settings
+from mmccd.jobs.doors import in_variables
 from mmccd.jobs.inputs import DICOM, NIFTI, Input, stem
 from mmccd.jobs.outcome import Outcome, explain, summarise, waiting
 from mmccd.jobs.redaction import Redactor
@@ -133,7 +134,7 @@ class Work:
         if self.error is None and result is not None:
             return self._done(over, result.report, self._clock.total)
         code, text, stable = explain(self.error or RuntimeError("not all steps were taken"))
-        return over.ended(code, self._redact(text), stable, seconds=self._clock.total)
+        return over.ended(code, self._redact(self._say(text)), stable, seconds=self._clock.total)
 
     def _done(
         self, over: Outcome, report: Report, seconds: float | None, skipped: bool = False
@@ -211,7 +212,8 @@ class Work:
         result = pipeline.run(
             self._volume, self._mask, self._console.progress, stage=self._begin_once
         )
-        self.result = replace(result, report=self._completed(result.report, {KEY: made_of}))
+        report = self._completed(self._said(result.report), {KEY: made_of})
+        self.result = replace(result, report=report)
 
     def _completed(self, report: Report, more: dict[str, Any]) -> Report:
         """The report with more entries, and with the seconds of what came before the pipeline."""
@@ -219,6 +221,21 @@ class Work:
         before = {name: round(value, 3) for name, value in self._phases.seconds.items()}
         self._phases.skip(inner)
         return report.model_copy(update={"timings_s": {**before, **inner}, **more})
+
+    def _say(self, text: str) -> str:
+        """A message as whoever started the task gives settings: a private task is of a program that
+        takes variables.
+        """
+        return in_variables(text) if self.task.private else text
+
+    def _said(self, report: Report) -> Report:
+        texts = {
+            "warnings": tuple(map(self._say, report.warnings)),
+            "findings": tuple(
+                replace(finding, text=self._say(finding.text)) for finding in report.findings
+            ),
+        }
+        return report.model_copy(update=texts)
 
     def _write(self) -> None:
         """Write the results, all or nothing."""

@@ -73,6 +73,20 @@ NEEDED = (
 )
 """Attributes without which nobody can say what an image is, or decode its pixels."""
 _PIXELS = (0x7FE00008, 0x7FE00009, 0x7FE00010)
+_YEAR, _MONTH, _DAY = r"(?:19|20)\d\d", r"(?:0?[1-9]|1[0-2])", r"(?:0?[1-9]|[12]\d|3[01])"
+_MONTH_NAME = r"(?:jan|feb|m[aä]r|apr|ma[iy]|jun|jul|aug|sep|o[ck]t|nov|de[cz])[a-z]*"
+_DATE = re.compile(
+    rf"(?<!\d)(?:{_YEAR}(?:0[1-9]|1[0-2])(?:0[1-9]|[12]\d|3[01])(?:\d{{4}}|\d{{6}})?"
+    rf"|{_YEAR}([-./_ ]){_MONTH}\1{_DAY}"
+    rf"|{_DAY}([-./_ ])(?:{_MONTH}|{_MONTH_NAME}\.?)\2{_YEAR}"
+    rf"|{_DAY}([-./]){_MONTH}\3\d\d"
+    rf"|{_MONTH}/{_DAY}/(?:{_YEAR}|\d\d)"
+    rf"|(?:0[1-9]|[12]\d|3[01])(?:0[1-9]|1[0-2]){_YEAR})(?![\d])",
+    re.IGNORECASE,
+)
+"""A day as people write it into a description: 20240305, 2024-03-05, 5.3.24, 03/05/2024, 5 Mar
+2024, 05032024; with the time where it follows without a break.
+"""
 _NO_AGENT = re.compile(r"\W*(no|none|n/?a|nil|without|w/?o|ohne|sans|0)?\W*", re.IGNORECASE)
 
 
@@ -307,9 +321,10 @@ def syntax_name(dataset: Dataset) -> str:
 
 def clean(text: str, secrets: Iterable[str] = ()) -> str:
     """Text that is safe in a message: printable, on one line, short, with ``***`` for every secret
-    word.
+    word and every date.
     """
     plain = " ".join("".join(letter if letter.isprintable() else " " for letter in text).split())
+    plain = _DATE.sub("***", plain)
     for secret in sorted(secrets, key=len, reverse=True):
         plain = re.sub(re.escape(secret), "***", plain, flags=re.IGNORECASE)
     return plain if len(plain) <= _LABEL_LENGTH else plain[: _LABEL_LENGTH - 3] + "..."

@@ -17,7 +17,8 @@ _CHUNK = 65536
 
 
 class WorkerProcess:
-    """Starts :mod:`mmccd.jobs.runners.worker` in a session of its own.
+    """Starts :mod:`mmccd.jobs.runners.worker` (by :mod:`~mmccd.jobs.runners.start`) in a session of
+    its own.
 
     Args:
         order: its first line, see there.
@@ -26,7 +27,7 @@ class WorkerProcess:
 
     def __init__(self, order: Mapping[str, Any], environment: Mapping[str, str]) -> None:
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "mmccd.jobs.runners.worker"],
+            [sys.executable, "-m", "mmccd.jobs.runners.start"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             start_new_session=True,

@@ -14,7 +14,6 @@ import logging
 import os
 import queue
 import signal
-import sys
 import threading
 from collections.abc import Callable
 from dataclasses import replace
@@ -56,7 +55,8 @@ def main() -> int:
     it went.
 
     Returns:
-        0 where it cannot work at all (why stands in the events), 1 for a defect.
+        0 where it cannot work at all (why stands in the events), 7 where memory ran out while it
+        was loaded, 1 for a defect.
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides
     tell = _teller(os.fdopen(os.dup(1), "w", buffering=1))
@@ -73,8 +73,9 @@ def main() -> int:
     except MmccdError as error:
         tell("fatal", exit_code=error.exit_code, message=str(error))
     except Exception as error:  # a traceback may quote the patient's data
-        logger.error("%s", explain(error)[1])
-        return 1
+        code, text, _ = explain(error)
+        logger.error("%s", text)
+        return code
     return 0
 
 
@@ -109,7 +110,3 @@ def _listen(lines: queue.SimpleQueue[bytes]) -> None:
         for line in whole:
             lines.put(line)
     os._exit(1)
-
-
-if __name__ == "__main__":
-    sys.exit(main())
