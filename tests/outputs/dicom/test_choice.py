@@ -17,14 +17,13 @@ from highdicom.seg import segread
 from pydicom.dataset import Dataset
 from tests.io.dicom_files import SECRETS, as_archived, write_series
 from tests.outputs.dicom.geometries import errors, said_by_dciodvfy
-from tests.outputs.dicom.results import result_on
+from tests.outputs.dicom.results import result_on, with_lesions
 from tests.reports import changed
 
 from mmccd import NOTICE
 from mmccd.core import OutputChoice, Result, UnsuitableInputError
 from mmccd.outputs import check_there_is_an_output, write_outputs
 from mmccd.outputs.dicom.write import make_objects, write_dicom
-from mmccd.postprocessing import measure_components
 
 KINDS = {
     "segmentation": {"segmentation.dcm"},
@@ -38,22 +37,7 @@ LESIONS = OutputChoice(objects=tuple(KINDS), segment_each_lesion=True)
 
 @pytest.fixture
 def result(tmp_path: Path) -> Result:
-    """Three lesions of 8, 4 and 1 voxels, measured as a run does."""
-    found = result_on(write_series(tmp_path / "source", as_archived))
-    mask = np.zeros(found.segmentation.shape, dtype=np.uint8)
-    mask[2:4, 2:4, 1:3] = 1
-    mask[7, 2:4, 2:4] = 1
-    mask[8, 8, 4] = 1
-    segmentation = found.segmentation.with_data(mask)
-    lesions, count = measure_components(segmentation, found.smoothed_map.data)
-    volumes = {"anomalous": round(13 * segmentation.voxel_ml, 3)}
-    report = changed(
-        found.report,
-        lesions=[one.model_dump(mode="json") for one in lesions],
-        lesion_count=count,
-        volumes_ml=volumes,
-    )
-    return replace(found, segmentation=segmentation, report=report)
+    return with_lesions(result_on(write_series(tmp_path / "source", as_archived)))
 
 
 def names(folder: Path) -> set[str]:
