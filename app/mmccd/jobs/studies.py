@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +13,17 @@ if TYPE_CHECKING:
     from mmccd.io import Origin
 
 _HASH_DIGITS = 12
+_SHORTEST_WORD = 3
+_NO_NAMES = {
+    "anonymous",
+    "anonymized",
+    "anonymised",
+    "anon",
+    "patient",
+    "subject",
+    "phantom",
+    "test",
+}
 
 
 @dataclass(frozen=True)
@@ -58,6 +70,41 @@ def sort_by_study(files: Iterable[Path]) -> tuple[list[StudyFiles], list[Path]]:
             by_uid.setdefault(found.origin.study, []).append(found)
     studies = [study for uid, group in by_uid.items() for study in _split(uid, group)]
     return studies, lost
+
+
+def without_patient(name: str, path: Path) -> str:
+    """A name for the results of a DICOM input: its own, or that of the study where it has a word of
+    the patient's name. What stands in the header in the place of a name, because it was made
+    anonymous (the patient's ID, words with digits), is none.
+
+    Args:
+        name: of the folder or file, after which results would be called.
+        path: the folder or file; its first DICOM file speaks for it.
+    """
+    import pydicom
+
+    from mmccd.io import READ_ERRORS, files_below, origin_of, quiet
+
+    first = next((file for file in files_below(path) if _starts_like_dicom(file)), None)
+    if first is None:
+        return name
+    try:
+        with quiet():
+            tags = ["PatientName", "PatientID", "StudyInstanceUID"]
+            dataset = pydicom.dcmread(
+                first, stop_before_pixels=True, force=True, specific_tags=list(tags)
+            )
+            said, origin = str(dataset.get("PatientName") or ""), origin_of(dataset)
+    except READ_ERRORS:
+        return name
+    plain = name.casefold()
+    words = {
+        word
+        for word in re.split(r"[\W_]+", said.casefold())
+        if len(word) >= _SHORTEST_WORD and word.isalpha() and word not in _NO_NAMES
+    }
+    is_named = said.strip().casefold() != str(dataset.get("PatientID") or "").strip().casefold()
+    return study_name(origin.study) if is_named and any(word in plain for word in words) else name
 
 
 def visits_below(folder: Path) -> list[Origin]:

@@ -25,8 +25,10 @@ from highdicom.seg import segread
 from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 from tests.io.dicom_files import RAS_TO_LPS, as_archived, multi_frame, save_all, single_frames
-from tests.outputs.dicom.results import result_on
+from tests.outputs.dicom.results import result_on, with_lesions
 
+from mmccd.core import OutputChoice
+from mmccd.core.output_choice import DICOM_OBJECTS
 from mmccd.core.result import Result
 from mmccd.outputs.dicom.write import write_dicom
 
@@ -105,7 +107,11 @@ def write_geometry(geometry: Geometry, folder: Path) -> Path:
 def write_objects(geometry: Geometry, folder: Path) -> tuple[Result, list[Path]]:
     """All objects of a result on the series, made of it in ``source``."""
     source = write_geometry(geometry, folder / "source")
-    result = write_dicom(result_on(source, nothing=geometry.seed % 10 == 9), folder)
+    result = result_on(source, nothing=geometry.seed % 10 == 9)
+    each_lesion = geometry.seed % 2 == 0 and bool(result.segmentation.data.any())
+    if each_lesion:
+        result = with_lesions(result)
+    result = write_dicom(result, folder, OutputChoice(True, DICOM_OBJECTS, each_lesion))
     return result, sorted((folder / "dicom").glob("*.dcm"))
 
 
