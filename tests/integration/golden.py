@@ -81,6 +81,8 @@ def digest(result: Result, output: Path) -> dict[str, Any]:
     if result.percentile_map is not None:
         arrays["percentile_map"] = result.percentile_map.data
     report = json.loads((output / "report.json").read_text())
+    for entry in report.get("dicom") or []:
+        del entry["sop_instance_uid"]  # made of all voxels, of which the last bit is the machine's
     hashes = {name: _hash(array) for name, array in arrays.items()}
     if (output / "dicom" / "segmentation.dcm").exists():
         seg = segread(output / "dicom" / "segmentation.dcm").get_volume(combine_segments=True)

@@ -27,6 +27,7 @@ from tests.io.dicom_files import (
 from mmccd.apps.cli import cli
 from mmccd.core.errors import InputError, UnsuitableInputError
 from mmccd.io.nifti import read_nifti
+from mmccd.jobs import study_name
 from mmccd.jobs.batch import predict_folder
 from mmccd.phantom import Phantom
 from mmccd.pipeline import AnomalyPipeline
@@ -205,7 +206,7 @@ class TestCohort:
         )
         (tmp_path / "data" / "empty").mkdir()
         folders = predict_folder(pipeline, tmp_path / "data", tmp_path / "out")
-        assert folders == [tmp_path / "out" / "case", tmp_path / "out" / "study_of_Mustermann"]
+        assert folders == [tmp_path / "out" / "case", tmp_path / "out" / study_name("1.2.3")]
         maps = [read_nifti(folder / "anomaly_map.nii.gz") for folder in folders]
         assert_same_in_patient_space(
             maps[1], maps[0].data, maps[0].affine, atol=1e-5 * float(maps[0].data.max())

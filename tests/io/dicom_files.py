@@ -249,6 +249,10 @@ def as_archived(datasets: list[Dataset]) -> None:
         dataset.PatientSex, dataset.PatientAge, dataset.PatientWeight = "M", "061Y", "80"
         dataset.StudyDate, dataset.StudyTime, dataset.StudyID = "20240305", "101112", "S-1"
         dataset.SeriesDate, dataset.SeriesTime = "20240305", "102030.5"
+        if "PerFrameFunctionalGroupsSequence" in dataset:
+            dataset.AcquisitionDateTime = "20240305102101.25"
+        else:
+            dataset.AcquisitionDate, dataset.AcquisitionTime = "20240305", "102101.25"
         dataset.StudyDescription, dataset.ReferringPhysicianName = "Kopf", "Überweiser^Anna"
         dataset.Manufacturer, dataset.ManufacturerModelName, dataset.DeviceSerialNumber = (
             "Scanners",

@@ -205,3 +205,22 @@ class TestClean:
     )
     def test_table(self, text: str, secrets: tuple[str, ...], result: str) -> None:
         assert clean(text, secrets) == result
+
+    @pytest.mark.parametrize(
+        ("text", "result"),
+        [
+            ("t2_flair 20240305", "t2_flair ***"),
+            ("flair_2024-03-05", "flair_***"),
+            ("Kopf vom 5.3.24", "Kopf vom ***"),
+            ("FLAIR 03/05/2024", "FLAIR ***"),
+            ("FLAIR 5 Mar 2024", "FLAIR ***"),
+            ("control 05032024", "control ***"),
+            ("20240305101112", "***"),
+            ("t2_space_1.0x1.0x1.0", "t2_space_1.0x1.0x1.0"),
+            ("FLAIR 3D 0.9 0.9 1.2", "FLAIR 3D 0.9 0.9 1.2"),
+            ("TR 9000 TE 120", "TR 9000 TE 120"),
+            ("series 1912345678", "series 1912345678"),
+        ],
+    )
+    def test_dates(self, text: str, result: str) -> None:
+        assert clean(text) == result

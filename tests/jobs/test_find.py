@@ -110,7 +110,8 @@ class TestCohort:
             tmp_path / "C" / "C_t1.nii.gz",
         )
         study(tmp_path / "Mustermann" / "deep")
-        expected = [("A", "A_flair.nii.gz"), ("B", "B-t2f.nii.gz"), ("Mustermann", "Mustermann")]
+        named = "study-3bb3c02a2f7e"  # not after the patient
+        expected = [("A", "A_flair.nii.gz"), ("B", "B-t2f.nii.gz"), (named, "Mustermann")]
         assert found(tmp_path) == (expected, True)
 
     def test_studies(self, tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from mmccd.core.volume import Volume
-from mmccd.postprocessing.components import measure_components
+from mmccd.postprocessing.components import label_as_listed, measure_components
 from mmccd.postprocessing.confidence import ConfidenceLevels
 
 AFFINE = np.array([[-2.0, 0, 0, 10], [0, 0, 3.0, -20], [0, 1.0, 0, 5], [0, 0, 0, 1]])
@@ -66,6 +66,18 @@ def test_the_largest_are_listed_and_all_are_counted() -> None:
     )
     assert count == 4
     assert [round(one.volume_ml * 1000) for one in found] == [18, 12]
+
+
+def test_labels_are_places_in_the_list() -> None:
+    """The largest is 1; what is not listed has one more than the list is long."""
+    segmentation = volume((6, 6, 6), (1, 2, 3), (1, 2, 4), (7, 0, 0))
+    smoothed = np.zeros(segmentation.shape, dtype=np.float32)
+    smoothed[6, 6, 6] = 2.0
+    listed, _ = measure_components(segmentation, smoothed, most=2)
+    labels = label_as_listed(segmentation, listed)
+    assert [labels[1, 2, 3], labels[1, 2, 4], labels[6, 6, 6], labels[7, 0, 0]] == [1, 1, 2, 3]
+    assert np.count_nonzero(labels) == 4
+    assert not label_as_listed(volume(), []).any()
 
 
 def test_nothing() -> None:

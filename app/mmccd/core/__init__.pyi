@@ -49,6 +49,15 @@ from .operating_points import (
     Statistic as Statistic,
     as_percent as as_percent,
 )
+from .output_choice import (
+    ONLY_DICOM as ONLY_DICOM,
+    PDF as PDF,
+    PICTURES as PICTURES,
+    REPORT as REPORT,
+    SEGMENTATION as SEGMENTATION,
+    USUAL_CHOICE as USUAL_CHOICE,
+    OutputChoice as OutputChoice,
+)
 from .phases import (
     PHASES as PHASES,
     PhaseClock as PhaseClock,
@@ -58,6 +67,7 @@ from .report import (
     REPORT_VERSION as REPORT_VERSION,
     Component as Component,
     DicomObject as DicomObject,
+    EarlierReport as EarlierReport,
     Report as Report,
     ReportInput as ReportInput,
     ReturnedImage as ReturnedImage,

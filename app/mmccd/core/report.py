@@ -203,6 +203,16 @@ class DicomObject(_Part):
     sop_instance_uid: str
 
 
+class EarlierReport(_Part):
+    """A structured report of the same study that this result supersedes."""
+
+    date: Annotated[
+        str | None,
+        Field(description="when it was made, ISO 8601, as it says itself; null where it does not"),
+    ]
+    sop_instance_uid: str
+
+
 class Report(_Part):
     """All of ``report.json``, version 1. ``model_dump(mode="json")`` gives its content.
 
@@ -228,6 +238,8 @@ class Report(_Part):
         findings: the same one by one, with codes. Reports of before have none.
         request: what a run that is started again compares; only in what a command wrote.
         dicom: the DICOM objects; only for input from DICOM.
+        supersedes: earlier structured reports of ours that lay beside the input; only where the
+            report is written as a DICOM object.
     """
 
     report_version: Literal[1] = 1
@@ -250,6 +262,7 @@ class Report(_Part):
     findings: tuple[Finding, ...] = ()
     request: Annotated[dict[str, Any] | None, Field(exclude_if=_is_none)] = None
     dicom: Annotated[tuple[DicomObject, ...] | None, Field(exclude_if=_is_none)] = None
+    supersedes: Annotated[tuple[EarlierReport, ...] | None, Field(exclude_if=_is_none)] = None
 
     def with_finding(self, finding: Finding) -> Report:
         """The same with one more finding, and its text among the warnings."""

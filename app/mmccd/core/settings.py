@@ -28,6 +28,15 @@ from pydantic import (
 from mmccd.core.declaration import FLAG, VARIABLE, Setting, flag_of
 from mmccd.core.errors import UsageError, first_line
 from mmccd.core.operating_points import BALANCED, OPERATING_POINTS, RATES, as_percent
+from mmccd.core.output_choice import (
+    BOTH,
+    DEFAULT_OBJECTS,
+    DICOM_OBJECTS,
+    ONE_SEGMENT,
+    OUTPUTS,
+    SEGMENTS,
+    OutputChoice,
+)
 
 Written = Callable[[str, Any], str]
 """From a setting's name and value to the words in which its user gave it."""
@@ -144,6 +153,8 @@ class SettingsModel(BaseModel):
             raise ValueError
         if isinstance(value, os.PathLike):
             return os.fspath(value)
+        if isinstance(value, list) and declared.kind is str:  # of a YAML file
+            return ",".join(map(str, value))
         if not declared.setting.choices or value is None:
             return value
         # What cannot be listed (bundles that are not there) is told by who loads it.
@@ -217,9 +228,18 @@ def _device(text: str) -> str:
     return text.lower()
 
 
+def _objects(text: str) -> str:
+    """Names of objects, each once, in their usual order."""
+    names = [name for word in text.lower().split(",") if (name := word.strip())]
+    if not names or not set(names) <= set(DICOM_OBJECTS):
+        raise ValueError
+    return ",".join(name for name in DICOM_OBJECTS if name in names)
+
+
 Series = Annotated[str, AfterValidator(_series)]
 Study = Annotated[str, AfterValidator(_study)]
 Device = Annotated[str, AfterValidator(_device)]
+DicomObjects = Annotated[str, AfterValidator(_objects)]
 Finite = Annotated[float, Field(allow_inf_nan=False)]
 Seed = Annotated[int, Field(ge=0, lt=2**64)]
 
@@ -333,6 +353,36 @@ class Settings(SettingsModel):
             page="checks.md",
         ),
     ] = False
+    outputs: Annotated[
+        str,
+        Setting(
+            "what is written: DICOM objects (of DICOM input), images (NIfTI, PNG and HTML), or"
+            " both; report.json always is",
+            OUTPUTS,
+            changes_result=True,
+            page="dicom.md#what-is-written",
+        ),
+    ] = BOTH
+    dicom_objects: Annotated[
+        DicomObjects,
+        Setting(
+            "which DICOM objects are written, joined by commas",
+            offers=(DEFAULT_OBJECTS, "segmentation,report", ",".join(DICOM_OBJECTS)),
+            expected=f"some of {', '.join(DICOM_OBJECTS)}, joined by commas",
+            changes_result=True,
+            page="dicom.md#what-is-written",
+        ),
+    ] = DEFAULT_OBJECTS
+    dicom_segments: Annotated[
+        str,
+        Setting(
+            "whether all that is found is one segment of the DICOM segmentation, or each lesion of"
+            " the report's list has its own",
+            SEGMENTS,
+            changes_result=True,
+            page="dicom.md#what-is-written",
+        ),
+    ] = ONE_SEGMENT
     force: Annotated[bool, Setting("replace the results of an earlier run")] = False
     workers: Annotated[
         int,
@@ -378,6 +428,11 @@ class Settings(SettingsModel):
     log_level: Annotated[
         str, Setting("the least important lines of the log", _LEVELS, doors=(VARIABLE,))
     ] = "info"
+
+    @property
+    def output_choice(self) -> OutputChoice:
+        """What is written of a result."""
+        return OutputChoice.of(self.outputs, self.dicom_objects, self.dicom_segments)
 
     @model_validator(mode="after")
     def _one_kind_of_workers(self, info: ValidationInfo) -> Self:

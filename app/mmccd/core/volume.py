@@ -30,6 +30,8 @@ class Volume:
             They hold patient data and serve one purpose, the DICOM objects that go back into the
             same study (:mod:`mmccd.outputs.dicom`); empty for other images.
         findings: what the reader found out of the ordinary.
+        earlier: headers of earlier structured reports of ours on the same study, for the same
+            purpose as ``headers``.
     """
 
     data: NDArray[Any]
@@ -38,6 +40,7 @@ class Volume:
     provenance: dict[str, Any] = field(default_factory=dict)
     headers: tuple[Any, ...] = field(default=(), repr=False, compare=False)
     findings: tuple[Finding, ...] = ()
+    earlier: tuple[Any, ...] = field(default=(), repr=False, compare=False)
 
     def __post_init__(self) -> None:
         if self.data.ndim != 3:

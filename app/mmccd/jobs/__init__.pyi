@@ -7,6 +7,7 @@ from .cohort import (
     run_cohort as run_cohort,
     summary as summary,
 )
+from .doors import in_variables as in_variables
 from .find import find_inputs as find_inputs, find_studies as find_studies
 from .inputs import DICOM as DICOM, NIFTI as NIFTI, Input as Input
 from .logs import (
@@ -15,7 +16,7 @@ from .logs import (
     log_to_stderr as log_to_stderr,
 )
 from .maps import make_maps_ahead as make_maps_ahead
-from .outcome import Outcome as Outcome
+from .outcome import Outcome as Outcome, explain as explain, is_out_of_memory as is_out_of_memory
 from .redaction import Redactor as Redactor
 from .run import (
     Runner as Runner,

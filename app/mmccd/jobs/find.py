@@ -17,7 +17,7 @@ from mmccd.jobs.flairs import (
     without_masks,
 )
 from mmccd.jobs.inputs import DICOM, NIFTI, Input, each_once, stem
-from mmccd.jobs.studies import sort_by_study, visits_below
+from mmccd.jobs.studies import sort_by_study, visits_below, without_patient
 
 logger = logging.getLogger(__name__)
 
@@ -71,14 +71,16 @@ def one_input(path: Path, modality: str) -> Input:
     from mmccd.io import archive_of
 
     if not path.is_dir():
-        dicom = path.is_file() and (_is_dicom(path) or archive_of(path) is not None)
-        return Input(path, stem(path), DICOM if dicom else NIFTI)
+        if path.is_file() and _is_dicom(path):
+            return Input(path, without_patient(stem(path), path), DICOM)
+        packed = path.is_file() and archive_of(path) is not None
+        return Input(path, stem(path), DICOM if packed else NIFTI)
     from mmccd.data import bids_cases, read_case
 
     for case in (read_case(path), *bids_cases(path)):
         if modality in case.images:
             return Input(case.images[modality], case.name, brain=case.brain)
-    return Input(path, path.resolve().name, DICOM)
+    return Input(path, without_patient(path.resolve().name, path), DICOM)
 
 
 def cohort_members(root: Path, modality: str) -> list[Input]:
@@ -326,7 +328,11 @@ def _studies_below(root: Path) -> list[Input]:
         if len(numbers) > 1 or sum(number in other for other in held.values()) > 1
     }
     mixed = [folder for folder, numbers in held.items() if shared & set(numbers)]
-    whole = [Input(folder, folder.name, DICOM) for folder in below if folder not in mixed]
+    whole = [
+        Input(folder, without_patient(folder.name, folder), DICOM)
+        for folder in below
+        if folder not in mixed
+    ]
     files = [file for folder in mixed for file in _sort_files(folder)[0]]
     apart = _dicom_studies(root, files, alone=False)
     return [*whole, *(replace(one, name=_folder_name(root, one)) for one in apart)]
@@ -334,7 +340,9 @@ def _studies_below(root: Path) -> list[Input]:
 
 def _folder_name(root: Path, one: Input) -> str:
     """A study's name with that of the subfolder in which its first file lies."""
-    return f"{one.files[0].relative_to(root).parts[0]}_{one.name}"
+    first = root / one.files[0].relative_to(root).parts[0]
+    name = without_patient(first.name, one.files[0])
+    return f"{name}_{one.name}" if name == first.name else one.name
 
 
 def _study_folders(root: Path) -> list[Path]:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import logging
+import re
 import traceback
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
@@ -18,6 +20,10 @@ if TYPE_CHECKING:
 
 DEFECT = "defect"
 OUT_OF_MEMORY = "resource.memory"
+
+_NO_MEMORY = re.compile(
+    r"can(?:no|')t allocate memory|failed to map segment from shared object", re.IGNORECASE
+)
 
 logger = logging.getLogger(__name__)
 
@@ -119,13 +125,26 @@ def summarise(report: Report) -> dict[str, Any]:
     }
 
 
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether memory ran out, also where a library could not be loaded, or torch on a CPU says it
+    in words of its own.
+    """
+    if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
+        return True
+    if isinstance(error, OSError) and error.errno == errno.ENOMEM:
+        return True
+    return isinstance(error, ImportError | OSError | RuntimeError) and bool(
+        _NO_MEMORY.search(str(error))
+    )
+
+
 def explain(error: BaseException) -> tuple[int, str, str | None]:
     """Exit code, text and stable code for what ended a task; of a defect only its kind and place,
     because its text may quote the patient's data.
     """
     if isinstance(error, MmccdError):
         return error.exit_code, str(error), error.code
-    if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
+    if is_out_of_memory(error):
         text = (
             "out of memory; use a machine with more memory, fewer workers, a smaller volume, or the"
             " device cpu"

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import mmccd
-from mmccd.core import OutputError
+from mmccd.core import ONLY_DICOM, OutputError
 from mmccd.io import files_below
 from mmccd.outputs import MARKER, NAMES
 
@@ -74,7 +74,8 @@ def is_complete(folder: Path, wanted: dict[str, Any], force: bool) -> bool:
     Raises:
         OutputError: it holds complete results of another request.
     """
-    if force or not all((folder / name).is_file() for name in (*NEEDED, MARKER)):
+    needed = () if wanted.get("outputs") == ONLY_DICOM else NEEDED
+    if force or not all((folder / name).is_file() for name in (*needed, MARKER)):
         return False
     try:
         made = json.loads((folder / MARKER).read_text()).get(KEY) or {}

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mmccd.core import CancelledError, Console, PhaseClock, Settings
+from mmccd.jobs.doors import in_variables
 from mmccd.jobs.inputs import DICOM, NIFTI, Input, stem
 from mmccd.jobs.outcome import Outcome, explain, summarise, waiting
 from mmccd.jobs.redaction import Redactor
@@ -133,7 +134,7 @@ class Work:
         if self.error is None and result is not None:
             return self._done(over, result.report, self._clock.total)
         code, text, stable = explain(self.error or RuntimeError("not all steps were taken"))
-        return over.ended(code, self._redact(text), stable, seconds=self._clock.total)
+        return over.ended(code, self._redact(self._say(text)), stable, seconds=self._clock.total)
 
     def _done(
         self, over: Outcome, report: Report, seconds: float | None, skipped: bool = False
@@ -152,7 +153,7 @@ class Work:
         """
         from mmccd.io import read_nifti, read_volume
         from mmccd.jobs.record import is_begun
-        from mmccd.outputs import check_output
+        from mmccd.outputs import check_output, check_there_is_an_output
 
         task, settings = self.task, self.task.settings
         self._clock.begin(Stage.READ)
@@ -166,6 +167,7 @@ class Work:
         self._select()
         self._volume = read_volume(self._path, "flair", self._series, settings.study)
         check_size(self._volume.data.size, settings.max_voxels)
+        check_there_is_an_output(self._volume, settings.output_choice, self._path)
         if task.input.brain is not None:
             self._mask = read_nifti(task.input.brain, "mask").with_axes_of(self._volume)
         self._phases.lap("read")
@@ -210,7 +212,8 @@ class Work:
         result = pipeline.run(
             self._volume, self._mask, self._console.progress, stage=self._begin_once
         )
-        self.result = replace(result, report=self._completed(result.report, {KEY: made_of}))
+        report = self._completed(self._said(result.report), {KEY: made_of})
+        self.result = replace(result, report=report)
 
     def _completed(self, report: Report, more: dict[str, Any]) -> Report:
         """The report with more entries, and with the seconds of what came before the pipeline."""
@@ -219,6 +222,21 @@ class Work:
         self._phases.skip(inner)
         return report.model_copy(update={"timings_s": {**before, **inner}, **more})
 
+    def _say(self, text: str) -> str:
+        """A message as whoever started the task gives settings: a private task is of a program that
+        takes variables.
+        """
+        return in_variables(text) if self.task.private else text
+
+    def _said(self, report: Report) -> Report:
+        texts = {
+            "warnings": tuple(map(self._say, report.warnings)),
+            "findings": tuple(
+                replace(finding, text=self._say(finding.text)) for finding in report.findings
+            ),
+        }
+        return report.model_copy(update=texts)
+
     def _write(self) -> None:
         """Write the results, all or nothing."""
         from mmccd.outputs import write_outputs
@@ -226,7 +244,7 @@ class Work:
         if self.result is None:
             raise RuntimeError("no result")
         self._clock.begin(Stage.WRITE)
-        self.result = write_outputs(self.result, self._staging)
+        self.result = write_outputs(self.result, self._staging, self.task.settings.output_choice)
         self._open.close()
         self._clock.stop()
         self._phases.lap("write")
@@ -280,6 +298,7 @@ def predict_file(
     series: str | None = None,
     study: str = "auto",
     clock: PhaseClock | None = None,
+    settings: Settings | None = None,
 ) -> Result:
     """Run the pipeline over one NIfTI file or one DICOM study and write the output folder.
 
@@ -295,6 +314,7 @@ def predict_file(
         series: series instance UID of the DICOM series to take.
         study: which study of a DICOM folder, see the setting.
         clock: gets the seconds of :data:`~mmccd.core.PHASES`.
+        settings: say what is written (``outputs``, ``dicom_objects``, ``dicom_segments``).
 
     Returns:
         The result; its report has, under ``request``, what it was made of
@@ -306,7 +326,8 @@ def predict_file(
     path = Path(path)
     kind = DICOM if path.is_dir() else NIFTI
     one = Input(path, stem(path), kind, Path(brain_mask) if brain_mask is not None else None)
-    task = Task(1, one, Path(output), one.name, Settings(force=force, max_voxels=0, study=study))
+    own = {"force": force, "max_voxels": 0, "study": study, "series": "auto"}
+    task = Task(1, one, Path(output), one.name, (settings or Settings()).model_copy(update=own))
     work = Work(task, make_pipeline, console, series, clock).run()
     if work.error is not None:
         raise work.error

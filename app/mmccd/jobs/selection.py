@@ -60,7 +60,7 @@ def series_by_rule(series: list[Series], rule: str) -> str:
         listing = ", ".join(one.label for one in series[:_MOST_LISTED]) or "none"
         raise UnsuitableInputError(
             f"the study has {len(found)} series that fit to the rule {kind}=...; found {listing};"
-            " expected exactly one; change MMCCD_SERIES"
+            " expected exactly one; change --series"
         )
     return found[0].uid
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +13,17 @@ if TYPE_CHECKING:
     from mmccd.io import Origin
 
 _HASH_DIGITS = 12
+_SHORTEST_WORD = 3
+_NO_NAMES = {
+    "anonymous",
+    "anonymized",
+    "anonymised",
+    "anon",
+    "patient",
+    "subject",
+    "phantom",
+    "test",
+}
 
 
 @dataclass(frozen=True)
@@ -60,6 +72,41 @@ def sort_by_study(files: Iterable[Path]) -> tuple[list[StudyFiles], list[Path]]:
     return studies, lost
 
 
+def without_patient(name: str, path: Path) -> str:
+    """A name for the results of a DICOM input: its own, or that of the study where it has a word of
+    the patient's name. What stands in the header in the place of a name, because it was made
+    anonymous (the patient's ID, words with digits), is none.
+
+    Args:
+        name: of the folder or file, after which results would be called.
+        path: the folder or file; its first DICOM file speaks for it.
+    """
+    import pydicom
+
+    from mmccd.io import READ_ERRORS, files_below, origin_of, quiet
+
+    first = next((file for file in files_below(path) if _starts_like_dicom(file)), None)
+    if first is None:
+        return name
+    try:
+        with quiet():
+            tags = ["PatientName", "PatientID", "StudyInstanceUID"]
+            dataset = pydicom.dcmread(
+                first, stop_before_pixels=True, force=True, specific_tags=list(tags)
+            )
+            said, origin = str(dataset.get("PatientName") or ""), origin_of(dataset)
+    except READ_ERRORS:
+        return name
+    plain = name.casefold()
+    words = {
+        word
+        for word in re.split(r"[\W_]+", said.casefold())
+        if len(word) >= _SHORTEST_WORD and word.isalpha() and word not in _NO_NAMES
+    }
+    is_named = said.strip().casefold() != str(dataset.get("PatientID") or "").strip().casefold()
+    return study_name(origin.study) if is_named and any(word in plain for word in words) else name
+
+
 def visits_below(folder: Path) -> list[Origin]:
     """Where the DICOM images below a folder come from, by the first one of each folder in it."""
     from mmccd.io import files_below
@@ -87,21 +134,31 @@ def _split(uid: str, group: list[_File]) -> Iterator[StudyFiles]:
         yield StudyFiles(study_name(uid), tuple(one.path for one in group))
         return
     for number, visit in enumerate(visits, 1):
-        # What is no image goes with the first: it is passed over there.
         files = tuple(
             one.path
             for one in group
-            if (whose[one.series] in visit if one.series in whose else number == 1)
+            if (
+                whose[one.series] in visit
+                if one.series in whose
+                else visit is _visit_of(one.origin, visits)
+            )
         )
         yield StudyFiles(f"{study_name(uid)}-{number}", files)
+
+
+def _visit_of(origin: Origin, visits: list[frozenset[Origin]]) -> frozenset[Origin]:
+    """The visit that what is no image belongs to: the first that it does not contradict."""
+    from mmccd.io import differing
+
+    return next((visit for visit in visits if not differing({origin, *visit})), visits[0])
 
 
 def _look(path: Path) -> _File | None:
     import pydicom
 
-    from mmccd.io import ORIGIN_KEYWORDS, READ_ERRORS, is_image_class, origin_of, quiet
+    from mmccd.io import ORIGIN_KEYWORDS, READ_ERRORS, is_image_class, is_ours, origin_of, quiet
 
-    wanted = [*ORIGIN_KEYWORDS, "SOPClassUID", "SeriesInstanceUID", "Rows"]
+    wanted = [*ORIGIN_KEYWORDS, "SOPClassUID", "SeriesInstanceUID", "Rows", "Manufacturer"]
     try:
         with quiet():
             dataset = pydicom.dcmread(
@@ -110,7 +167,8 @@ def _look(path: Path) -> _File | None:
             origin = origin_of(dataset)
             sop_class = str(dataset.get("SOPClassUID") or "").strip()
             series = str(dataset.get("SeriesInstanceUID") or "").strip()
-            is_image = is_image_class(sop_class, bool(dataset.get("Rows")))
+            has_matrix = bool(dataset.get("Rows"))
+            is_image = is_image_class(sop_class, has_matrix) and not is_ours(dataset)
     except READ_ERRORS:
         return None
     return _File(path, origin, series, is_image) if origin.study else None

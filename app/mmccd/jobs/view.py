@@ -43,8 +43,18 @@ def view_of(one: Input) -> Iterator[Path]:
         for number, file in enumerate([*one.files, *listings]):
             place = folder / f"{number:06d}"
             place.mkdir()
-            (place / file.name).symlink_to(file.resolve())
+            (place / _link_name(file)).symlink_to(file.resolve())
         yield folder
+
+
+def _link_name(file: Path) -> str:
+    """A name that is what readers look at in one, and nothing of the patient."""
+    from mmccd.io import DICOM_ENDINGS
+
+    if file.name.upper() == "DICOMDIR":
+        return file.name
+    ending = file.suffix.lower()
+    return f"IM{ending if ending in DICOM_ENDINGS else ''}"
 
 
 def _unpacked(archive: Path, folder: Path, shown: Path) -> Path:

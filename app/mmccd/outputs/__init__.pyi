@@ -1,3 +1,4 @@
+from .choice import check_there_is_an_output as check_there_is_an_output
 from .dicom.identity import MANUFACTURER as MANUFACTURER
 from .folder import (
     DICOM as DICOM,

@@ -23,6 +23,7 @@ NAMES = (
     f"{DICOM}/segmentation.dcm",
     *(f"{DICOM}/secondary_capture_{number}.dcm" for number in range(1, CAPTURES + 1)),
     f"{DICOM}/report.dcm",
+    f"{DICOM}/report_pdf.dcm",
     MARKER,
 )
 """Files of ours; others in the folder, and in its folder ``dicom``, are left alone."""
@@ -124,9 +125,14 @@ def _publish(staging: Path, folder: Path) -> None:
     if MARKER not in staged:
         raise RuntimeError(f"a run without {MARKER} is not complete")
     (folder / MARKER).unlink(missing_ok=True)
-    for name in [name for name in staged if name != MARKER] + [MARKER]:
-        (folder / name).parent.mkdir(exist_ok=True)
-        (staging / name).replace(folder / name)
+    try:
+        for name in [name for name in staged if name != MARKER] + [MARKER]:
+            (folder / name).parent.mkdir(exist_ok=True)
+            (staging / name).replace(folder / name)
+    except OSError:
+        # Files of two runs side by side, without the report that makes them a result.
+        remove_results(folder)
+        raise
     remove_results(folder, set(NAMES) - set(staged))
     shutil.rmtree(staging)
 

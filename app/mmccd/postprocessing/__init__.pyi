@@ -1,4 +1,7 @@
-from .components import measure_components as measure_components
+from .components import (
+    label_as_listed as label_as_listed,
+    measure_components as measure_components,
+)
 from .confidence import ConfidenceLevels as ConfidenceLevels
 from .normal_range import NormalRange as NormalRange, depth_mm as depth_mm
 from .score_map import ScoreMap as ScoreMap, make_map as make_map

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -44,6 +45,28 @@ def measure_components(
         for number in largest
     ]
     return sorted(measured, key=lambda one: (-one.volume_ml, -one.peak)), count
+
+
+def label_as_listed(segmentation: Volume, listed: Sequence[Component]) -> NDArray[np.int32]:
+    """The place in the list of the component that each voxel belongs to.
+
+    Args:
+        segmentation: above 0 = anomalous.
+        listed: of :func:`measure_components`.
+
+    Returns:
+        From 1 on; one more than the list is long where a component is not listed; 0 outside all.
+    """
+    labels, count = components(segmentation.data > 0)
+    to_voxel = np.linalg.inv(segmentation.affine)
+    place = np.full(count + 1, len(listed) + 1, dtype=np.int32)
+    place[0] = 0
+    for number, one in enumerate(listed, 1):
+        peak = to_voxel[:3, :3] @ np.array(one.peak_mm) + to_voxel[:3, 3]
+        i, j, k = np.rint(peak).astype(int)
+        place[labels[i, j, k]] = number
+    place[0] = 0
+    return place[labels]
 
 
 def _measure(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -15,11 +16,12 @@ from typing import Any
 
 import nibabel as nib
 import numpy as np
+import pydicom
 import pytest
 from numpy.typing import NDArray
 from pydicom.dataset import Dataset
 from tests.conftest import PROJECT
-from tests.io.dicom_files import SECRETS, save_all, single_frames, write_series
+from tests.io.dicom_files import SECRETS, as_archived, save_all, single_frames, write_series
 
 from mmccd.jobs import study_name
 from mmccd.phantom import Phantom
@@ -126,9 +128,63 @@ def test_one_nifti_file(tmp_path: Path, nifti: Path, shared_bundles: Path) -> No
     assert set(study["timings_s"]) == {"read", "brain", "check", "score", "write"}
     lines = [json.loads(line) for line in err.splitlines()]
     assert {"time", "level", "logger", "message"} <= set(lines[0])
-    code, err, status = run(nifti, tmp_path / "out", shared_bundles)
-    assert (code, status["studies"][0]["exit_code"]) == (5, 5), err
+    before = (tmp_path / "out" / "status.json").read_bytes()
+    found = run(nifti, tmp_path / "out", shared_bundles)
+    failed(found, 5, "replace them with MMCCD_FORCE=1")
+    assert "--" not in found[1]
+    assert (tmp_path / "out" / "status.json").read_bytes() == before, "that of the first run"
     assert (tmp_path / "out" / "report.json").is_file()
+
+
+def test_what_is_chosen_and_what_was_there_before(
+    tmp_path: Path, head: Image, shared_bundles: Path
+) -> None:
+    """Objects alone, a PDF among them; earlier objects beside the images are no image, and their
+    report is superseded; dates in descriptions and flags are nowhere.
+    """
+    datasets = single_frames(*head, description="flair 2024-03-05")
+    as_archived(datasets)
+    source = save_all(datasets, tmp_path / "in")
+    chosen = {"MMCCD_OUTPUTS": "dicom", "MMCCD_DICOM_OBJECTS": "report,pdf,segmentation"}
+    code, err, _ = run(source, tmp_path / "first", shared_bundles, **chosen)
+    assert code == 0, err
+    assert {path.name for path in (tmp_path / "first").iterdir()} == {
+        "status.json",
+        "report.json",
+        "dicom",
+    }
+    objects = sorted((tmp_path / "first" / "dicom").iterdir())
+    assert [path.name for path in objects] == ["report.dcm", "report_pdf.dcm", "segmentation.dcm"]
+    for path in objects:
+        shutil.copy(path, source / f"earlier_{path.name}")
+    found = {}
+    for name, more in (("again", {}), ("second", {"MMCCD_SEED": "1"})):
+        code, err, status = run(source, tmp_path / name, shared_bundles, **chosen, **more)
+        assert code == 0, err
+        text = err + json.dumps(status) + (tmp_path / name / "report.json").read_text()
+        assert "2024" not in text.replace(json.dumps(status["versions"]), "")
+        found[name] = json.loads((tmp_path / name / "report.json").read_text())
+    first = json.loads((tmp_path / "first" / "report.json").read_text())
+    assert found["again"]["dicom"] == first["dicom"]
+    assert "supersedes" not in found["again"]
+    report = pydicom.dcmread(tmp_path / "first" / "dicom" / "report.dcm")
+    (superseded,) = found["second"]["supersedes"]
+    assert superseded["sop_instance_uid"] == report.SOPInstanceUID
+    assert superseded["date"][:10].replace("-", "") == report.InstanceCreationDate
+    newer = pydicom.dcmread(tmp_path / "second" / "dicom" / "report.dcm")
+    (item,) = newer.PredecessorDocumentsSequence
+    (series,) = item.ReferencedSeriesSequence
+    (reference,) = series.ReferencedSOPSequence
+    assert reference.ReferencedSOPInstanceUID == report.SOPInstanceUID
+
+
+def test_objects_alone_of_an_image_that_has_none(
+    tmp_path: Path, nifti: Path, shared_bundles: Path
+) -> None:
+    found = run(nifti, tmp_path / "out", shared_bundles, MMCCD_OUTPUTS="dicom")
+    failed(found, 4, "the input is no DICOM series")
+    assert found[2]["studies"][0]["code"] == "dicom.no_objects"
+    assert "MMCCD_OUTPUTS=both" in found[1]
 
 
 def test_two_studies_of_which_one_is_bad(tmp_path: Path, head: Image, shared_bundles: Path) -> None:

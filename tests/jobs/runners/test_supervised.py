@@ -141,6 +141,36 @@ def test_a_worker_that_never_begins(tmp_path: Path) -> None:
         outcomes(run, tasks_in(tmp_path))
 
 
+@pytest.mark.parametrize(
+    "loading",
+    [
+        "raise MemoryError",
+        "import os\nos.kill(os.getpid(), 9)",
+        "raise ImportError('libx.so: failed to map segment from shared object')",
+        "raise OSError(12, 'Cannot allocate memory')",
+    ],
+)
+def test_no_memory_to_load_the_worker(tmp_path: Path, loading: str) -> None:
+    """Each task ends with exit code 7, and the next one is tried."""
+    run = supervised(tmp_path, "")
+    (tmp_path / "how.py").write_text(f"{loading}\n")
+    found = outcomes(run, tasks_in(tmp_path))
+    assert [(one.exit_code, one.code) for one in found] == [(7, "resource.memory")] * 2
+    assert "while it was loaded" in str(found[0].error)
+
+
+def test_no_memory_for_the_worker_itself(tmp_path: Path) -> None:
+    """What it imports before it can tell anything."""
+    run = supervised(tmp_path, "")
+    (tmp_path / "psutil.py").write_text("raise MemoryError\n")
+    assert [one.exit_code for one in outcomes(run, tasks_in(tmp_path, 1))] == [7]
+
+
+def test_no_memory_for_what_a_task_imports(tmp_path: Path) -> None:
+    found = outcomes(supervised(tmp_path, "raise MemoryError"), tasks_in(tmp_path, 1))
+    assert [(one.exit_code, one.code) for one in found] == [(7, "resource.memory")]
+
+
 @pytest.mark.parametrize("at_once", [True, False])
 def test_an_error_that_ends_the_run(tmp_path: Path, at_once: bool) -> None:
     run = supervised(tmp_path, "return waiting(task).ended(2, 'no such device')")

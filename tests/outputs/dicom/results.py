@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import torch
-from tests.reports import report_of
+from tests.reports import changed, report_of
 
 from mmccd.core.result import Result
 from mmccd.core.score_maps import ScoreMaps
 from mmccd.core.volume import Volume
 from mmccd.io.read import read_volume
+from mmccd.postprocessing import measure_components
 
 THRESHOLD = 0.5
 CYCLE = ScoreMaps(*[torch.zeros(1, 1, 2, 2)] * 5)
@@ -58,3 +60,20 @@ def result_of(volume: Volume, nothing: bool = False, seed: int = 0) -> Result:
         CYCLE,
         report,
     )
+
+
+def with_lesions(result: Result) -> Result:
+    """The same with lesions of 8, 4 and 1 voxels, measured as a run does."""
+    mask = np.zeros(result.segmentation.shape, dtype=np.uint8)
+    mask[2:4, 2:4, 1:3] = 1
+    mask[7, 2:4, 2:4] = 1
+    mask[8, 8, 4] = 1
+    segmentation = result.segmentation.with_data(mask)
+    lesions, count = measure_components(segmentation, result.smoothed_map.data)
+    report = changed(
+        result.report,
+        lesions=[one.model_dump(mode="json") for one in lesions],
+        lesion_count=count,
+        volumes_ml={"anomalous": round(13 * segmentation.voxel_ml, 3)},
+    )
+    return replace(result, segmentation=segmentation, report=report)

@@ -4,6 +4,7 @@ the same in a second run.
 
 from __future__ import annotations
 
+import datetime
 import shutil
 import subprocess
 from collections.abc import Callable
@@ -43,6 +44,7 @@ from mmccd.outputs.dicom.write import make_objects, write_dicom
 SHAPE = (24, 28, 9)
 GRID = AXIAL @ np.diag([7.0, 7.0, 1.5, 1.0])
 SEG, REPORT, CAPTURE = "segmentation.dcm", "report.dcm", "secondary_capture_1.dcm"
+MADE = datetime.datetime(2026, 3, 1, 23, 30, 15, tzinfo=datetime.UTC)
 KINDS = ["axial", "oblique", "sagittal", "coronal", "multi-frame", "compressed"]
 
 
@@ -80,7 +82,7 @@ def written(
     folder = tmp_path_factory.mktemp("kind")
     result = result_on(write_kind(request.param, folder / "source"))
     (folder / "out").mkdir()
-    return folder, write_dicom(result, folder / "out")
+    return folder, write_dicom(result, folder / "out", created=MADE)
 
 
 def sources(folder: Path) -> list[Dataset]:
@@ -173,7 +175,6 @@ def test_same_patient_study_and_frame_of_reference(written: tuple[Path, Result])
         ):
             assert dataset[keyword].value == source[keyword].value, keyword
         assert dataset.SeriesInstanceUID != source.SeriesInstanceUID
-        assert (dataset.ContentDate, dataset.ContentTime) == ("20240305", "102030.5")
         purposes = {
             (item.Manufacturer, item.PurposeOfReferenceCodeSequence[0].CodeValue)
             for item in dataset.ContributingEquipmentSequence
@@ -181,6 +182,25 @@ def test_same_patient_study_and_frame_of_reference(written: tuple[Path, Result])
         assert ("MMCCD", "109102") in purposes
     assert objects(folder)[SEG].FrameOfReferenceUID == source.FrameOfReferenceUID
     assert str(source.PatientName) == "Mustermann^Jörg=漢字"
+
+
+def test_the_time_of_the_making_is_not_that_of_the_scan(written: tuple[Path, Result]) -> None:
+    """Half past eleven in the evening in UTC is after midnight in the source's time zone."""
+    found = objects(written[0])
+    for dataset in found.values():
+        for kind in ("InstanceCreation", "Content", "Series"):
+            moment = dataset[f"{kind}Date"].value, dataset[f"{kind}Time"].value
+            assert moment == ("20260302", "003015"), kind
+        assert dataset.StudyDate == "20240305"
+    for name in (SEG, CAPTURE):
+        moment = found[name].AcquisitionDate, found[name].AcquisitionTime
+        assert moment == ("20240305", "102101.25")
+    told = {
+        item.ConceptNameCodeSequence[0].CodeMeaning: item.get("Date") or item.get("Time")
+        for item in found[REPORT].ContentSequence
+        if item.RelationshipType == "HAS ACQ CONTEXT"
+    }
+    assert told == {"Acquisition Date": "20240305", "Acquisition Time": "102101.25"}
 
 
 def test_every_source_instance_is_referenced(written: tuple[Path, Result]) -> None:
@@ -196,8 +216,9 @@ def test_every_source_instance_is_referenced(written: tuple[Path, Result]) -> No
 
 
 def test_a_second_run_gives_the_same_bytes(written: tuple[Path, Result], tmp_path: Path) -> None:
+    """But for the time of their making."""
     folder, result = written
-    again = write_dicom(result_on(folder / "source"), tmp_path)
+    again = write_dicom(result_on(folder / "source"), tmp_path, created=MADE)
     assert again.report.dicom == result.report.dicom
     for entry in result.report.dicom or ():
         assert (tmp_path / entry.file).read_bytes() == (folder / "out" / entry.file).read_bytes(), (
@@ -377,9 +398,9 @@ DECISION = {"source": "flair", "target": "t2", "sha256": "ef"}
 
 def test_uids_stay_from_version_to_version(tmp_path: Path) -> None:
     """An archive knows the objects of a result that is made again, whatever changed inside."""
-    found = make_objects(result_on(write_kind("axial", tmp_path / "source")))
+    found = make_objects(result_on(write_kind("axial", tmp_path / "source"))).files
     assert found[SEG].SOPInstanceUID == "2.25.239895873286707634866205042398402959732"
-    assert found[REPORT].SOPInstanceUID == "2.25.123143967423703706460325223069799143499"
+    assert found[REPORT].SOPInstanceUID == "2.25.286854259603422600152868826503053711100"
 
 
 def test_the_operating_point_is_among_the_parameters(tmp_path: Path) -> None:
@@ -387,7 +408,7 @@ def test_the_operating_point_is_among_the_parameters(tmp_path: Path) -> None:
     result = result_on(write_kind("axial", tmp_path / "source"))
     point = changed(result.report, threshold={"operating_point": "specific"})
     without, with_point = (
-        [item.value for item in make_objects(one)[REPORT].iterall() if item.VR == "UT"]
+        [item.value for item in make_objects(one).files[REPORT].iterall() if item.VR == "UT"]
         for one in (result, replace(result, report=point))
     )
     assert "operating point: specific" in with_point
@@ -417,7 +438,7 @@ def test_the_operating_point_is_among_the_parameters(tmp_path: Path) -> None:
 )
 def test_another_result_has_other_uids(tmp_path: Path, change: Callable[[Result], Result]) -> None:
     result = result_on(write_kind("axial", tmp_path / "source"))
-    first, second = make_objects(result), make_objects(change(result))
+    first, second = make_objects(result).files, make_objects(change(result)).files
     for name in first:
         assert first[name].SOPInstanceUID != second[name].SOPInstanceUID
         assert first[name].SeriesInstanceUID != second[name].SeriesInstanceUID

@@ -19,7 +19,7 @@ from tests.outputs.report.results import THRESHOLD, make_result
 
 from mmccd import NOTICE
 from mmccd.core.result import Result
-from mmccd.outputs.report.write import write_result
+from mmccd.outputs.report.write import write_outputs
 from mmccd.postprocessing.segmentation import segment
 from mmccd.postprocessing.settings import Postprocessing
 
@@ -76,7 +76,7 @@ class Opened:
 def open_page(
     browser: Any, result: Result, folder: Path, size: tuple[int, int] = (640, 600)
 ) -> Opened:
-    write_result(result, folder)
+    write_outputs(result, folder)
     context = browser.new_context(viewport={"width": size[0], "height": size[1]}, offline=True)
     opened = Opened(context.new_page(), result, folder)
     opened.page.set_default_timeout(PATIENCE_MS)
@@ -295,7 +295,7 @@ def test_every_control_has_a_name(opened: Opened) -> None:
 
 def test_without_webgl_the_numbers_stay(browser: Any, tmp_path: Path) -> None:
     result = make_result()
-    write_result(result, tmp_path)
+    write_outputs(result, tmp_path)
     page = browser.new_page()
     page.add_init_script("HTMLCanvasElement.prototype.getContext = () => null")
     page.goto((tmp_path / "report.html").resolve().as_uri())

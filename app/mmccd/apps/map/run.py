@@ -20,6 +20,7 @@ from mmccd.apps.map.worker import HOW
 from mmccd.core import VARIABLE, CancelledError, MmccdError, OutputError, Settings
 from mmccd.jobs import (
     INTERRUPTED,
+    STATUS,
     Account,
     Input,
     Limits,
@@ -29,12 +30,15 @@ from mmccd.jobs import (
     Supervised,
     Task,
     Worker,
+    explain,
     find_studies,
+    in_variables,
     log_change,
     log_to_stderr,
     make_output_folder,
     run_tasks,
 )
+from mmccd.outputs import check_output
 
 logger = logging.getLogger(__name__)
 
@@ -79,9 +83,17 @@ def _run(paths: Paths, settings: Settings, environment: Mapping[str, str]) -> in
     account = Account(settings=settings.model_dump(mode="json", include=declared))
     status = StatusFile(paths.output)
     code, message = None, None
+    earlier = not settings.force and (paths.output / STATUS).is_file()
     try:
-        status.write(account)
+        if not earlier:
+            status.write(account)
         account.expect(make_tasks(find_studies(paths.input), paths, settings))
+        if earlier and account.tasks:
+            refusals = [_refusal(task) for task in account.tasks]
+            if all(refusals):
+                # Nothing is done, so what the earlier run says of itself stays.
+                return _refused(account, [str(error) for error in refusals])
+        status.write(account)
         log_to_stderr(settings.log_format, settings.log_level, Redactor.of(account.tasks))
         logger.info("%s %s, %d studies", NOTICE, f"mmccd {__version__}", len(account.tasks))
         with _supervised(settings, environment) as run_all:
@@ -91,12 +103,10 @@ def _run(paths: Paths, settings: Settings, environment: Mapping[str, str]) -> in
     except KeyboardInterrupt:
         code, message = INTERRUPTED, "interrupted"
     except MmccdError as error:
-        code, message = error.exit_code, Redactor.of(account.tasks)(str(error))
-    except (
-        Exception
-    ) as error:  # the last resort: a defect of ours; its text may quote the patient's data
-        code, message = 1, f"defect: {type(error).__name__}; please report it"
-        logger.debug("%s", error)
+        text = in_variables(str(error))
+        code, message = error.exit_code, Redactor.of(account.tasks)(text)
+    except Exception as error:  # memory, or a defect of ours, whose text may quote the patient
+        code, message, _ = explain(error)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)  # the last lines are short
     code = account.end(code, message)
     if message is not None:
@@ -106,6 +116,25 @@ def _run(paths: Paths, settings: Settings, environment: Mapping[str, str]) -> in
     except OutputError as error:
         logger.error("%s", error, extra={"exit_code": error.exit_code})
         return code or error.exit_code
+    return code
+
+
+def _refusal(task: Task) -> OutputError | None:
+    """Why a task's results cannot be written: an earlier run's are there."""
+    try:
+        check_output(task.output, force=False)
+    except OutputError as error:
+        return error
+    return None
+
+
+def _refused(account: Account, texts: list[str]) -> int:
+    """Say that nothing is done, of each study; the exit code."""
+    redact = Redactor.of(account.tasks)
+    code = OutputError.exit_code
+    for task, text in zip(account.tasks, texts, strict=True):
+        extra = {"study": task.shown, "exit_code": code}
+        logger.error("%s", redact(in_variables(text)), extra=extra)
     return code
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from mmccd.apps.map.runtime import load_cuda_runtime
 from mmccd.core import Console, UsageError, first_line
-from mmccd.jobs import Outcome, Task, Work, kept_logging
+from mmccd.jobs import Outcome, Task, Work, is_out_of_memory, kept_logging
 
 if TYPE_CHECKING:
     from mmccd.pipeline import AnomalyPipeline
@@ -27,6 +27,8 @@ def run_as_graph(
     try:
         from mmccd.apps.map.operators import AnomalyApplication
     except ImportError as error:
+        if is_out_of_memory(error):
+            raise MemoryError from error
         raise UsageError(
             f"the MONAI Deploy App SDK cannot be loaded ({first_line(error)}); install it: pip"
             " install 'mmccd[deploy]'"

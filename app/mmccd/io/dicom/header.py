@@ -23,7 +23,7 @@ from pydicom.uid import (
     ImplicitVRLittleEndian,
 )
 
-from mmccd.io.dicom.classes import is_image_class
+from mmccd.io.dicom.classes import is_image_class, is_ours
 from mmccd.io.dicom.elements import number_of, numbers_of, text_of, values_of
 from mmccd.io.dicom.origin import Origin, origin_of
 
@@ -73,6 +73,20 @@ NEEDED = (
 )
 """Attributes without which nobody can say what an image is, or decode its pixels."""
 _PIXELS = (0x7FE00008, 0x7FE00009, 0x7FE00010)
+_YEAR, _MONTH, _DAY = r"(?:19|20)\d\d", r"(?:0?[1-9]|1[0-2])", r"(?:0?[1-9]|[12]\d|3[01])"
+_MONTH_NAME = r"(?:jan|feb|m[aä]r|apr|ma[iy]|jun|jul|aug|sep|o[ck]t|nov|de[cz])[a-z]*"
+_DATE = re.compile(
+    rf"(?<!\d)(?:{_YEAR}(?:0[1-9]|1[0-2])(?:0[1-9]|[12]\d|3[01])(?:\d{{4}}|\d{{6}})?"
+    rf"|{_YEAR}([-./_ ]){_MONTH}\1{_DAY}"
+    rf"|{_DAY}([-./_ ])(?:{_MONTH}|{_MONTH_NAME}\.?)\2{_YEAR}"
+    rf"|{_DAY}([-./]){_MONTH}\3\d\d"
+    rf"|{_MONTH}/{_DAY}/(?:{_YEAR}|\d\d)"
+    rf"|(?:0[1-9]|[12]\d|3[01])(?:0[1-9]|1[0-2]){_YEAR})(?![\d])",
+    re.IGNORECASE,
+)
+"""A day as people write it into a description: 20240305, 2024-03-05, 5.3.24, 03/05/2024, 5 Mar
+2024, 05032024; with the time where it follows without a break.
+"""
 _NO_AGENT = re.compile(r"\W*(no|none|n/?a|nil|without|w/?o|ohne|sans|0)?\W*", re.IGNORECASE)
 
 
@@ -100,7 +114,7 @@ class Instance:
     Attributes:
         path: the file; it may name the patient and is never printed.
         sop_class: UID of the SOP class, "" where there is none.
-        is_image: whether objects of that class are images.
+        is_image: whether objects of that class are images. Our own objects count as none.
         sop_uid: SOP instance UID, "" where there is none.
         series_uid: series instance UID, "" where there is none.
         origin: study, patient and dates.
@@ -255,7 +269,8 @@ def instance_of(dataset: Dataset, path: Path, has_pixels: bool) -> Instance | No
     return Instance(
         path=path,
         sop_class=sop_class,
-        is_image=is_image_class(sop_class, has_pixels and bool(rows and columns)),
+        is_image=not is_ours(dataset)
+        and is_image_class(sop_class, has_pixels and bool(rows and columns)),
         sop_uid=text_of(dataset, "SOPInstanceUID"),
         series_uid=series_uid,
         origin=origin_of(dataset),
@@ -306,9 +321,10 @@ def syntax_name(dataset: Dataset) -> str:
 
 def clean(text: str, secrets: Iterable[str] = ()) -> str:
     """Text that is safe in a message: printable, on one line, short, with ``***`` for every secret
-    word.
+    word and every date.
     """
     plain = " ".join("".join(letter if letter.isprintable() else " " for letter in text).split())
+    plain = _DATE.sub("***", plain)
     for secret in sorted(secrets, key=len, reverse=True):
         plain = re.sub(re.escape(secret), "***", plain, flags=re.IGNORECASE)
     return plain if len(plain) <= _LABEL_LENGTH else plain[: _LABEL_LENGTH - 3] + "..."

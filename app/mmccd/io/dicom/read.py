@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from mmccd.core import Finding, InputError, Volume
 from mmccd.io.dicom.assemble import assemble
+from mmccd.io.dicom.earlier import earlier_reports
 from mmccd.io.dicom.scan import Series, scan
 from mmccd.io.dicom.select import choose
 from mmccd.io.dicom.visits import AUTO
@@ -42,10 +42,18 @@ def read_dicom(
             f"{path}: no such file or folder; expected a folder with a DICOM study",
             code="input.missing",
         )
-    choice = choose(scan(path), path, series_uid, visit)
+    found = scan(path)
+    choice = choose(found, path, series_uid, visit)
     data, affine, headers = assemble(choice.series, path)
-    volume = Volume(data, affine, modality, _provenance(choice.series), headers)
-    return replace(volume, findings=(*choice.findings, *_findings(choice.series)))
+    return Volume(
+        data,
+        affine,
+        modality,
+        _provenance(choice.series),
+        headers,
+        findings=(*choice.findings, *_findings(choice.series)),
+        earlier=earlier_reports(found, choice.series),
+    )
 
 
 def _provenance(series: Series) -> dict[str, Any]:

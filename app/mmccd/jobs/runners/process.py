@@ -18,9 +18,9 @@ _CHUNK = 65536
 
 
 class WorkerProcess:
-    """Starts :mod:`mmccd.jobs.runners.worker` in a session of its own. It holds the end of a pipe
-    whose other end is ours alone, and ends, with all that it has started, when that is closed: by
-    us, or by the system, however this process ends.
+    """Starts :mod:`mmccd.jobs.runners.worker` (by :mod:`~mmccd.jobs.runners.start`) in a session of
+    its own. It holds the end of a pipe whose other end is ours alone, and ends, with all that it
+    has started, when that is closed: by us, or by the system, however this process ends.
 
     Args:
         order: its first line, see there.
@@ -36,7 +36,7 @@ class WorkerProcess:
     ) -> None:
         theirs, self._life = os.pipe()
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "mmccd.jobs.runners.worker", str(theirs)],
+            [sys.executable, "-m", "mmccd.jobs.runners.start", str(theirs)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             start_new_session=True,

@@ -23,6 +23,8 @@ from mmccd.jobs.task import Task
 IN_THE_WORKER = "mmccd.jobs.run_task:run_task"
 OUT_OF_TIME = "resource.time"
 _TICK_S = 0.5
+_FOR_WANT_OF_MEMORY = (ResourceError.exit_code, -signal.SIGKILL)
+"""How a working process ends that has none left: by itself, or by the system."""
 
 
 @dataclass(frozen=True)
@@ -149,6 +151,13 @@ class Supervised:
         if now.state is State.WAITING:
             if exit_code is None:
                 return None
+            if exit_code in _FOR_WANT_OF_MEMORY:
+                return now.ended(
+                    ResourceError.exit_code,
+                    "the working process ended while it was loaded, probably for want of memory;"
+                    " give it more",
+                    OUT_OF_MEMORY,
+                )
             raise error_class(1)(
                 f"the working process ended before it began (exit code {exit_code}); see the lines"
                 " above"
@@ -203,7 +212,7 @@ def _after(event: Mapping[str, Any], now: Outcome) -> Outcome:
 
 def _buried(now: Outcome, exit_code: int) -> Outcome:
     """The outcome of a task whose process has died."""
-    killed = exit_code == -signal.SIGKILL
+    killed = exit_code in _FOR_WANT_OF_MEMORY
     reason = (
         "probably for want of memory; give it more, or a smaller volume"
         if killed

@@ -57,7 +57,8 @@ def main() -> int:
     process at once with all that it has started: the parent is gone, however it went.
 
     Returns:
-        0 where it cannot work at all (why stands in the events), 1 for a defect.
+        0 where it cannot work at all (why stands in the events), 7 where memory ran out while it
+        was loaded, 1 for a defect.
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides
     if len(sys.argv) > 1:
@@ -76,8 +77,9 @@ def main() -> int:
     except MmccdError as error:
         tell("fatal", exit_code=error.exit_code, message=str(error))
     except Exception as error:  # a traceback may quote the patient's data
-        logger.error("%s", explain(error)[1])
-        return 1
+        code, text, _ = explain(error)
+        logger.error("%s", text)
+        return code
     return 0
 
 
@@ -137,7 +139,3 @@ def _listen(lines: queue.SimpleQueue[bytes]) -> None:
         for line in whole:
             lines.put(line)
     _end_all()
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -12,7 +12,7 @@ from pydicom.sr.codedict import codes
 from pydicom.valuerep import DA, TM
 
 from mmccd.core import Result
-from mmccd.outputs.dicom.identity import WATERMARK, Identity, finish
+from mmccd.outputs.dicom.identity import WATERMARK, Identity, digest_of, digest_of_texts
 from mmccd.outputs.dicom.source import Source
 from mmccd.outputs.folder import CAPTURES
 from mmccd.outputs.report.view import RadiologicalView, draw_sides
@@ -35,10 +35,12 @@ def make_captures(result: Result, source: Source, identity: Identity) -> list[SC
     """
     view = RadiologicalView.of(result)
     found = _found(result)
+    # What is drawn beyond the run's key: the box around the brain, and the words.
+    content = digest_of_texts(digest_of(result.brain_mask.data), found)
     captures = []
     for number, index in enumerate(view.chosen(CAPTURES), 1):
         pixels = draw_slice(view, index, found)
-        captures.append(_capture(pixels, number, source, identity))
+        captures.append(_capture(pixels, number, content, source, identity))
     return captures
 
 
@@ -93,8 +95,10 @@ def _found(result: Result) -> str:
     )
 
 
-def _capture(pixels: NDArray[np.uint8], number: int, source: Source, identity: Identity) -> SCImage:
-    settings = identity.series("capture")
+def _capture(
+    pixels: NDArray[np.uint8], number: int, content: str, source: Source, identity: Identity
+) -> SCImage:
+    settings = identity.series("capture", content)
     dataset = SCImage(
         pixel_array=pixels,
         photometric_interpretation="RGB",
@@ -102,7 +106,7 @@ def _capture(pixels: NDArray[np.uint8], number: int, source: Source, identity: I
         coordinate_system="PATIENT",
         patient_orientation=("L", "P"),
         study_instance_uid=source.first.StudyInstanceUID,
-        sop_instance_uid=identity.uid("instance", "capture", str(number)),
+        sop_instance_uid=identity.uid("instance", "capture", str(number), content),
         instance_number=number,
         series_description=f"MMCCD pictures - {WATERMARK}",
         **settings,
@@ -114,6 +118,7 @@ def _capture(pixels: NDArray[np.uint8], number: int, source: Source, identity: I
         DA(identity.date),
         TM(identity.time),
     )
+    source.say_when(dataset)
     # No name and no date of the patient is in the picture.
     dataset.BurnedInAnnotation = "NO"
     dataset.DerivationDescription = f"Anomaly map and outline over the input; {WATERMARK}"
@@ -121,7 +126,6 @@ def _capture(pixels: NDArray[np.uint8], number: int, source: Source, identity: I
     for keyword in _COPIED:
         if keyword in source.first:
             dataset[keyword] = source.first[keyword]
-    finish(dataset, source)
     return dataset
 
 

@@ -16,14 +16,14 @@ from pydicom.dataset import Dataset
 from pydicom.sr.codedict import codes
 
 from mmccd.core import Report, Result
-from mmccd.io import READ_ERRORS
-from mmccd.outputs.dicom.source import Source
+from mmccd.io import MANUFACTURER as MANUFACTURER, READ_ERRORS
+from mmccd.outputs.dicom.conform import conform
+from mmccd.outputs.dicom.source import TYPE_2, Source
 
-MANUFACTURER = "MMCCD"
 MODEL = "Masked Modality Cycles with Conditional Diffusion"
 WATERMARK = "RESEARCH USE ONLY - NOT FOR DIAGNOSIS"
 _NAMESPACE = uuid.UUID("6f0cb7ba-6a40-5a52-8f1e-3f6d1f7b9a11")
-_SERIES = {"segmentation": 1, "capture": 2, "report": 3}
+_SERIES = {"segmentation": 1, "capture": 2, "report": 3, "pdf": 4}
 _MOST_SERIES_NUMBER = 2_000_000
 _COPIED = ("TimezoneOffsetFromUTC",)
 
@@ -33,8 +33,9 @@ class Identity:
     """What all objects of one run share.
 
     UIDs are name-based UUIDs (version 5) in the arc 2.25 (PS3.5, B.2), over the source instances'
-    UIDs, the version, weights, settings and the voxels of map and segmentation. So the same run
-    gives the same UIDs, and two results that differ never share one.
+    UIDs, the version, weights, settings and the voxels of map and segmentation, and over what else
+    an object says. So the same run gives the same UIDs, and two objects that differ in more than
+    the time of their making never share one.
 
     Attributes:
         key: hash over all that decides the result.
@@ -42,8 +43,7 @@ class Identity:
         serial: identifies the weights.
         parameters: settings, by name.
         series_number: of the source; None where it has none that can be continued.
-        date: DA, of the source.
-        time: TM, of the source.
+        created: when the objects are made, in the time zone of the source.
     """
 
     key: str
@@ -51,13 +51,18 @@ class Identity:
     serial: str
     parameters: dict[str, str]
     series_number: int | None
-    date: str
-    time: str
+    created: datetime.datetime
 
     @classmethod
-    def of(cls, result: Result, source: Source) -> Identity:
-        """That of a run over a source series. Where the source has no date at all the current one
-        is taken.
+    def of(
+        cls, result: Result, source: Source, created: datetime.datetime | None = None
+    ) -> Identity:
+        """That of a run over a source series.
+
+        Args:
+            result: of the run.
+            source: the series.
+            created: when its objects are made, with a time zone; None for now.
         """
         report = result.report
         parameters = _parameters(report)
@@ -69,18 +74,25 @@ class Identity:
             "weights": hashes,
             "settings": parameters,
             "voxels": [
-                _digest(result.segmentation.data),
-                _digest(result.anomaly_map.data),
-                _digest(result.smoothed_map.data),
+                digest_of(result.segmentation.data),
+                digest_of(result.anomaly_map.data),
+                digest_of(result.smoothed_map.data),
             ],
         }
         key = hashlib.sha256(json.dumps(decisive, sort_keys=True).encode()).hexdigest()
-        date, time = source.moment
-        if not date:
-            now = datetime.datetime.now()
-            date, time = now.strftime("%Y%m%d"), now.strftime("%H%M%S")
         serial = "-".join(sha[:16] for sha in hashes)
-        return cls(key, version, serial, parameters, _series_number(source.first), date, time)
+        moment = _moment(created or datetime.datetime.now(datetime.UTC), source)
+        return cls(key, version, serial, parameters, _series_number(source.first), moment)
+
+    @property
+    def date(self) -> str:
+        """DA of the making."""
+        return self.created.strftime("%Y%m%d")
+
+    @property
+    def time(self) -> str:
+        """TM of the making."""
+        return self.created.strftime("%H%M%S")
 
     def uid(self, *names: str) -> str:
         """The UID of what has this name."""
@@ -91,15 +103,18 @@ class Identity:
         """The UID of this version with these weights, whatever the source."""
         return _uid(self.version, self.serial)
 
-    def series(self, kind: str) -> dict[str, Any]:
-        """The series that objects of one kind (segmentation, capture, report) form, as arguments of
-        highdicom's classes.
+    def series(self, kind: str, *content: str) -> dict[str, Any]:
+        """The series that objects of one kind form, as arguments of highdicom's classes.
 
-        Its number continues the source's: 1000 times that, and 1, 2 or 3 (series 5 gives 5001,
-        5002, 5003).
+        Its number continues the source's: 1000 times that, and 1 to 4 (series 5 gives 5001 for the
+        segmentation, 5002 for pictures, 5003 for the report, 5004 for its PDF).
+
+        Args:
+            kind: segmentation, capture, report or pdf.
+            content: what its objects have beyond the run's key.
         """
         return {
-            "series_instance_uid": self.uid("series", kind),
+            "series_instance_uid": self.uid("series", kind, *content),
             "series_number": 1000 * (self.series_number or 9) + _SERIES[kind],
             "manufacturer": MANUFACTURER,
             "manufacturer_model_name": MODEL,
@@ -145,9 +160,12 @@ class Identity:
         )
 
 
-def finish(dataset: Dataset, source: Source) -> None:
-    """What all objects need at last: the source's character set and time zone, and no moment of
-    this run, so that a second run gives the same bytes.
+def finish(dataset: Dataset, source: Source, identity: Identity) -> set[str]:
+    """What all objects need at last: the source's character set and time zone, the time of their
+    making, and values that the standard allows.
+
+    Returns:
+        Keywords of texts that were too long and were cut.
     """
     if "SpecificCharacterSet" in source.first:
         dataset.SpecificCharacterSet = source.first.SpecificCharacterSet
@@ -156,11 +174,18 @@ def finish(dataset: Dataset, source: Source) -> None:
     for keyword in _COPIED:
         if keyword in source.first:
             setattr(dataset, keyword, source.first[keyword].value)
-    for keyword in ("InstanceCreationDate", "InstanceCreationTime"):
-        del dataset[keyword]
+    dataset.InstanceCreationDate, dataset.InstanceCreationTime = identity.date, identity.time
     for item in dataset.ContributingEquipmentSequence:
-        if item.get("ManufacturerModelName") == "highdicom":
-            del item.ContributionDateTime
+        if item.get("ManufacturerModelName") in ("highdicom", MODEL):
+            item.ContributionDateTime = f"{identity.date}{identity.time}"
+    return conform(dataset, TYPE_2)
+
+
+def _moment(now: datetime.datetime, source: Source) -> datetime.datetime:
+    """A moment in the time zone in which the source's times stand, or else this machine's."""
+    if not source.offset:
+        return now.astimezone()
+    return now.astimezone(datetime.datetime.strptime(source.offset, "%z").tzinfo)
 
 
 def _uid(*names: str) -> str:
@@ -175,8 +200,14 @@ def _series_number(header: Dataset) -> int | None:
     return number if 0 < number <= _MOST_SERIES_NUMBER else None
 
 
-def _digest(data: np.ndarray[Any, Any]) -> str:
+def digest_of(data: np.ndarray[Any, Any]) -> str:
+    """A hash of all voxels."""
     return hashlib.sha256(np.ascontiguousarray(data).tobytes()).hexdigest()
+
+
+def digest_of_texts(*texts: str) -> str:
+    """A hash of texts in their order."""
+    return hashlib.sha256(json.dumps(texts).encode()).hexdigest()
 
 
 def _parameters(report: Report) -> dict[str, str]:

@@ -14,7 +14,6 @@ from typing import Any
 import numpy as np
 import pydicom
 from numpy.typing import NDArray
-from pydicom.datadict import dictionary_VR
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import (
     UID,
@@ -25,7 +24,8 @@ from pydicom.uid import (
 )
 
 from mmccd.core import Volume
-from mmccd.io import READ_ERRORS, quiet
+from mmccd.io import quiet
+from mmccd.outputs.dicom.conform import is_valid
 
 SOP_CLASSES = (MRImageStorage, EnhancedMRImageStorage, LegacyConvertedEnhancedMRImageStorage)
 _UIDS = {
@@ -34,7 +34,7 @@ _UIDS = {
     "SOPInstanceUID": "SOP instance UID",
     "FrameOfReferenceUID": "frame of reference UID",
 }
-_TYPE_2 = (
+TYPE_2 = (
     "PatientName",
     "PatientID",
     "PatientBirthDate",
@@ -46,13 +46,8 @@ _TYPE_2 = (
     "ReferringPhysicianName",
 )
 """Attributes that an object must have, if empty (PS3.3, Patient and General Study modules)."""
-_VALID = {
-    "DA": re.compile(r"\d{4}(0[1-9]|1[0-2])(0[1-9]|[12]\d|3[01])"),
-    "TM": re.compile(r"([01]\d|2[0-3])([0-5]\d([0-5]\d(\.\d{1,6})?)?)?"),
-    "AS": re.compile(r"\d{3}[DWMY]"),
-    "CS": re.compile(r"[MFO]"),
-}
-_MOMENTS = ("Content", "Acquisition", "Series", "Study")
+_OFFSET = re.compile(r"[+-](0\d|1[0-4])[0-5]\d")
+_DATE_DIGITS = 8
 _POSITION_TOLERANCE = 0.1
 
 
@@ -64,12 +59,15 @@ class Source:
         headers: one of each file, without pixels, in the order of their slices from the first to
             the last index k of the volume.
         slices: the volume's index k of each frame, in the order of headers and their frames.
-        moment: date and time (DA, TM) of the source; both empty where its headers have none.
+        acquired: date and time (DA, TM) at which the first image was acquired; empty where no
+            header says.
+        offset: of the study's times from UTC, such as ``+0100``; empty where it is not known.
     """
 
     headers: tuple[Dataset, ...]
     slices: tuple[int, ...]
-    moment: tuple[str, str]
+    acquired: tuple[str, str]
+    offset: str
 
     @classmethod
     def of(cls, volume: Volume) -> Source:
@@ -91,7 +89,9 @@ class Source:
         if sorted(slices) != list(range(volume.shape[2])):
             raise ValueError("the volume is not on the grid of its DICOM series")
         headers = tuple(header for _, header in found)
-        return cls(headers, slices, _moment(headers[0]))
+        with tolerant():
+            acquired = min(filter(any, map(_acquired, headers)), default=("", ""))
+        return cls(headers, slices, acquired, _offset(headers[0]))
 
     @property
     def first(self) -> Dataset:
@@ -103,6 +103,14 @@ class Source:
         source's frames.
         """
         return np.ascontiguousarray(data.transpose(2, 1, 0)[list(self.slices)])
+
+    def say_when(self, dataset: Dataset) -> None:
+        """Put into an image that is derived when its source was acquired; its other dates are those
+        of its making.
+        """
+        date, time = self.acquired
+        if date:
+            dataset.AcquisitionDate, dataset.AcquisitionTime = date, time
 
 
 def refusal(volume: Volume) -> str | None:
@@ -153,10 +161,10 @@ def _completed(header: Dataset, volume: Volume) -> Dataset:
     result._dict = dict(header._dict)
     result.file_meta = FileMetaDataset()
     result.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
-    if not _is_valid(result, "PatientAge"):
+    if not is_valid(result, "PatientAge"):
         result.pop("PatientAge", None)
-    for keyword in _TYPE_2:
-        if not _is_valid(result, keyword):
+    for keyword in TYPE_2:
+        if not is_valid(result, keyword):
             _put(result, keyword, "")
     if "PerFrameFunctionalGroupsSequence" in result:
         _put(result, "SharedFunctionalGroupsSequence", [_shared_group(result, volume)])
@@ -188,17 +196,6 @@ def _shared_group(header: Dataset, volume: Volume) -> Dataset:
     return group
 
 
-def _is_valid(header: Dataset, keyword: str) -> bool:
-    try:
-        element = header[keyword]
-        pattern = _VALID.get(dictionary_VR(keyword))
-        return element.value is not None and (
-            pattern is None or not element.value or bool(pattern.fullmatch(str(element.value)))
-        )
-    except READ_ERRORS:
-        return False
-
-
 def _slices(header: Dataset, volume: Volume) -> list[int]:
     """The volume's index k of each frame of a file, by its position."""
     groups = header.get("PerFrameFunctionalGroupsSequence")
@@ -223,11 +220,24 @@ def _slices(header: Dataset, volume: Volume) -> list[int]:
     return indices
 
 
-def _moment(header: Dataset) -> tuple[str, str]:
-    """The latest date and time that the header has."""
-    found = [("", "")]
-    for name in _MOMENTS:
-        if header.get(f"{name}Date") and _is_valid(header, f"{name}Date"):
-            time = str(header.get(f"{name}Time") or "") if _is_valid(header, f"{name}Time") else ""
-            found.append((str(header[f"{name}Date"].value), time or "000000"))
-    return max(found)
+def _acquired(header: Dataset) -> tuple[str, str]:
+    """Date and time of an image's acquisition; "" where the header does not say."""
+    if header.get("AcquisitionDate") and is_valid(header, "AcquisitionDate"):
+        time = header.get("AcquisitionTime") if is_valid(header, "AcquisitionTime") else ""
+        return str(header.AcquisitionDate), str(time or "")
+    frame = (header.get("PerFrameFunctionalGroupsSequence") or [Dataset()])[0]
+    content = (frame.get("FrameContentSequence") or [Dataset()])[0]
+    for dataset, keyword in (
+        (header, "AcquisitionDateTime"),
+        (content, "FrameAcquisitionDateTime"),
+    ):
+        if dataset.get(keyword) and is_valid(dataset, keyword):
+            plain = re.split(r"[+-]", str(dataset[keyword].value))[0]
+            if len(plain) >= _DATE_DIGITS:
+                return plain[:_DATE_DIGITS], plain[_DATE_DIGITS:]
+    return "", ""
+
+
+def _offset(header: Dataset) -> str:
+    found = str(header.get("TimezoneOffsetFromUTC") or "").strip()
+    return found if _OFFSET.fullmatch(found) else ""

@@ -21,13 +21,19 @@ _ROWS = ("input", "anomaly map", "segmentation")
 
 
 def write_overview(result: Result, path: str | Path) -> None:
-    """Draw input, map and segmentation of the most anomalous slices.
-
-    The image's left is the patient's right. All maps share one colour scale; a bar shows 5 cm.
+    """Write the picture.
 
     Args:
         result: a finished run.
         path: PNG file to make.
+    """
+    draw_overview(result).savefig(path, dpi=DPI, facecolor="black")
+
+
+def draw_overview(result: Result) -> Figure:
+    """Draw input, map and segmentation of the most anomalous slices.
+
+    The image's left is the patient's right. All maps share one colour scale; a bar shows 5 cm.
     """
     view = RadiologicalView.of(result)
     chosen = view.chosen(COLUMNS)
@@ -59,7 +65,7 @@ def write_overview(result: Result, path: str | Path) -> None:
     if colours is not None:
         _draw_bar(figure, colours, map_unit(result.report))
     draw_scale(axes[-1, 0], view)
-    figure.savefig(path, dpi=DPI, facecolor="black")
+    return figure
 
 
 def _name_rows(axes: NDArray[np.object_]) -> None:

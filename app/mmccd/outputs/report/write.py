@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+from collections.abc import Iterator
 from pathlib import Path
 
-from mmccd.core import OutputError, Result
+from mmccd.core import USUAL_CHOICE, OutputChoice, OutputError, Result
 from mmccd.io import write_nifti
 from mmccd.outputs.report.html import write_page
 from mmccd.outputs.report.overview import write_overview
 
 
-def write_outputs(result: Result, folder: Path) -> Result:
-    """Write everything: DICOM objects where the input was DICOM, then maps, masks, picture, page
-    and report.
+def write_outputs(result: Result, folder: Path, choice: OutputChoice = USUAL_CHOICE) -> Result:
+    """Write what is chosen: DICOM objects where the input was DICOM, then maps, masks, picture and
+    page; and always the report.
 
     Args:
         result: a finished run.
         folder: an existing folder (the staging one).
+        choice: what.
 
     Returns:
         The result with the report that was written.
@@ -25,17 +28,21 @@ def write_outputs(result: Result, folder: Path) -> Result:
     Raises:
         OutputError: a file cannot be written.
     """
-    if result.image.headers:
+    if result.image.headers and choice.objects:
         # highdicom takes a second to load, which NIfTI need not wait for.
         from mmccd.outputs.dicom.write import write_dicom
 
-        result = write_dicom(result, folder)
-    write_result(result, folder)
+        result = write_dicom(result, folder, choice)
+    if choice.images:
+        write_images(result, folder)
+    with _as_output_error(folder):
+        content = json.dumps(result.report.model_dump(mode="json"), indent=2)
+        (folder / "report.json").write_text(content + "\n")
     return result
 
 
-def write_result(result: Result, folder: Path) -> None:
-    """Write maps, masks, picture, page and report; ``report.json`` last.
+def write_images(result: Result, folder: Path) -> None:
+    """Write maps, masks, picture and page.
 
     Args:
         result: a finished run.
@@ -49,11 +56,15 @@ def write_result(result: Result, folder: Path) -> None:
         write_nifti(result.percentile_map, folder / "percentile_map.nii.gz", "float32")
     write_nifti(result.segmentation, folder / "segmentation.nii.gz", "uint8")
     write_nifti(result.brain_mask, folder / "brain_mask.nii.gz", "uint8")
-    try:
+    with _as_output_error(folder):
         write_overview(result, folder / "overview.png")
         write_page(result, folder / "report.html")
-        content = json.dumps(result.report.model_dump(mode="json"), indent=2)
-        (folder / "report.json").write_text(content + "\n")
+
+
+@contextlib.contextmanager
+def _as_output_error(folder: Path) -> Iterator[None]:
+    try:
+        yield
     except OSError as error:
         raise OutputError(
             f"{folder.parent}: cannot be written ({error.strerror or error}); choose another"

@@ -114,6 +114,7 @@ def _predict_one(
             series,
             settings.study,
             clock,
+            settings,
         )
     if as_json:
         say_json(_essentials(result.report, folder))
