@@ -71,7 +71,7 @@ def _serve(settings: PacsSettings, chosen: Settings, environment: Mapping[str, s
     application = Application(chosen, environment)
     try:
         remove_left_over(settings.state)
-        logger.info("%s %s, archive %s", NOTICE, f"mmccd {__version__}", settings.url)
+        logger.info("%s %s, archive %s", NOTICE, f"mmccd {__version__}", settings.place)
         service = Service(settings, Archive(settings), ledger, application)
         if settings.once:
             code = service.once()
