@@ -16,11 +16,13 @@ FIELDS = (
     "study",
     "status",
     "stage",
+    "archive",
     "done",
     "total",
     "seconds",
     "seconds_left",
     "exit_code",
+    "code",
 )
 """What a record may carry beside its message (``extra`` of the logging calls), in this order."""
 

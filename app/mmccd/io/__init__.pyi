@@ -1,6 +1,7 @@
 from .archives import archive_of as archive_of, unpack as unpack
 from .checkpoint import load_tensors as load_tensors
 from .dicom.classes import is_image_class as is_image_class
+from .dicom.contrast import never_flair as never_flair
 from .dicom.elements import READ_ERRORS as READ_ERRORS, quiet as quiet
 from .dicom.origin import (
     ORIGIN_KEYWORDS as ORIGIN_KEYWORDS,

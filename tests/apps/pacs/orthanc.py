@@ -48,8 +48,13 @@ class Orthanc:
         self.users: dict[str, str] = settings.get("RegisteredUsers", {})
         (folder / "orthanc.json").write_text(json.dumps({**settings, **local}))
         self.log = (folder / "log").open("wb")
+        self.settings = folder / "orthanc.json"
+        self.start()
+
+    def start(self) -> None:
+        """Start it, or start it again, on the same ports with the same files."""
         self.process = subprocess.Popen(
-            ["Orthanc", str(folder / "orthanc.json")], stdout=self.log, stderr=self.log
+            ["Orthanc", str(self.settings)], stdout=self.log, stderr=self.log
         )
 
     @property
@@ -60,7 +65,13 @@ class Orthanc:
         return json.loads(self.read(path))
 
     def read(self, path: str) -> bytes:
-        request = urllib.request.Request(f"http://127.0.0.1:{self.http}/{path}")
+        return self._send(path, "GET")
+
+    def delete(self, path: str) -> None:
+        self._send(path, "DELETE")
+
+    def _send(self, path: str, method: str) -> bytes:
+        request = urllib.request.Request(f"http://127.0.0.1:{self.http}/{path}", method=method)
         for user, password in self.users.items():
             request.add_header(
                 "Authorization", "Basic " + base64.b64encode(f"{user}:{password}".encode()).decode()
@@ -93,13 +104,17 @@ class Orthanc:
         )
 
     def close(self) -> None:
+        self.stop()
+        self.log.close()
+
+    def stop(self) -> None:
+        """End it; its files stay."""
         self.process.terminate()
         try:
             self.process.wait(timeout=30)
         except subprocess.TimeoutExpired:
             self.process.kill()
             self.process.wait()
-        self.log.close()
 
 
 @contextlib.contextmanager

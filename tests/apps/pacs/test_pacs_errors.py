@@ -3,21 +3,16 @@
 from __future__ import annotations
 
 import json
-import logging
-import re
 import shutil
 import ssl
 import subprocess
-import threading
-from collections.abc import Callable, Iterator
 from datetime import UTC, date, datetime, timedelta
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any
 
 import pytest
+from tests.apps.pacs.fakes import UID, Application, FakeArchive, Make, record, value
 from tests.apps.pacs.orthanc import free_port
-from tests.io.dicom_files import SECRETS, write_series
+from tests.io.dicom_files import SECRETS
 
 from mmccd.apps.map.health import is_healthy
 from mmccd.apps.pacs.archive import (
@@ -32,7 +27,6 @@ from mmccd.apps.pacs.archive import (
 from mmccd.apps.pacs.ledger import Ledger
 from mmccd.apps.pacs.multipart import BrokenBodyError, boundary_of, pack, save_parts
 from mmccd.apps.pacs.run import run
-from mmccd.apps.pacs.service import Service
 from mmccd.apps.pacs.settings import PacsSettings, read_pacs_settings
 from mmccd.apps.pacs.web import Archive
 from mmccd.core.errors import (
@@ -42,173 +36,6 @@ from mmccd.core.errors import (
     UnsuitableInputError,
     UsageError,
 )
-from mmccd.jobs import study_name
-from mmccd.outputs.dicom.identity import MANUFACTURER
-
-UID = "1.2.826.0.1.3680043.8.498.1"
-
-
-class FakeArchive(ThreadingHTTPServer):
-    """A DICOMweb service with MR studies of one series; what goes wrong is set by the test."""
-
-    daemon_threads = True
-
-    def __init__(self, files: list[bytes]) -> None:
-        self.files = files
-        self.studies: dict[str, dict[str, list[bytes]]] = {UID: {}}
-        self.query_status, self.fetch_status, self.store_status = 200, 200, 200
-        self.store_answer: dict[str, Any] = {}
-        self.cut, self.promised = 0, len(files)
-        self.asked: list[str] = []
-        self.authorization = ""
-        super().__init__(("127.0.0.1", 0), _Handler)
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self.server_address[1]}/dicom-web"
-
-
-class _Handler(BaseHTTPRequestHandler):
-    server: FakeArchive
-
-    def do_GET(self) -> None:  # noqa: N802
-        path, _, query = self.path.removeprefix("/dicom-web/").partition("?")
-        self.server.authorization = self.headers.get("Authorization", "")
-        self.server.asked.append(f"{path}?{query}")
-        if path == "studies":
-            first = "offset=0" in query
-            entries = [
-                {"0020000D": value(uid), "00201208": value(self.server.promised)}
-                for uid in self.server.studies
-                if first
-            ]
-            self.answer(self.server.query_status, json.dumps(entries).encode())
-        elif series := re.fullmatch(r"studies/([0-9.]+)/series", path):
-            ours = self.server.studies[series.group(1)]
-            entries = [entry(f"{series.group(1)}.5", "MR", "Scanners", self.server.promised)]
-            entries += [
-                entry(f"{series.group(1)}.{kind}", name, MANUFACTURER, 1)
-                for kind, name in enumerate(ours, 90)
-            ]
-            self.answer(self.server.query_status, json.dumps(entries).encode())
-        else:
-            body, kind = pack(self.server.files)
-            self.answer(self.server.fetch_status, body[: len(body) - self.server.cut], kind)
-
-    def do_POST(self) -> None:  # noqa: N802
-        uid = self.path.rsplit("/", 1)[1]
-        self.rfile.read(int(self.headers["Content-Length"]))
-        if self.server.store_status == 200 and not self.server.store_answer:
-            self.server.studies[uid] = {"SEG": [], "OT": [], "SR": []}
-        self.answer(self.server.store_status, json.dumps(self.server.store_answer).encode())
-
-    def answer(self, status: int, body: bytes, kind: str = "application/dicom+json") -> None:
-        self.send_response(status)
-        self.send_header("Content-Type", kind)
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
-
-    def log_message(self, format: str, *args: Any) -> None:
-        pass
-
-
-def value(content: object) -> dict[str, Any]:
-    return {"Value": [content]}
-
-
-def entry(uid: str, modality: str, manufacturer: str, instances: int) -> dict[str, Any]:
-    return {
-        "0020000E": value(uid),
-        "00080060": value(modality),
-        "00080070": value(manufacturer),
-        "00201209": value(instances),
-    }
-
-
-@pytest.fixture(autouse=True)
-def logging_as_before() -> Iterator[None]:
-    """The front end sends all lines to stderr, for good."""
-    root, ours = logging.getLogger(), logging.getLogger("mmccd")
-    before = root.handlers[:], root.level, ours.level
-    yield
-    root.handlers[:] = before[0]
-    root.setLevel(before[1])
-    ours.setLevel(before[2])
-    logging.captureWarnings(False)
-
-
-@pytest.fixture
-def archive(tmp_path: Path) -> Iterator[FakeArchive]:
-    files = [path.read_bytes() for path in sorted(write_series(tmp_path / "source").iterdir())]
-    server = FakeArchive(files)
-    thread = threading.Thread(target=server.serve_forever, args=(0.05,))
-    thread.start()
-    yield server
-    server.shutdown()
-    thread.join()
-    server.server_close()
-
-
-class Application:
-    """Stands for the prediction: fails as it is told, or writes an object."""
-
-    def __init__(self) -> None:
-        self.error: BaseException | None = None
-        self.seen: list[int] = []
-
-    def __call__(self, name: str, source: Path, output: Path, beat: Callable[[], None]) -> None:
-        self.seen.append(len(list(source.iterdir())))
-        if self.error is not None:
-            raise self.error
-        (output / "dicom").mkdir(parents=True)
-        (output / "dicom" / "segmentation.dcm").write_bytes(b"an object")
-
-
-@pytest.fixture
-def application() -> Application:
-    return Application()
-
-
-@pytest.fixture
-def make(
-    tmp_path: Path, archive: FakeArchive, application: Application, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[Callable[..., Service]]:
-    """Makes a service on the archive, as after a restart; temporary files lie in ``tmp``, and none
-    may stay.
-    """
-    (tmp_path / "tmp").mkdir()
-    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "tmp"))
-    ledgers: list[Ledger] = []
-
-    def service(**settings: Any) -> Service:
-        for ledger in ledgers:
-            ledger.close()
-        values = {
-            "url": archive.url,
-            "state": tmp_path / "state",
-            "settle_s": 0,
-            "retry_s": 0,
-            "days": 0,
-        }
-        chosen = PacsSettings(**{**values, **settings})
-        ledgers.append(Ledger(chosen))
-        ledgers[-1].open()
-        return Service(chosen, Archive(chosen), ledgers[-1], application)
-
-    yield service
-    for ledger in ledgers:
-        ledger.close()
-    assert not list((tmp_path / "tmp").iterdir())
-
-
-def record(folder: Path, uid: str = UID) -> dict[str, Any]:
-    text = (folder / "state" / "status.json").read_text()
-    assert uid not in text
-    return dict(json.loads(text)["studies"][study_name(uid)])
-
-
-Make = Callable[..., Service]
 
 
 class TestService:
@@ -241,12 +68,12 @@ class TestService:
         service.once()
         assert application.seen == [6]
 
-    def test_an_unsuitable_study_is_given_up_until_it_changes(
+    def test_an_unsuitable_study_is_refused_until_it_changes(
         self, tmp_path: Path, archive: FakeArchive, application: Application, make: Make
     ) -> None:
         application.error = UnsuitableInputError("no FLAIR")
         assert make().once() == 4
-        assert (record(tmp_path)["state"], record(tmp_path)["exit_code"]) == ("given up", 4)
+        assert (record(tmp_path)["state"], record(tmp_path)["exit_code"]) == ("refused", 4)
         assert make().once() == 0
         assert len(application.seen) == 1
         archive.promised = 5
@@ -257,32 +84,18 @@ class TestService:
     def test_one_bad_study_does_not_stop_the_next(
         self, tmp_path: Path, archive: FakeArchive, application: Application, make: Make
     ) -> None:
-        archive.studies[UID + ".2"] = {}
+        archive.add(UID + ".2")
         application.error = ResourceError("too large")
         assert make().once() == 7
         assert len(application.seen) == 2
 
-    @pytest.mark.parametrize(
-        ("status", "answer"), [(507, {}), (409, {}), (202, {"00081198": {"Value": [{}]}})]
-    )
-    def test_what_is_not_stored_is_not_done(
-        self, tmp_path: Path, archive: FakeArchive, make: Make, status: int, answer: dict[str, Any]
-    ) -> None:
-        archive.store_status, archive.store_answer = status, answer
-        assert make().once() == 5
-        assert (record(tmp_path)["state"], record(tmp_path)["attempts"]) == ("failed", 1)
-        archive.store_status, archive.store_answer = 200, {}
-        assert make().once() == 0
-        assert record(tmp_path)["state"] == "done"
-
-    def test_attempts_end(
-        self, tmp_path: Path, archive: FakeArchive, application: Application, make: Make
-    ) -> None:
-        archive.fetch_status = 500
+    def test_attempts_end(self, tmp_path: Path, application: Application, make: Make) -> None:
+        """A study that was given up is in the exit code for as long as it is listed."""
+        application.error = ResourceError("too large")
         service = make(attempts=2)
-        assert [service.once(), service.once(), service.once()] == [3, 3, 0]
+        assert [service.once() for _ in range(4)] == [7, 7, 7, 7]
         assert record(tmp_path)["state"] == "given up"
-        assert application.seen == []
+        assert len(application.seen) == 2
 
     def test_a_failure_is_not_tried_again_at_once(
         self, archive: FakeArchive, application: Application, make: Make
@@ -323,16 +136,6 @@ class TestService:
         with pytest.raises(type(error)):
             make().once()
         assert (record(tmp_path)["state"], record(tmp_path)["attempts"]) == ("waiting", 0)
-
-    def test_a_service_that_was_killed_counts_as_an_attempt(
-        self, tmp_path: Path, make: Make
-    ) -> None:
-        service = make()
-        service.once()
-        service.ledger.records[study_name(UID)].state = "running"
-        service.ledger.write()
-        make()
-        assert (record(tmp_path)["state"], record(tmp_path)["attempts"]) == ("failed", 1)
 
     def test_two_services_cannot_share_a_folder(self, make: Make) -> None:
         service = make()
@@ -473,7 +276,7 @@ class TestArchive:
             Archive(nobody).store(UID, [])
         archive.files = [b"not a list"]
         with pytest.raises(UnavailableError, match="something else than DICOM JSON"):
-            client._query(f"studies/{UID}/series/1", {})
+            client._query(f"studies/{UID}/series/{UID}.5", {})
 
     def test_an_archive_that_is_down(
         self, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch

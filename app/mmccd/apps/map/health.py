@@ -31,15 +31,30 @@ def is_healthy(folder: Path, time: datetime) -> bool:
     return bool(content.get("state") != State.RUNNING or time - updated < SILENCE)
 
 
+def given_up(folder: Path) -> int:
+    """The number of studies that the service beside an archive has given up; 0 where there is no
+    such service.
+
+    Args:
+        folder: its state folder.
+    """
+    try:
+        counts = json.loads((folder / STATUS).read_text()).get("counts", {})
+        return int(counts.get("given up", 0))
+    except (OSError, ValueError, TypeError, AttributeError):
+        return 0
+
+
 def main() -> int:
-    """0 for healthy, else 1."""
-    return (
-        0
-        if is_healthy(
-            Path(os.environ.get("HOLOSCAN_OUTPUT_PATH", DEFAULT_OUTPUT)), datetime.now(UTC)
-        )
-        else 1
-    )
+    """0 for healthy, else 1. Studies that were given up are told, and make nobody unhealthy: a
+    restart would not help them.
+    """
+    folder = Path(os.environ.get("HOLOSCAN_OUTPUT_PATH", DEFAULT_OUTPUT))
+    healthy = is_healthy(folder, datetime.now(UTC))
+    count = given_up(folder)
+    more = f"; {count} studies were given up" if count else ""
+    sys.stdout.write(f"{'alive' if healthy else 'silent'}{more}\n")
+    return 0 if healthy else 1
 
 
 if __name__ == "__main__":

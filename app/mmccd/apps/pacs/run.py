@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import signal
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
-from mmccd import NOTICE, __version__
 from mmccd.apps.map.settings import read_settings
-from mmccd.apps.pacs.application import Application, own_variables, settings_file
-from mmccd.apps.pacs.ledger import Ledger
+from mmccd.apps.pacs.application import own_variables, settings_file
 from mmccd.apps.pacs.settings import PacsSettings, read_pacs_settings, usage
 from mmccd.core import CancelledError, MmccdError, Settings, UsageError
-from mmccd.jobs import INTERRUPTED, log_to_stderr, state_of_run
+from mmccd.jobs import INTERRUPTED, log_to_stderr
 
 logger = logging.getLogger(__name__)
 
@@ -42,6 +41,8 @@ def run(words: list[str], environment: Mapping[str, str]) -> int:
     signal.signal(signal.SIGTERM, _cancel)
     try:
         settings = read_pacs_settings(words, environment)
+        if settings.check or settings.check_store:
+            return _check(settings)
         chosen = read_settings(settings_file(environment), own_variables(environment))
         log_to_stderr(chosen.log_format, chosen.log_level)
         return _serve(settings, chosen, environment)
@@ -58,49 +59,31 @@ def run(words: list[str], environment: Mapping[str, str]) -> int:
 
 
 def _serve(settings: PacsSettings, chosen: Settings, environment: Mapping[str, str]) -> int:
+    with _explained():
+        from mmccd.apps.pacs.serve import serve
+    return serve(settings, chosen, environment)
+
+
+def _check(settings: PacsSettings) -> int:
+    with _explained():
+        from mmccd.apps.pacs.check import check
+
+    def say(line: str) -> None:
+        sys.stdout.write(f"{line}\n")
+        sys.stdout.flush()
+
+    return check(settings, say)
+
+
+@contextlib.contextmanager
+def _explained() -> Iterator[None]:
     try:
-        from mmccd.apps.pacs.service import Service, remove_left_over
-        from mmccd.apps.pacs.web import Archive
+        yield
     except ImportError as error:
         raise UsageError(
             f"{error.name} is missing; expected the extra that deployment needs; install it: pip"
             " install 'mmccd[deploy]'"
         ) from error
-    ledger = Ledger(settings)
-    ledger.open()
-    application = Application(chosen, environment)
-    try:
-        remove_left_over(settings.state)
-        logger.info("%s %s, archive %s", NOTICE, f"mmccd {__version__}", settings.place)
-        service = Service(settings, Archive(settings), ledger, application)
-        if settings.once:
-            code = service.once()
-            _end(ledger, code, None)
-            return code
-        service.forever()
-    except BaseException as error:
-        _end(
-            ledger,
-            _exit_code(error),
-            str(error) if isinstance(error, MmccdError) else type(error).__name__,
-        )
-        raise
-    finally:
-        application.close()
-        ledger.close()
-    return 0
-
-
-def _exit_code(error: BaseException) -> int:
-    if isinstance(error, MmccdError):
-        return error.exit_code
-    return INTERRUPTED if isinstance(error, KeyboardInterrupt) else 1
-
-
-def _end(ledger: Ledger, code: int, message: str | None) -> None:
-    ledger.state = state_of_run(code)
-    ledger.exit_code, ledger.message = code, message
-    ledger.write()
 
 
 def _cancel(number: int, frame: Any) -> None:

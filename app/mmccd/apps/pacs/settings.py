@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
 from urllib.parse import urlsplit
 
-from pydantic import Field, field_validator
+from pydantic import Field, PrivateAttr, field_validator
 
 from mmccd import NOTICE
 from mmccd.apps.pacs.dimse.settings import WEB, DimseSettings, refuse_contradictions
@@ -24,6 +25,8 @@ from mmccd.core import (
 )
 
 PREFIX = "MMCCD_PACS_"
+_ROUTE = "route_"
+_ACCESS = ("url", "user", "password_file", "token_file", "ca_file", "cert_file", "key_file")
 _FILES = {
     "ca_file": "certificates in PEM format",
     "token_file": "a bearer token",
@@ -110,15 +113,66 @@ class PacsSettings(DimseSettings):
             unit="seconds",
         ),
     ] = 60.0
+    settled: Annotated[
+        str,
+        Setting(
+            "what makes a study complete: that its number of objects stays the same for the time"
+            " above, or is the same in two looks",
+            choices=("quiet", "looks"),
+        ),
+    ] = "quiet"
     days: Annotated[
         int,
         Field(ge=0, le=36_500),
-        Setting("only studies whose StudyDate is not older; 0: all that the archive has"),
+        Setting(
+            "only studies whose StudyDate (not the day they were acquired, sent or changed) is not"
+            " older; 0: all that the archive has"
+        ),
     ] = 7
+    body_part: Annotated[
+        str,
+        Setting(
+            "only series whose BodyPartExamined fits; one that says nothing does not",
+            unit="regular expression",
+        ),
+    ] = ""
+    description: Annotated[
+        str,
+        Setting("only series whose SeriesDescription fits", unit="regular expression"),
+    ] = ""
+    institution: Annotated[
+        str,
+        Setting("only series whose InstitutionName fits", unit="regular expression"),
+    ] = ""
+    fetch: Annotated[
+        str,
+        Setting(
+            "of these, MR series that may be the FLAIR of a brain, by what the archive tells of"
+            " them, or all MR series",
+            choices=("candidates", "all"),
+        ),
+    ] = "candidates"
+    workers: Annotated[
+        int,
+        Field(ge=1, le=64),
+        Setting("studies that are predicted at a time, each with models of its own"),
+    ] = 1
+    ahead: Annotated[
+        int,
+        Field(ge=0, le=64),
+        Setting(
+            "studies that are fetched or stored meanwhile; TMPDIR has to hold these and those of"
+            " the workers"
+        ),
+    ] = 1
     attempts: Annotated[
         int,
         Field(ge=1, le=100),
-        Setting("a study that has failed so often is given up until it changes", unit="number"),
+        Setting(
+            "a study whose prediction has failed so often, or was so often what the service was"
+            " killed in, is given up until it changes",
+            unit="number",
+        ),
     ] = 3
     retry_s: Annotated[
         float,
@@ -131,8 +185,76 @@ class PacsSettings(DimseSettings):
     max_mib: Annotated[
         int,
         Field(ge=1, le=1_000_000),
-        Setting("the largest study (its MR series) that is fetched", unit="MiB"),
+        Setting("the largest study (of what is fetched of it)", unit="MiB"),
     ] = 4096
+    keep_mib: Annotated[
+        int,
+        Field(ge=1, le=1_000_000),
+        Setting(
+            "results that wait in the state folder to be stored; where they are more, nothing is"
+            " predicted until some are",
+            unit="MiB",
+        ),
+    ] = 2048
+    route_url: Annotated[
+        str, Setting("DICOMweb service of a second archive, which gets the results, too")
+    ] = ""
+    route_user: Annotated[str, Setting("as above, there", unit="name", doors=(VARIABLE,))] = ""
+    route_password_file: Annotated[
+        str, Setting("as above, there", is_path=True, doors=(VARIABLE,))
+    ] = ""
+    route_token_file: Annotated[
+        str, Setting("as above, there", is_path=True, doors=(VARIABLE,))
+    ] = ""
+    route_ca_file: Annotated[str, Setting("as above, there", is_path=True, doors=(VARIABLE,))] = ""
+    route_cert_file: Annotated[str, Setting("as above, there", is_path=True, doors=(VARIABLE,))] = (
+        ""
+    )
+    route_key_file: Annotated[str, Setting("as above, there", is_path=True, doors=(VARIABLE,))] = ""
+    watch_port: Annotated[
+        int,
+        Field(ge=0, le=65_535),
+        Setting(
+            "serve /livez, /readyz, /metrics and a page of studies over HTTP; 0: nothing listens",
+            unit="port",
+        ),
+    ] = 0
+    watch_host: Annotated[
+        str, Setting("address that it listens on; others than this machine's need a proxy")
+    ] = "127.0.0.1"
+    webhook: Annotated[
+        str,
+        Field(repr=False),
+        Setting(
+            "URL that gets a JSON object, without anybody's name, when a study has failed or an"
+            " archive is out of reach; there is no flag: such URLs have keys in them",
+            doors=(VARIABLE,),
+        ),
+    ] = ""
+    audit: Annotated[
+        str,
+        Setting(
+            "file that gets a line of JSON for whatever goes where (default: audit.jsonl in the"
+            " state folder)",
+            is_path=True,
+        ),
+    ] = ""
+    check: Annotated[
+        bool,
+        Setting(
+            "say what works with this archive, a line each, and end: reach, authentication,"
+            " queries, fetching one object",
+            doors=(FLAG,),
+        ),
+    ] = False
+    check_store: Annotated[
+        bool,
+        Setting(
+            "with --check: store an object, too; it stays in the archive, of a patient named"
+            " MMCCD^CHECK",
+            doors=(FLAG,),
+        ),
+    ] = False
     once: Annotated[
         bool,
         Setting(
@@ -143,10 +265,21 @@ class PacsSettings(DimseSettings):
     ] = False
     retry: Annotated[bool, Setting("try studies again that were given up", doors=(FLAG,))] = False
 
-    @field_validator("url")
+    _of_route: bool = PrivateAttr(default=False)
+
+    @field_validator("url", "route_url")
     @classmethod
     def _usable(cls, url: str) -> str:
-        return _url(url)
+        return _url(url) if url else url
+
+    @field_validator("body_part", "description", "institution")
+    @classmethod
+    def _expression(cls, text: str) -> str:
+        try:
+            re.compile(text)
+        except re.error as error:
+            raise ValueError("a regular expression") from error
+        return text
 
     @property
     def place(self) -> str:
@@ -156,7 +289,18 @@ class PacsSettings(DimseSettings):
 
     def variable(self, name: str) -> str:
         """The variable that sets something, for messages."""
-        return variable_of(name, PREFIX)
+        return variable_of(name, f"{PREFIX}{_ROUTE.upper()}" if self._of_route else PREFIX)
+
+    @property
+    def route(self) -> PacsSettings | None:
+        """The same for the second archive; None where there is none."""
+        if not self.route_url:
+            return None
+        theirs = {name: getattr(self, f"{_ROUTE}{name}") for name in _ACCESS}
+        password = read_password(theirs, f"{PREFIX}{_ROUTE.upper()}")
+        route = self.model_copy(update={**theirs, "password": password})
+        route._of_route = True
+        return route
 
 
 def usage() -> str:
@@ -165,6 +309,7 @@ def usage() -> str:
         [
             "usage: python -m mmccd.apps.pacs --url URL --state FOLDER [FLAGS]",
             "       python -m mmccd.apps.pacs --source move|get|receive --state FOLDER [FLAGS]",
+            "       python -m mmccd.apps.pacs --url URL --check",
             "",
             "Fetches MR studies from an archive over DICOMweb or DIMSE, runs the application on"
             f" each,\nand stores the results in the same study.\n{NOTICE}",
@@ -198,18 +343,20 @@ def read_pacs_settings(words: list[str], environment: Mapping[str, str]) -> Pacs
         raise UsageError(
             "no archive; give --url URL or set MMCCD_PACS_URL to the root of its DICOMweb service"
         )
+    if {"check", "check_store"} & set(flags):
+        given.setdefault("state", ".")  # nothing is written there
     if not given.get("state"):
         raise UsageError(
             "no state folder; give --state DIR or set MMCCD_PACS_STATE: without it studies would be"
             " done twice"
         )
-    given["password"] = _password(given)
-    if bool(given.get("user")) != bool(given["password"]):
-        raise UsageError(
-            "user and password belong together; set MMCCD_PACS_USER and MMCCD_PACS_PASSWORD_FILE"
-            " (or MMCCD_PACS_PASSWORD), or none"
-        )
-    _check_files(given)
+    given["password"] = read_password(given, PREFIX)
+    _check_access(given, PREFIX)
+    theirs = {
+        name.removeprefix(_ROUTE): text for name, text in given.items() if name.startswith(_ROUTE)
+    }
+    prefix = f"{PREFIX}{_ROUTE.upper()}"
+    _check_access({**theirs, "password": read_password(theirs, prefix)}, prefix)
 
     def written(name: str, value: Any) -> str:
         return as_flag(name, value) if name in flags else f"{variable_of(name, PREFIX)}: {value!r}"
@@ -234,21 +381,39 @@ def _variables(environment: Mapping[str, str]) -> dict[str, str]:
     return {known[variable]: text for variable, text in given.items() if text}
 
 
-def _check_files(given: Mapping[str, str]) -> None:
-    """Refuse files that are not there, and two ways to say who we are."""
+def _check_access(given: Mapping[str, str], prefix: str) -> None:
+    """Refuse files that are not there, and two ways, or half a way, to say who we are."""
+    if bool(given.get("user")) != bool(given.get("password")):
+        raise UsageError(
+            f"user and password belong together; set {prefix}USER and {prefix}PASSWORD_FILE, or"
+            " none"
+        )
     for name, what in _FILES.items():
         if given.get(name) and not Path(given[name]).is_file():
             raise UsageError(
-                f"{given[name]}: no such file; expected {what}; correct {variable_of(name, PREFIX)}"
+                f"{given[name]}: no such file; expected {what}; correct {variable_of(name, prefix)}"
             )
     if given.get("token_file") and given.get("user"):
         raise UsageError(
-            "a token and a user are given; expected one of them; take out"
-            f" {variable_of('token_file', PREFIX)} or {variable_of('user', PREFIX)}"
+            f"a token and a user are given; expected one of them; take out {prefix}TOKEN_FILE or"
+            f" {prefix}USER"
+        )
+    if given.get("key_file") and not given.get("cert_file"):
+        raise UsageError(
+            f"a key without its certificate is given; expected both; set {prefix}CERT_FILE"
         )
 
 
-def _password(given: Mapping[str, str]) -> str:
+def read_password(given: Mapping[str, str], prefix: str) -> str:
+    """The password, from its file where there is one.
+
+    Args:
+        given: settings by name, as texts.
+        prefix: of their variables.
+
+    Raises:
+        UsageError: the file cannot be read.
+    """
     file = given.get("password_file", "")
     if not file:
         return given.get("password", "")
@@ -258,7 +423,7 @@ def _password(given: Mapping[str, str]) -> str:
         reason = getattr(error, "strerror", None) or "not text"
         raise UsageError(
             f"{file}: cannot be read ({reason}); expected the archive's password; correct"
-            " MMCCD_PACS_PASSWORD_FILE"
+            f" {prefix}PASSWORD_FILE"
         ) from error
 
 

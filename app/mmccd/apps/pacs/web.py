@@ -74,6 +74,14 @@ class Archive:
             session.headers["Authorization"] = f"Bearer {_token(self._settings.token_file)}"
         return session
 
+    def ping(self) -> None:
+        """Ask for one study.
+
+        Raises:
+            ArchiveError: the archive does not answer as it should.
+        """
+        self._query("studies", {"limit": "1"})
+
     def studies(self, today: date) -> list[ArchivedStudy]:
         """All studies with MR series within the window of days.
 

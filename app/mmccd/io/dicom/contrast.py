@@ -24,6 +24,8 @@ _NEVER_WORDS = re.compile(
 _OTHER_WORDS = re.compile(
     r"t1|t2|(?<![a-z])(pd|mp-?rage|mp2rage|spgr|bravo|vibe|ciss|fiesta|gre|ffe|medic|hemo|epi)(?![a-z])|proton_density"
 )
+_T1_WORDS = re.compile(r"t1(?!\d)|(?<![a-z])(mp-?rage|mp2rage|spgr|bravo|vibe)(?![a-z])")
+_DOUBTFUL_WORDS = re.compile(r"t2|(?<![a-z])(ti?r|tirm|ir)(?![a-z])")
 _EXAMINATION = ("ge medical", "ge healthcare", "general electric")
 _AGENT = r"(gd|gad\w*|km|kontrast\w*|contrast\w*|inj\w*)"
 _WITHOUT = r"(w/?o|without|non?|ohne|sans|sin|before|vor)"
@@ -74,6 +76,18 @@ def contrast(series: Series) -> Contrast:
             f" least {MIN_REPETITION_MS:g} and {MIN_ECHO_MS:g} ms",
         )
     return Contrast(UNKNOWN, "no name and no inversion time in the header")
+
+
+def never_flair(description: str) -> bool:
+    """Whether a series' description alone says that it is no FLAIR, whatever its parameters: a word
+    that always excludes, or T1 and nothing that leaves a doubt. A description of T2 does leave one:
+    its inversion time may say FLAIR.
+    """
+    words = description.lower()
+    if _NEVER_WORDS.search(words):
+        return True
+    doubtful = _FLAIR_WORDS.search(words) or _DOUBTFUL_WORDS.search(words)
+    return bool(_T1_WORDS.search(words)) and not doubtful
 
 
 def naming(instance: Instance) -> str:

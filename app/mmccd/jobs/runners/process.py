@@ -6,9 +6,10 @@ import contextlib
 import json
 import os
 import selectors
+import signal
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import psutil
@@ -17,23 +18,34 @@ _CHUNK = 65536
 
 
 class WorkerProcess:
-    """Starts :mod:`mmccd.jobs.runners.worker` in a session of its own.
+    """Starts :mod:`mmccd.jobs.runners.worker` in a session of its own. It holds the end of a pipe
+    whose other end is ours alone, and ends, with all that it has started, when that is closed: by
+    us, or by the system, however this process ends.
 
     Args:
         order: its first line, see there.
         environment: its variables.
+        held: file descriptors that it keeps open for its life, such as that of a lock.
     """
 
-    def __init__(self, order: Mapping[str, Any], environment: Mapping[str, str]) -> None:
+    def __init__(
+        self,
+        order: Mapping[str, Any],
+        environment: Mapping[str, str],
+        held: Sequence[int] = (),
+    ) -> None:
+        theirs, self._life = os.pipe()
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "mmccd.jobs.runners.worker"],
+            [sys.executable, "-m", "mmccd.jobs.runners.worker", str(theirs)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             start_new_session=True,
             bufsize=0,
+            pass_fds=(theirs, *held),
             # MONAI asks for the name of the user, whom a container need not know.
             env={"USER": "mmccd", **environment},
         )
+        os.close(theirs)
         assert self._process.stdin is not None
         assert self._process.stdout is not None
         self._in, self._out = self._process.stdin, self._process.stdout
@@ -73,9 +85,13 @@ class WorkerProcess:
         return [json.loads(line) for line in lines], None if chunk else self._process.wait()
 
     def end(self) -> None:
-        """Kill it."""
+        """Kill it, and what it has started."""
+        if self.is_alive:  # its number is its own, and that of its session
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.killpg(self._process.pid, signal.SIGKILL)
         self._process.kill()
         self._process.wait()
         self._selector.close()
         for stream in (self._in, self._out):
             stream.close()
+        os.close(self._life)

@@ -48,12 +48,14 @@ class Worker:
         log_format: of its log lines, text or json.
         log_level: debug, info, warning or error.
         environment: its variables; None: those of this process.
+        held: file descriptors that it keeps open for its life, such as that of a lock.
     """
 
     how: str = IN_THE_WORKER
     log_format: str = "text"
     log_level: str = "info"
     environment: Mapping[str, str] | None = None
+    held: tuple[int, ...] = ()
 
 
 class Supervised:
@@ -135,7 +137,7 @@ class Supervised:
                 "log_level": worker.log_level,
             }
             environment = os.environ if worker.environment is None else worker.environment
-            self._process = WorkerProcess(order, environment)
+            self._process = WorkerProcess(order, environment, worker.held)
         return self._process
 
     def _end_of(self, now: Outcome, exit_code: int | None, seconds: float) -> Outcome | None:

@@ -8,6 +8,7 @@ a task begins, each stage, and the outcome.
 
 from __future__ import annotations
 
+import fcntl
 import importlib
 import json
 import logging
@@ -52,13 +53,15 @@ class EventConsole(Console):
 
 
 def main() -> int:
-    """Work on tasks until stdin ends, which ends the process at once: the parent is gone, however
-    it went.
+    """Work on tasks until stdin, or the pipe that the first word names, ends, which ends the
+    process at once with all that it has started: the parent is gone, however it went.
 
     Returns:
         0 where it cannot work at all (why stands in the events), 1 for a defect.
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides
+    if len(sys.argv) > 1:
+        _end_with_the_parent(int(sys.argv[1]))
     tell = _teller(os.fdopen(os.dup(1), "w", buffering=1))
     os.dup2(2, 1)  # what libraries print must not be taken for events
     lines: queue.SimpleQueue[bytes] = queue.SimpleQueue()
@@ -102,13 +105,38 @@ def _teller(events: IO[str]) -> Tell:
     return tell
 
 
+def _end_with_the_parent(life: int) -> None:
+    """See to it that this process and its children end when nobody holds the other end of a pipe.
+
+    On Linux the kernel does it, even where a library holds the interpreter's lock for ever; a
+    thread does elsewhere, and where the kernel was too late.
+    """
+    threading.Thread(target=_outlive, args=(life,), daemon=True).start()
+    if hasattr(fcntl, "F_SETSIG"):
+        fcntl.fcntl(life, fcntl.F_SETOWN, -os.getpgrp())
+        fcntl.fcntl(life, fcntl.F_SETSIG, signal.SIGKILL)
+        fcntl.fcntl(life, fcntl.F_SETFL, fcntl.fcntl(life, fcntl.F_GETFL) | os.O_ASYNC)
+
+
+def _outlive(life: int) -> None:
+    while os.read(life, 1):
+        pass
+    _end_all()
+
+
+def _end_all() -> None:
+    if os.getpgrp() == os.getpid():  # it was started in a session of its own
+        os.killpg(os.getpid(), signal.SIGKILL)
+    os._exit(1)
+
+
 def _listen(lines: queue.SimpleQueue[bytes]) -> None:
     rest = b""
     while chunk := os.read(0, _CHUNK):
         *whole, rest = (rest + chunk).split(b"\n")
         for line in whole:
             lines.put(line)
-    os._exit(1)
+    _end_all()
 
 
 if __name__ == "__main__":

@@ -6,7 +6,6 @@ ever in the middle of a PDU.
 
 from __future__ import annotations
 
-import contextlib
 import ipaddress
 import logging
 import socket

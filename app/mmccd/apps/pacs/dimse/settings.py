@@ -221,6 +221,11 @@ class DimseSettings(SettingsModel):
     ] = 30
 
     @property
+    def speaks_dimse(self) -> bool:
+        """Whether anything is DIMSE."""
+        return self.source != WEB or bool(self.store)
+
+    @property
     def archive_peer(self) -> Peer:
         """The archive that is asked."""
         return Peer.parse(self.peer)
