@@ -7,7 +7,6 @@ from __future__ import annotations
 import contextlib
 import shutil
 import subprocess
-import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -16,8 +15,8 @@ from typing import Any
 import numpy as np
 import pydicom
 import pytest
-from pydicom.dataset import Dataset
-from pynetdicom import AE
+from pynetdicom import AE, build_context
+from pynetdicom.presentation import PresentationContext
 from tests.apps.pacs.orthanc import free_port
 from tests.io.dicom_files import AXIAL, save_all, single_frames
 
@@ -91,13 +90,12 @@ def peer(
     """An archive that does what the handlers say; its port."""
     quiet()
     entity = AE(title)
-    for context in contexts:
-        entity.add_supported_context(*context) if isinstance(context, tuple) else (
-            entity.add_supported_context(context)
-        )
-    for name, value in words.pop("entity", {}).items():
-        setattr(entity, name, value)
-    server = entity.start_server((HERE, 0), block=False, evt_handlers=list(handlers), **words)
+    offered = [
+        one if isinstance(one, PresentationContext) else build_context(one) for one in contexts
+    ]
+    server = entity.start_server(
+        (HERE, 0), block=False, evt_handlers=list(handlers), contexts=offered, **words
+    )
     assert server is not None
     try:
         yield int(server.server_address[1])
@@ -146,11 +144,8 @@ def nothing() -> None:
     pass
 
 
-def no_threads_of_pynetdicom() -> bool:
-    return not [one for one in threading.enumerate() if "AcceptorThread" in one.name]
-
-
-def status(code: int) -> Dataset:
-    answer = Dataset()
-    answer.Status = code
-    return answer
+def returned(uid: str) -> PresentationContext:
+    """What an archive sends back on our own association (C-GET)."""
+    context = build_context(uid)
+    context.scu_role = context.scp_role = True
+    return context

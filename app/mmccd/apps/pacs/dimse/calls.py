@@ -24,7 +24,7 @@ from mmccd.apps.pacs.archive import (
     UnreachableError,
 )
 from mmccd.apps.pacs.dimse import tls
-from mmccd.apps.pacs.dimse.connection import tame
+from mmccd.apps.pacs.dimse.connection import close_for_sure, tame
 from mmccd.apps.pacs.dimse.settings import DimseSettings, Peer
 
 CONNECT_S = 10.0
@@ -40,10 +40,17 @@ def quiet() -> None:
     _config.LOG_REQUEST_IDENTIFIERS = _config.LOG_RESPONSE_IDENTIFIERS = False
 
 
+class _Entity(AE):
+    def _create_socket(self, *words: Any) -> Any:
+        connection = super()._create_socket(*words)
+        close_for_sure(connection)
+        return connection
+
+
 def entity(settings: DimseSettings) -> AE:
     """This service as pynetdicom sees it."""
     quiet()
-    one = AE(settings.ae_title)
+    one = _Entity(settings.ae_title)
     one.acse_timeout = one.dimse_timeout = one.network_timeout = settings.silence_s
     one.connection_timeout = min(CONNECT_S, settings.silence_s)
     one.maximum_pdu_size = settings.pdu_kib * 1024

@@ -17,7 +17,7 @@ from pydicom.dataset import Dataset
 from pydicom.uid import generate_uid
 
 from mmccd.apps.pacs.dimse.arrival import hidden
-from mmccd.core import write_json
+from mmccd.core import make_folder, write_json
 
 logger = logging.getLogger(__name__)
 
@@ -57,9 +57,13 @@ class Commitments:
 
     Args:
         state: the service's folder.
+
+    Raises:
+        OutputError: it cannot be made.
     """
 
     def __init__(self, state: Path) -> None:
+        make_folder(state, _WAY_OUT)
         self._path = state / FILE
         self._changed = threading.Condition()
         self._asked: dict[str, dict[str, Any]] = {}

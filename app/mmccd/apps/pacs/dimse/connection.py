@@ -31,7 +31,16 @@ def tame(association: Association, silence_s: float, pdu: int) -> None:
     raw.settimeout(silence_s)
     raw.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     connection.recv = partial(_receive, raw, connection.recv, max(pdu, _NEGOTIATION))
-    connection._shutdown_socket = partial(_close, raw)
+    close_for_sure(connection)
+
+
+def close_for_sure(connection: Any) -> None:
+    """Close a connection's socket when it ends, whoever ended it, or where it never began.
+
+    Args:
+        connection: of pynetdicom.
+    """
+    connection._shutdown_socket = partial(_close, connection)
 
 
 def cut(association: Association) -> None:
@@ -55,8 +64,10 @@ def _receive(
     return receive(count)
 
 
-def _close(raw: socket.socket) -> None:
+def _close(connection: Any) -> None:
+    if connection.socket is None:
+        return
     with contextlib.suppress(OSError):
-        raw.shutdown(socket.SHUT_RDWR)
+        connection.socket.shutdown(socket.SHUT_RDWR)
     with contextlib.suppress(OSError):
-        raw.close()
+        connection.socket.close()
