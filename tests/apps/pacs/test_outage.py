@@ -7,6 +7,7 @@ import json
 import os
 import shutil
 import stat
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,7 @@ from mmccd.apps.pacs.archive import (
     OutageError,
     UnavailableError,
 )
+from mmccd.apps.pacs.events import Event, Events, Kind
 from mmccd.apps.pacs.service import Service
 from mmccd.core import CancelledError, OutputError, ResourceError
 from mmccd.jobs import study_name
@@ -176,6 +178,56 @@ class TestStoring:
             parcel.write()
         assert service.once() == 0
         assert states(tmp_path) == [("done", 0)] * 4
+
+    def test_an_archive_that_moves_gets_what_was_kept(
+        self, tmp_path: Path, archive: FakeArchive, second: FakeArchive, make: Make
+    ) -> None:
+        """Under another address it is still the archive that the results are for."""
+        archive.store_status = 503
+        with pytest.raises(OutageError):
+            make().once()
+        assert make(url=second.url).once() == 0
+        assert len(second.studies[UID].stored) == 1
+        assert outbox(tmp_path) == []
+
+    def test_an_outage_that_is_seen_meanwhile_ends_no_prediction(
+        self, tmp_path: Path, archive: FakeArchive, application: Application, make: Make
+    ) -> None:
+        """What waits is stored while others are predicted; that this fails lets nothing further
+        begin, and what is at work is kept.
+        """
+        archive.store_status = 409
+        service = make(workers=1, ahead=0, poll_s=1)
+        assert service.once() == 5
+        for uid in NINE[:2]:
+            archive.add(uid)
+        archive.store_status = 503
+        for parcel in service.outbox.parcels():
+            parcel.errands["archive"].due = "2999"
+            parcel.write()
+
+        def predict(name: str, source: Path, output: Path, beat: Callable[[], None]) -> None:
+            for parcel in service.outbox.parcels():
+                parcel.errands["archive"].due = ""
+                parcel.write()
+            end = time.monotonic() + 10
+            while "store" not in archive.asked[-1] and time.monotonic() < end:
+                beat()
+                time.sleep(0.05)
+            time.sleep(0.3)
+            beat()
+            application(name, source, output, beat)
+
+        service.predict = predict
+        with pytest.raises(OutageError):
+            service.once()
+        assert len(application.seen) == 2
+        assert len(outbox(tmp_path)) == 2
+        assert sorted(states(tmp_path)) == [
+            ("storing", 0),
+            ("storing", 0),
+            ("waiting", 0),
+        ]
 
     def test_a_second_archive_has_its_own_retries(
         self,
@@ -369,6 +421,7 @@ class TestThisMachine:
     ) -> None:
         """Those that were beside it are then done alone, and pay nothing more."""
         archive.add(f"{UID}.2")
+        told: list[Event] = []
         for times in range(1, 4):
             service = make(attempts=3)
             names = [study_name(UID), study_name(f"{UID}.2")] if times == 1 else [study_name(UID)]
@@ -376,9 +429,10 @@ class TestThisMachine:
                 service.ledger.is_due(study_name(uid), 6)
             for name in names:
                 service.ledger.begin(name, "predict")
-            make(attempts=3)
+            make(events=Events([told.append]), attempts=3)
             assert record(tmp_path)["kills"] == times
         assert (record(tmp_path)["state"], record(tmp_path)["attempts"]) == ("given up", 0)
+        assert [event.kind for event in told] == [Kind.GIVEN_UP]
         assert make(attempts=3).once() == 7, "it is in the exit code"
         assert record(tmp_path, f"{UID}.2")["state"] == "done"
         assert len(application.seen) == 1
@@ -443,6 +497,22 @@ class TestThisMachine:
         assert not staged.exists()
         assert service.once() == 0
         assert b"half" not in archive.studies[UID].stored[0]
+
+
+def test_another_service_was_faster_and_there_is_a_second_archive(
+    tmp_path: Path, archive: FakeArchive, second: FakeArchive, application: Application, make: Make
+) -> None:
+    """The second archive gets the results all the same."""
+    one, two = make(), make(state=tmp_path / "other", route_url=second.url)
+
+    def slow(name: str, source: Path, output: Path, beat: Callable[[], None]) -> None:
+        assert one.once() == 0
+        application(name, source, output, beat)
+
+    two.predict = slow
+    assert two.once() == 0
+    assert len(archive.studies[UID].stored) == len(second.studies[UID].stored) == 1
+    assert len([path for path in archive.asked if path.startswith("store")]) == 1
 
 
 def test_two_services_on_one_archive(

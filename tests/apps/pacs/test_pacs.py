@@ -60,9 +60,10 @@ def send_study(
     archive: Orthanc,
     uid: str,
     contrasts: tuple[str, ...] = ("t1", "flair", "t2"),
+    first: int = 1,
 ) -> None:
-    """A study of the phantom, a series for each contrast."""
-    for number, name in enumerate(contrasts, 1):
+    """A study of the phantom, a series for each contrast, numbered from the first on."""
+    for number, name in enumerate(contrasts, first):
         image = phantom.images[name]
         array = np.rint(image.data * (4000 / image.data.max())).astype(np.uint16)
         datasets = single_frames(array, image.affine, f"{uid}.{number}", number, f"{name} tra")
@@ -241,3 +242,23 @@ def test_a_study_without_flair_and_sigterm(
     assert set(modalities(archive, uid)) == {"MR1", "MR2"}
     assert json.loads(path.read_text())["state"] == "cancelled"
     assert not list((tmp_path / "tmp").glob("mmccd*"))
+
+
+def test_a_study_that_grows(
+    tmp_path: Path, archive: Orthanc, lesion_phantom: Phantom, shared_bundles: Path
+) -> None:
+    """A better FLAIR comes late (of two that are alike, the one with the lower number): both
+    results are in the archive, and the prediction has seen the earlier report beside the images.
+    """
+    uid = STUDY + "2"
+    send_study(tmp_path / "first", lesion_phantom, archive, uid, ("t1", "flair"), 5)
+    code, err, _ = once(archive, tmp_path, shared_bundles)
+    assert code == 0, err
+    first = modalities(archive, uid)
+    send_study(tmp_path / "late", lesion_phantom, archive, uid, ("flair",), 3)
+    code, err, status = once(archive, tmp_path, shared_bundles)
+    assert (code, "has grown since it was done" in err) == (0, True), err
+    after = modalities(archive, uid)
+    assert set(after) - set(first) == {"MR3", "SEG3001", "OT3002", "SR3003"}
+    assert len(status["studies"][study_name(uid)]["images"]) == 2
+    assert f"fetched {2 * lesion_phantom.brain.shape[2] + 1} objects of 3 series" in err

@@ -116,8 +116,10 @@ class TestService:
         self, tmp_path: Path, archive: FakeArchive, application: Application, make: Make
     ) -> None:
         archive.files = [b"x" * 2**20] * 3
-        assert make(max_mib=2).once() == 7
+        service = make(max_mib=2)
+        assert [service.once(), service.once()] == [7, 0], "it is not fetched again"
         assert "MMCCD_PACS_MAX_MIB" in record(tmp_path)["message"]
+        assert record(tmp_path)["state"] == "refused"
         assert application.seen == []
 
     @pytest.mark.parametrize(
@@ -236,7 +238,9 @@ class TestArchive:
             client.series(UID)
             assert archive.authorization == f"Bearer {text}"
 
-    def test_certificates_are_checked(self, tmp_path: Path, archive: FakeArchive) -> None:
+    def test_certificates_are_checked_on_both_sides(
+        self, tmp_path: Path, archive: FakeArchive
+    ) -> None:
         if shutil.which("openssl") is None:
             pytest.skip("openssl is not installed")
         key, certificate = tmp_path / "key.pem", tmp_path / "certificate.pem"
@@ -266,6 +270,13 @@ class TestArchive:
             Archive(PacsSettings(url=url, state=tmp_path)).series(UID)
         settings = PacsSettings(url=url, state=tmp_path, ca_file=str(certificate))
         (series,) = Archive(settings).series(UID)
+        assert series.modality == "MR"
+        context.verify_mode = ssl.CERT_REQUIRED
+        context.load_verify_locations(certificate)
+        with pytest.raises(UnreachableError):
+            Archive(settings).series(UID)
+        ours = {"cert_file": str(certificate), "key_file": str(key)}
+        (series,) = Archive(settings.model_copy(update=ours)).series(UID)
         assert series.modality == "MR"
 
     def test_what_is_no_dicomweb(self, tmp_path: Path, archive: FakeArchive) -> None:

@@ -27,6 +27,7 @@ from mmccd.apps.pacs.events import Event, Events, Kind
 from mmccd.apps.pacs.ledger import Ledger
 from mmccd.apps.pacs.metrics import Metrics
 from mmccd.apps.pacs.outbox import Outbox
+from mmccd.apps.pacs.run import run
 from mmccd.apps.pacs.service import Service
 from mmccd.apps.pacs.settings import PacsSettings
 from mmccd.apps.pacs.watch import Watch, page
@@ -113,7 +114,7 @@ class TestMetrics:
 
     def test_the_board_uses_metrics_that_exist(self, seen: Seen) -> None:
         seen.service.once()
-        archive_error = {"archive": "here:80", "code": "archive"}
+        archive_error = {"archive": "here:80", "code": "archive", "stage": "look"}
         seen.metrics(Event(Kind.ARCHIVE_ERROR, None, archive_error))
         known = {name.split(" ")[0] for name in seen.values()}
         board = json.loads((PROJECT / "docs" / "grafana.json").read_text())
@@ -228,6 +229,24 @@ class TestWatch:
         with pytest.raises(UsageError, match="MMCCD_PACS_WATCH_PORT"):
             Watch(("127.0.0.1", port), seen.service.ledger, seen.metrics, Events())
 
+    def test_the_front_end_listens_where_it_is_told_to(
+        self,
+        tmp_path: Path,
+        archive: FakeArchive,
+        url: str,
+        capsys: pytest.CaptureFixture[str],
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:
+        """And ends with 2 where it cannot; by default nothing listens."""
+        monkeypatch.setattr("signal.signal", lambda *words: None)
+        archive.studies.clear()
+        words = ["--once", "--url", archive.url, "--state", str(tmp_path / "other")]
+        port = free_port()
+        for more, code in (([], 0), ([port], 0), ([url.rsplit(":", 1)[1]], 2)):
+            assert run([*words, *(f"--watch-port={one}" for one in more)], {}) == code
+            said = f"health and metrics on http://127.0.0.1:{port}" in capsys.readouterr().err
+            assert said == (more == [port])
+
     def test_the_health_check_tells_of_what_was_given_up(
         self,
         tmp_path: Path,
@@ -285,14 +304,46 @@ class TestWebhook:
                     seen.service.once()
             archive.store_status = 200
             seen.service.once()
+            archive.fetch_status = 503
+            archive.add(f"{UID}.3")
+            for _ in range(3):
+                with pytest.raises(OutageError):
+                    seen.service.once()
             webhook.wait()
-        assert [(one["event"], one.get("code")) for one in told] == [
-            ("given up", "resource"),
-            ("archive error", "archive.unavailable"),
+        assert [(one["event"], one.get("stage"), one["code"]) for one in told] == [
+            ("given up", None, "resource"),
+            ("archive error", "store", "archive.unavailable"),
+            ("archive error", "fetch", "archive.unavailable"),
         ]
         assert told[0]["study"] == study_name(UID)
         text = json.dumps(told)
         assert not [secret for secret in (*SECRETS, UID) if secret in text]
+
+    def test_the_end_of_the_service(
+        self,
+        tmp_path: Path,
+        archive: FakeArchive,
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:
+        """Nobody has asked for it: here the archive is down and it was to look once."""
+        monkeypatch.setattr("signal.signal", lambda *words: None)
+        archive.query_status = 503
+        state = tmp_path / "state"
+        words = ["--once", "--url", archive.url, "--state", str(state)]
+        with hook(200) as (url, told):
+            assert run(words, {"MMCCD_PACS_WEBHOOK": url}) == 3
+        assert [(one["event"], one["exit_code"]) for one in told] == [
+            ("archive error", 3),
+            ("ended", 3),
+        ]
+        lines = (state / "audit.jsonl").read_text().splitlines()
+        events = [json.loads(line)["event"] for line in lines]
+        assert events == ["started", "archive error", "ended"]
+
+    def test_what_is_no_url(self) -> None:
+        with pytest.raises(UsageError, match="MMCCD_PACS_WEBHOOK") as found:
+            Webhook("example/key-of-the-hook")
+        assert "key-of-the-hook" not in str(found.value)
 
     @pytest.mark.parametrize("status", [500, 302, None])
     def test_a_hook_that_fails(

@@ -8,7 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Sequence
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 
 import psutil
@@ -186,3 +186,28 @@ for change in Supervised(Worker("how:run"))([task]):
     parent.send_signal(signal.SIGKILL)
     parent.wait()
     assert not psutil.wait_procs([worker], timeout=10)[1]
+
+
+def test_where_the_kernel_does_not_end_it_a_thread_does() -> None:
+    """As on macOS: it and what it has started end when the pipe does."""
+    code = (
+        "import subprocess, sys; from mmccd.jobs.runners.worker import _outlive;"
+        "print(subprocess.Popen(['sleep', '60']).pid, flush=True); _outlive(int(sys.argv[1]))"
+    )
+    theirs, ours = os.pipe()
+    with subprocess.Popen(
+        [sys.executable, "-c", code, str(theirs)],
+        pass_fds=[theirs],
+        start_new_session=True,
+        stdout=subprocess.PIPE,
+    ) as process:
+        os.close(theirs)
+        assert process.stdout is not None
+        child = psutil.Process(int(process.stdout.readline()))
+        os.close(ours)
+        assert process.wait(20) == -signal.SIGKILL
+    end = time.monotonic() + 20
+    with suppress(psutil.NoSuchProcess):
+        while child.status() != psutil.STATUS_ZOMBIE:
+            assert time.monotonic() < end
+            time.sleep(0.02)

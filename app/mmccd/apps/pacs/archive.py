@@ -13,6 +13,9 @@ from typing import Protocol
 
 from mmccd.core import InputError, MmccdError, OutputError
 
+TOO_LARGE = "study.too_large"
+"""Code of the :class:`~mmccd.core.ResourceError` of a study that is larger than is allowed."""
+
 
 @dataclass(frozen=True)
 class ArchivedStudy:
@@ -95,7 +98,7 @@ class Source(Protocol):
         Raises:
             ArchiveError: not all of them came.
             OutputError: the folder cannot be written.
-            ResourceError: the study is larger than is allowed.
+            ResourceError: the study is larger than is allowed (code :data:`TOO_LARGE`).
         """
 
 

@@ -17,6 +17,7 @@ _KEYS = (
     "peer",
     "request",
     "status",
+    "stage",
     "objects",
     "series",
     "bytes",

@@ -53,19 +53,25 @@ class Courier:
         that are no longer set are no longer waited for.
         """
         parcels = self._outbox.parcels()
-        names = {one.name for one in self._destinations}
+        keys = set(self.errands())
         for parcel in parcels:
-            parcel.errands = {key: one for key, one in parcel.errands.items() if key in names}
-            parcel.write()
+            if not parcel.errands.keys() <= keys:
+                parcel.errands = {key: one for key, one in parcel.errands.items() if key in keys}
+                parcel.write()
             self._ledger.kept(parcel.name)
         kept = {parcel.name for parcel in parcels}
         for name, record in list(self._ledger.records.items()):
             if record.state == STORING and name not in kept:
                 self._ledger.put_back(name)
 
-    def errands(self) -> dict[str, Errand]:
-        """What a new parcel has to be brought to."""
-        return {one.name: Errand() for one in self._destinations}
+    def errands(self, but_for_the_first: bool = False) -> dict[str, Errand]:
+        """Whom a new parcel has to be brought to.
+
+        Args:
+            but_for_the_first: whether the first destination has the objects.
+        """
+        keys = [_key(*one) for one in enumerate(self._destinations)]
+        return {key: Errand() for key in keys[but_for_the_first:]}
 
     def deliver_all(self) -> None:
         """Bring all parcels that are due, but for those that are carried.
@@ -109,13 +115,15 @@ class Courier:
         code = 0
         trouble: OutageError | None = None
         for number, destination in enumerate(self._destinations):
-            errand = parcel.errands.get(destination.name)
+            errand = parcel.errands.get(_key(number, destination))
             if errand is None or errand.due > clock.now():
                 continue
             if self._is_left_alone(destination) if number else not first_too:
                 continue
             try:
                 self._store(parcel, destination)
+                del parcel.errands[_key(number, destination)]
+                parcel.write()
             except OutageError as error:
                 self._outage(destination, error)
                 trouble = error if number == 0 else trouble
@@ -135,8 +143,6 @@ class Courier:
         destination.store(parcel.study, files)
         self._outages.pop(destination.name, None)
         seconds = round(time.monotonic() - began, 3)
-        del parcel.errands[destination.name]
-        parcel.write()
         logger.info(
             "stored %d objects in %s",
             len(files),
@@ -181,11 +187,15 @@ class Courier:
         self._events.tell(
             Kind.ARCHIVE_ERROR,
             study,
-            archive=destination.name,
-            code=error.code,
-            exit_code=error.exit_code,
+            stage="store",
             message=str(error),
+            **_fields(error, destination),
         )
+
+
+def _key(number: int, destination: Destination) -> str:
+    """By which a parcel knows a destination. The first one stays the same under another address."""
+    return destination.name if number else "archive"
 
 
 def _fields(error: ArchiveError, destination: Destination) -> dict[str, object]:

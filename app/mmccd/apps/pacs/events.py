@@ -45,7 +45,8 @@ class Event:
         kind: what.
         study: its name (:func:`~mmccd.jobs.study_name`), where it concerns one.
         values: more: ``archive`` or ``peer`` (who), ``objects``, ``series``, ``bytes`` (counts),
-            ``seconds``, ``stage``, ``exit_code``, ``code``, ``message``; plain values.
+            ``seconds``, ``stage`` (of an archive error: look, fetch or store), ``exit_code``,
+            ``code``, ``message``; plain values.
     """
 
     kind: Kind

@@ -55,6 +55,11 @@ class Lanes:
         if self._error is not None:
             raise self._error
 
+    def let_nothing_begin(self, error: BaseException) -> None:
+        """Nothing further is begun; what is at work is ended. :meth:`run` raises the error then."""
+        with self._one:
+            self._error = self._error or error
+
     def check(self) -> None:
         """Called by the work now and then.
 
@@ -69,8 +74,7 @@ class Lanes:
             try:
                 self._work(name)
             except BaseException as error:
-                with self._one:
-                    self._error = self._error or error
+                self.let_nothing_begin(error)
                 return
 
     def _next(self) -> str | None:

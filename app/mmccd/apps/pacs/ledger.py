@@ -91,6 +91,7 @@ class Ledger:
         exit_code: of the service, once it has ended.
         message: why looking or storing fails, or None.
         looked: whether the archive has listed its studies since the service was started.
+        killed: names of studies that were given up when the folder was opened.
     """
 
     def __init__(self, settings: PacsSettings) -> None:
@@ -100,6 +101,7 @@ class Ledger:
         self.exit_code: int | None = None
         self.message: str | None = None
         self.looked = False
+        self.killed: list[str] = []
         self._started, self._written = clock.now(), 0.0
         self._lock: IO[str] | None = None
         self._one = threading.RLock()
@@ -128,9 +130,9 @@ class Ledger:
                 " folder; change its owner"
             ) from error
         self.records = _read(folder / STATUS)
-        for record in self.records.values():
+        for name, record in self.records.items():
             if record.state == State.RUNNING:
-                self._killed(record)
+                self._killed(name, record)
             if record.state in (GIVEN_UP, State.REFUSED) and self.settings.retry:
                 _forgive(record)
                 record.state, record.due = State.FAILED, clock.now()
@@ -295,7 +297,7 @@ class Ledger:
         looked = self.settings.settled == "quiet" or record.looks >= _LOOKS
         return bool(record.due) and record.due <= clock.now() and looked
 
-    def _killed(self, record: Record) -> None:
+    def _killed(self, name: str, record: Record) -> None:
         """The service was killed while it worked on a study: it counts only where the study may be
         the reason, and is due at once.
         """
@@ -312,6 +314,7 @@ class Ledger:
             record.state, record.due = GIVEN_UP, ""
             record.exit_code, record.code = error.exit_code, error.code
             record.message = str(error)
+            self.killed.append(name)
 
     def _ended(self, name: str, state: str, error: MmccdError, due: str) -> None:
         values = {"exit_code": error.exit_code, "code": error.code, "message": str(error)}

@@ -9,6 +9,7 @@ from prometheus_client import (
     Counter,
     Gauge,
     Histogram,
+    disable_created_metrics,
     generate_latest,
 )
 from prometheus_client.core import GaugeMetricFamily
@@ -40,6 +41,7 @@ class Metrics:
     """
 
     def __init__(self, ledger: Ledger, outbox: Outbox) -> None:
+        disable_created_metrics()  # a second series for each, which nobody needs
         self._registry = registry = CollectorRegistry()
         self._ended = Counter(
             "mmccd_attempts",

@@ -50,7 +50,7 @@ class Parcel:
         study: StudyInstanceUID.
         images: of the record, see :class:`~mmccd.apps.pacs.ledger.Record`.
         used: of the record.
-        errands: by the names of destinations that do not have them yet.
+        errands: for the destinations that do not have them yet: ``archive``, and others by name.
     """
 
     folder: Path

@@ -89,5 +89,5 @@ def _explained() -> Iterator[None]:
 def _cancel(number: int, frame: Any) -> None:
     signal.signal(signal.SIGTERM, signal.SIG_IGN)  # once is enough; what follows is short
     raise CancelledError(
-        "ended by SIGTERM; the study at work was given up, nothing of it was stored"
+        "ended by SIGTERM; what was at work was given up, results that were made are kept"
     )

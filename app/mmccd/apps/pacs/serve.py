@@ -48,6 +48,7 @@ def serve(settings: PacsSettings, chosen: Settings, environment: Mapping[str, st
         stack.callback(ledger.close)
         applications = Applications(settings.workers, chosen, environment, ledger.held)
         stack.callback(applications.close)
+        events = Events()
         try:
             remove_left_over(settings.state)
             events = _listeners(settings, ledger, stack)
@@ -57,11 +58,11 @@ def serve(settings: PacsSettings, chosen: Settings, environment: Mapping[str, st
             if not settings.once:
                 service.forever()
             code = service.once()
-            _end(ledger, code, None)
+            _end(ledger, events, code, None)
             return code
         except BaseException as error:
             text = str(error) if isinstance(error, MmccdError) else type(error).__name__
-            _end(ledger, _exit_code(error), text)
+            _end(ledger, events, _exit_code(error), text)
             raise
 
 
@@ -88,8 +89,7 @@ def _listeners(settings: PacsSettings, ledger: Ledger, stack: ExitStack) -> Even
     if settings.webhook:
         webhook = Webhook(settings.webhook, settings.ca_file)
         listeners.append(webhook)
-        if settings.once:
-            stack.callback(webhook.wait)
+        stack.callback(webhook.wait)
     events = Events(listeners)
     if settings.watch_port:
         address = (settings.watch_host, settings.watch_port)
@@ -97,7 +97,6 @@ def _listeners(settings: PacsSettings, ledger: Ledger, stack: ExitStack) -> Even
         stack.callback(watch.close)
         logger.info("health and metrics on http://%s:%d", settings.watch_host, watch.port)
     events.tell(Kind.STARTED, version=__version__)
-    stack.callback(events.tell, Kind.ENDED)
     return events
 
 
@@ -113,7 +112,8 @@ def _exit_code(error: BaseException) -> int:
     return INTERRUPTED if isinstance(error, KeyboardInterrupt) else 1
 
 
-def _end(ledger: Ledger, code: int, message: str | None) -> None:
+def _end(ledger: Ledger, events: Events, code: int, message: str | None) -> None:
+    events.tell(Kind.ENDED, exit_code=code, message=message)
     ledger.state = state_of_run(code)
     ledger.exit_code, ledger.message = code, message
     ledger.write()

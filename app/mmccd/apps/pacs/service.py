@@ -15,6 +15,7 @@ from pathlib import Path
 
 from mmccd.apps.pacs import wanted
 from mmccd.apps.pacs.archive import (
+    TOO_LARGE,
     ArchivedSeries,
     ArchivedStudy,
     ArchiveError,
@@ -86,6 +87,10 @@ class Service:
         self._last_delivery = 0.0
         self.outbox.open()
         self.courier.resume()
+        for name in ledger.killed:
+            record = ledger.records[name]
+            what = {"exit_code": record.exit_code, "code": record.code, "message": record.message}
+            self.events.tell(Kind.GIVEN_UP, name, **what)
 
     def forever(self) -> None:
         """Look every ``poll_s`` seconds; less often, up to ten minutes apart, while looking or
@@ -145,10 +150,16 @@ class Service:
         self.events.tell(Kind.LOOKED, archive=self.source.name, studies=len(studies))
 
     def _between(self) -> None:
-        """While studies are worked on: the file is kept fresh, and what waits is stored."""
-        self.ledger.beat()
+        """While studies are worked on: the file is kept fresh, and what waits is stored. Trouble
+        with that ends the pass, and no prediction.
+        """
+        with _noted():
+            self.ledger.beat()
         if time.monotonic() - self._last_delivery > self.settings.poll_s:
-            self.courier.deliver_all()
+            try:
+                self.courier.deliver_all()
+            except (OutageError, OutputError) as error:
+                self._lanes.let_nothing_begin(error)
             self._last_delivery = time.monotonic()
 
     def _work(self, name: str) -> None:
@@ -184,7 +195,7 @@ class Service:
             self.ledger.put_back(name, None if isinstance(error, CancelledError) else error)
 
     def _failed(self, name: str, error: MmccdError) -> None:
-        if error.exit_code == UnsuitableInputError.exit_code:
+        if error.exit_code == UnsuitableInputError.exit_code or error.code == TOO_LARGE:
             self.ledger.refuse(name, error)
         else:
             self.ledger.fail(name, error)
@@ -206,7 +217,7 @@ class Service:
             source, output = folder / "in", folder / "out"
             source.mkdir()
             # The report that is made names those that it supersedes.
-            self._fetch(name, uid, [*images, *wanted.earlier_reports(series)], source)
+            self._fetch(name, uid, [*images, *wanted.superseded(series)], source)
             with self._slot():
                 self._predict(name, source, output)
             files = sorted((output / DICOM).glob("*.dcm"))
@@ -282,14 +293,16 @@ class Service:
     def _keep(
         self, name: str, uid: str, files: list[Path], images: list[ArchivedSeries]
     ) -> Parcel | None:
-        """Keep results until they are stored; None where the archive has the same already."""
+        """Keep results until they are stored; None where whoever shall have them has them."""
         series, counts = made_of(files), wanted.counts(images)
         used = None if series is None else wanted.hashed(series)
-        if self._has_them(name, uid, files):
-            logger.info("has these results in the archive", extra={"study": name})
+        has_them = self._has_them(name, uid, files)
+        errands = self.courier.errands(but_for_the_first=has_them)
+        if has_them:
+            logger.info("has results in the archive by now", extra={"study": name})
+        if not errands:
             self.ledger.done(name, counts, used)
             return None
-        errands = self.courier.errands()
         parcel = self.outbox.put(name, uid, files, images=counts, used=used, errands=errands)
         self.ledger.kept(name)
         self.events.tell(Kind.KEPT, name, objects=len(files), bytes=parcel.size)
@@ -319,10 +332,11 @@ class Service:
 
     def _beat(self) -> None:
         self._lanes.check()
-        self.ledger.beat()
+        with _noted():
+            self.ledger.beat()
 
     def _tell_trouble(self, error: ArchiveError, study: str | None) -> None:
-        values = {"code": error.code, "exit_code": error.exit_code, "message": str(error)}
+        values = {"stage": "fetch" if study else "look", "message": str(error), **_fields(error)}
         self.events.tell(Kind.ARCHIVE_ERROR, study, archive=self.source.name, **values)
 
     def _wait(self, seconds: float) -> None:

@@ -34,6 +34,9 @@ _FILES = {
     "key_file": "a key in PEM format",
 }
 
+_THERE = Setting("the same for the second archive", doors=(VARIABLE,))
+_FILE_THERE = replace(_THERE, is_path=True)
+
 
 class PacsSettings(DimseSettings):
     """What an engineer may set: what is declared here, and DIMSE.
@@ -132,17 +135,18 @@ class PacsSettings(DimseSettings):
     body_part: Annotated[
         str,
         Setting(
-            "only series whose BodyPartExamined fits; one that says nothing does not",
-            unit="regular expression",
+            "regular expression, capitals or not: only series whose BodyPartExamined fits; one"
+            " that says nothing does not",
+            unit="expression",
         ),
     ] = ""
     description: Annotated[
         str,
-        Setting("only series whose SeriesDescription fits", unit="regular expression"),
+        Setting("the same for SeriesDescription", unit="expression"),
     ] = ""
     institution: Annotated[
         str,
-        Setting("only series whose InstitutionName fits", unit="regular expression"),
+        Setting("the same for InstitutionName", unit="expression"),
     ] = ""
     fetch: Annotated[
         str,
@@ -199,18 +203,12 @@ class PacsSettings(DimseSettings):
     route_url: Annotated[
         str, Setting("DICOMweb service of a second archive, which gets the results, too")
     ] = ""
-    route_user: Annotated[str, Setting("as above, there", unit="name", doors=(VARIABLE,))] = ""
-    route_password_file: Annotated[
-        str, Setting("as above, there", is_path=True, doors=(VARIABLE,))
-    ] = ""
-    route_token_file: Annotated[
-        str, Setting("as above, there", is_path=True, doors=(VARIABLE,))
-    ] = ""
-    route_ca_file: Annotated[str, Setting("as above, there", is_path=True, doors=(VARIABLE,))] = ""
-    route_cert_file: Annotated[str, Setting("as above, there", is_path=True, doors=(VARIABLE,))] = (
-        ""
-    )
-    route_key_file: Annotated[str, Setting("as above, there", is_path=True, doors=(VARIABLE,))] = ""
+    route_user: Annotated[str, _THERE] = ""
+    route_password_file: Annotated[str, _FILE_THERE] = ""
+    route_token_file: Annotated[str, _FILE_THERE] = ""
+    route_ca_file: Annotated[str, _FILE_THERE] = ""
+    route_cert_file: Annotated[str, _FILE_THERE] = ""
+    route_key_file: Annotated[str, _FILE_THERE] = ""
     watch_port: Annotated[
         int,
         Field(ge=0, le=65_535),

@@ -64,8 +64,12 @@ def has_results(series: Sequence[ArchivedSeries]) -> bool:
     return {one.modality for one in series if one.manufacturer == MANUFACTURER} >= _RESULTS
 
 
-def earlier_reports(series: Sequence[ArchivedSeries]) -> list[ArchivedSeries]:
-    """Our reports in a study: predecessors of the next one."""
+def superseded(series: Sequence[ArchivedSeries]) -> list[ArchivedSeries]:
+    """Our reports in a study that has results: predecessors of the next one. A report alone is
+    what is left of results that were not stored as a whole, and no predecessor.
+    """
+    if not has_results(series):
+        return []
     return [one for one in series if one.manufacturer == MANUFACTURER and one.modality == SR]
 
 

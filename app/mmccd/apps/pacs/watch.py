@@ -13,7 +13,7 @@ from typing import Any
 
 from mmccd import NOTICE, __version__
 from mmccd.apps.pacs.events import Events, Kind
-from mmccd.apps.pacs.ledger import GIVEN_UP, Ledger
+from mmccd.apps.pacs.ledger import GIVEN_UP, STORING, Ledger
 from mmccd.apps.pacs.metrics import Metrics
 from mmccd.core import UsageError
 from mmccd.jobs import State
@@ -22,7 +22,7 @@ SILENCE_S = 120.0
 """As the container's health check."""
 _MOST_ROWS = 1000
 _PLAIN, _JSON = "text/plain; charset=utf-8", "application/json"
-_FIRST = (GIVEN_UP, State.FAILED, State.RUNNING)
+_FIRST = (GIVEN_UP, State.FAILED, STORING, State.RUNNING)
 _HEADERS = {
     "Cache-Control": "no-store",
     "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'",
@@ -32,7 +32,7 @@ _HEADERS = {
 _STYLE = (
     "body{font:15px sans-serif;margin:2em}table{border-collapse:collapse}"
     "td,th{padding:.2em .8em;text-align:left;border-bottom:1px solid #ccc;vertical-align:top}"
-    ".bad{color:#a00}"
+    "td{white-space:nowrap}td:last-child{white-space:normal}.bad{color:#a00}"
 )
 
 Answer = tuple[int, str, bytes]
@@ -140,14 +140,14 @@ def _handler(answer: Callable[[str], Answer], events: Events) -> type[BaseHTTPRe
         def do_GET(self) -> None:  # noqa: N802
             path = self.path.partition("?")[0]
             status, kind, body = answer(path)
+            if path == "/":  # who looks at studies; not each look of a machine
+                events.tell(Kind.ASKED, peer=self.client_address[0], request=path, status=status)
             self.send_response(status)
             for name, text in {"Content-Type": kind, **_HEADERS}.items():
                 self.send_header(name, text)
             self.send_header("Content-Length", str(len(body)))
             self.end_headers()
             self.wfile.write(body)
-            if path == "/":  # who looks at studies; not each look of a machine
-                events.tell(Kind.ASKED, peer=self.client_address[0], request=path, status=status)
 
         def log_message(self, format: str, *args: Any) -> None:
             pass

@@ -330,7 +330,8 @@ class Budget:
                 limit = self.most // 2**20
                 raise ResourceError(
                     f"the study's MR series are larger than {limit} MiB; raise MMCCD_PACS_MAX_MIB"
-                    " if there is room for them"
+                    " if there is room for them",
+                    code="study.too_large",
                 )
             yield chunk
 
