@@ -239,12 +239,12 @@ class Incoming:
                 os.link(path, to)
             except OSError:  # another disk, or a file system without links
                 shutil.copyfile(path, to)
-        except FileNotFoundError as error:
-            raise ExchangeError(
-                f"{self._name}: a received object is gone; expected it in the state folder; was it"
-                " removed?"
-            ) from error
         except OSError as error:
+            if not path.exists():
+                raise ExchangeError(
+                    f"{self._name}: a received object is gone; expected it in the state folder; was"
+                    " it removed?"
+                ) from error
             raise OutputError(
                 f"the temporary folder cannot be written ({error.strerror or error}); free some"
                 " space, or set TMPDIR",

@@ -119,9 +119,13 @@ def _listen(text: str) -> str:
 
 
 def _callers(text: str) -> str:
-    for one in filter(None, text.split(",")):
-        Allowed.parse(one.strip())
+    for one in _parts(text):
+        Allowed.parse(one)
     return text
+
+
+def _parts(text: str) -> list[str]:
+    return [one.strip() for one in text.split(",") if one.strip()]
 
 
 _Peer = Annotated[str, AfterValidator(_peer)]
@@ -246,7 +250,7 @@ class DimseSettings(SettingsModel):
     @property
     def callers(self) -> tuple[Allowed, ...]:
         """Who may call."""
-        texts = [one.strip() for one in self.allow.split(",") if one.strip()]
+        texts = _parts(self.allow)
         peers = [Peer.parse(one) for one in (self.peer, self.store) if one]
         named = [Allowed.parse(one) for one in texts]
         titles = {one.title for one in named}
@@ -297,7 +301,7 @@ def _of_source(settings: DimseSettings, url: str, once: bool) -> list[tuple[bool
             " MMCCD_PACS_LISTEN",
         ),
         (
-            source == RECEIVE and not settings.allow.strip(" ,"),
+            source == RECEIVE and not _parts(settings.allow),
             "--source receive needs to know who may send; give --allow AE,AE or set"
             " MMCCD_PACS_ALLOW",
         ),
