@@ -70,8 +70,10 @@ def check(settings: PacsSettings, say: Callable[[str], None]) -> int:
     if settings.speaks_dimse:
         from mmccd.apps.pacs.dimse import check as dimse
 
-        for what, ok, more in dimse.check(settings):
-            say(str(Line(what, OK if ok else FAILED, more)))
+        found = dimse.check(settings)
+        width = max(len(what) for what, _, _ in found)
+        for what, ok, more in found:
+            say(f"{what:<{width}} {OK if ok else FAILED:<8} {more}")
             codes.append(0 if ok else InputError.exit_code)
     return next((code for code in codes if code), 0)
 

@@ -23,7 +23,7 @@ from pydicom.tag import Tag
 from pydicom.uid import UID
 
 from mmccd.apps.pacs.archive import ArchivedSeries
-from mmccd.apps.pacs.dimse.uids import IMAGES, OWN
+from mmccd.apps.pacs.dimse.uids import IMAGES, OWN, TAKEN
 from mmccd.outputs import MANUFACTURER
 
 logger = logging.getLogger(__name__)
@@ -258,7 +258,7 @@ def _arrival(event: Any) -> Arrival:
         raise RefusedError(MISMATCH, "the data set is not what the request says")
     if header.sop_class in OWN and header.manufacturer != MANUFACTURER:
         raise RefusedError(NOT_ALLOWED, f"of this class only those of {MANUFACTURER} are taken")
-    if header.sop_class not in (*IMAGES, *OWN):
+    if header.sop_class not in TAKEN:
         raise RefusedError(NOT_SUPPORTED, "neither MR nor a result of ours")
     return Arrival(header, event.file_meta, request.DataSet, event.assoc)
 

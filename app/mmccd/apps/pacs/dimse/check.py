@@ -1,5 +1,5 @@
-"""What works with the archives that the settings name, a line each; nothing is fetched or
-stored.
+"""What works with the archives that the settings name, a line each; one object is fetched, and
+nothing is stored.
 """
 
 from __future__ import annotations
@@ -8,6 +8,10 @@ import errno
 import socket
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
+from datetime import date
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from pydicom.uid import UID
 from pynetdicom.association import Association
@@ -15,9 +19,11 @@ from pynetdicom.presentation import build_context
 
 from mmccd.apps.pacs.archive import ArchiveError
 from mmccd.apps.pacs.dimse import tls
+from mmccd.apps.pacs.dimse.awaited import Awaiting
 from mmccd.apps.pacs.dimse.calls import Caller, accepted, status_of
 from mmccd.apps.pacs.dimse.query import SERIES, Query, identifier
-from mmccd.apps.pacs.dimse.retrieve import UNKNOWN_DESTINATION
+from mmccd.apps.pacs.dimse.receiver import Receiver
+from mmccd.apps.pacs.dimse.retrieve import UNKNOWN_DESTINATION, GetSource, MoveSource
 from mmccd.apps.pacs.dimse.settings import GET as BY_GET, MOVE as BY_MOVE
 from mmccd.apps.pacs.dimse.uids import COMMIT, ECHO, FIND, GET, MOVE, OWN, UNCOMPRESSED
 from mmccd.apps.pacs.settings import PacsSettings
@@ -63,11 +69,8 @@ def _archive(settings: PacsSettings) -> Iterator[Line]:
     for source, (name, uid) in ways.items():
         if source == settings.source or uid in offered:
             yield _is_offered(f"{caller.peer} {name}", uid, offered, source == settings.source)
-    if settings.source == BY_MOVE and MOVE in offered:
-        yield _attempt(
-            f"{caller.peer} knows {settings.ae_title}",
-            lambda: _destination(caller, settings.ae_title),
-        )
+    if ways[settings.source][1] in offered:
+        yield _attempt(f"{caller.peer} sends an object", lambda: _object(settings, caller))
 
 
 def _store(settings: PacsSettings) -> Iterator[Line]:
@@ -116,8 +119,25 @@ def _is_offered(what: str, uid: UID, offered: set[str], needed: bool) -> Line:
     return what, False, "not offered; expected that it is; allow it in the archive"
 
 
+def _object(settings: PacsSettings, caller: Caller) -> str:
+    """Fetch one, as the service would; only so one knows whether the archive knows where we are."""
+    awaiting = Awaiting()
+    by_move = settings.source == BY_MOVE
+    source = MoveSource(settings, awaiting) if by_move else GetSource(settings)
+    for study in source.studies(date.today()):
+        for series in source.series(study.uid):
+            if series.modality != "MR" or not series.instances:
+                continue
+            with ExitStack() as stack:
+                if by_move:
+                    stack.callback(Receiver(settings, awaiting, None).close)
+                folder = Path(stack.enter_context(TemporaryDirectory(prefix="mmccd-check-")))
+                return f"{source.fetch_one(study.uid, series.uid, folder, lambda: None)} bytes"
+    return "no MR study to try it with" + (_destination(caller, settings.ae_title) * by_move)
+
+
 def _destination(caller: Caller, title: str) -> str:
-    """Ask the archive to send us what it has not got: it says whether it knows where we are."""
+    """Ask the archive to send us what it has not got: some say that they do not know us."""
     with caller.call([build_context(MOVE, list(UNCOMPRESSED))]) as association:
         status = _last_status(association, title)
     if status is None:
@@ -127,7 +147,7 @@ def _destination(caller: Caller, title: str) -> str:
             ArchiveError,
             f"does not know where {title} is (status A801); tell it AE title, address and port",
         )
-    return f"it does not say otherwise (status {status:04X} for nothing)"
+    return f"; asked to send nothing to {title} it answers with status {status:04X}"
 
 
 def _last_status(association: Association, title: str) -> int | None:

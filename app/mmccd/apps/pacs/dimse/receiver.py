@@ -14,8 +14,7 @@ from mmccd.apps.pacs.dimse.arrival import Sink, receive
 from mmccd.apps.pacs.dimse.calls import entity
 from mmccd.apps.pacs.dimse.commitment import Commitments
 from mmccd.apps.pacs.dimse.server import Guard, Server
-from mmccd.apps.pacs.dimse.settings import RECEIVE
-from mmccd.apps.pacs.dimse.uids import COMMIT, ECHO, IMAGES, OWN, SYNTAXES, UNCOMPRESSED
+from mmccd.apps.pacs.dimse.uids import COMMIT, ECHO, SYNTAXES, TAKEN, UNCOMPRESSED
 from mmccd.apps.pacs.settings import PacsSettings
 
 logger = logging.getLogger(__name__)
@@ -54,7 +53,7 @@ class Receiver:
         contexts = [build_context(ECHO, list(UNCOMPRESSED))]
         handlers: list[EventHandlerType] = [(evt.EVT_C_ECHO, _echo)]
         if sink is not None:
-            contexts += _storage(with_own=settings.source == RECEIVE)
+            contexts += [build_context(uid, list(SYNTAXES)) for uid in TAKEN]
             handlers += [
                 (evt.EVT_C_STORE, receive, [sink]),
                 (evt.EVT_RELEASED, self._closed),
@@ -91,11 +90,6 @@ class Receiver:
 
 def _echo(event: Any) -> int:
     return _SUCCESS
-
-
-def _storage(with_own: bool) -> list[PresentationContext]:
-    kinds = (*IMAGES, *OWN) if with_own else IMAGES
-    return [build_context(uid, list(SYNTAXES)) for uid in kinds]
 
 
 def _commitment() -> PresentationContext:

@@ -29,8 +29,8 @@ from mmccd.apps.pacs.archive import (
 from mmccd.apps.pacs.dimse.arrival import receive
 from mmccd.apps.pacs.dimse.awaited import Awaited, Awaiting
 from mmccd.apps.pacs.dimse.calls import Caller, status_of, watch
-from mmccd.apps.pacs.dimse.query import SERIES, Query, identifier
-from mmccd.apps.pacs.dimse.uids import GET, IMAGES, MOVE, SYNTAXES, UNCOMPRESSED
+from mmccd.apps.pacs.dimse.query import IMAGE, SERIES, Query, identifier
+from mmccd.apps.pacs.dimse.uids import GET, MOVE, SYNTAXES, TAKEN, UNCOMPRESSED
 from mmccd.apps.pacs.settings import PacsSettings
 
 logger = logging.getLogger(__name__)
@@ -106,16 +106,40 @@ class _Queried:
             total, room = total + count, room - size
         return total
 
+    def fetch_one(self, study: str, series: str, folder: Path, beat: Callable[[], None]) -> int:
+        """Write one object of a series into a folder.
+
+        Returns:
+            Its size in bytes.
+
+        Raises:
+            ArchiveError: it did not come.
+            OutputError: the folder cannot be written.
+            ResourceError: it is too large.
+        """
+        listed = self._query.objects(study, series)
+        images = sorted(uid for uid, kind in listed.items() if uid and (kind in TAKEN or not kind))
+        if not images:
+            raise self._caller.error(ExchangeError, "lists no object of a series; expected one")
+        one, room = ArchivedSeries(series, "MR", "", 1), self._settings.max_mib * 2**20
+        return self._fetch(study, one, folder, room, beat, images[0])[1]
+
     def _fetch(
-        self, study: str, series: ArchivedSeries, folder: Path, room: int, beat: Callable[[], None]
+        self,
+        study: str,
+        series: ArchivedSeries,
+        folder: Path,
+        room: int,
+        beat: Callable[[], None],
+        instance: str = "",
     ) -> tuple[int, int]:
-        """Number and bytes of a series' objects."""
+        """Number and bytes of a series' objects, or of one."""
         moved, outcome = threading.Event(), _Outcome()
         awaited = Awaited(study, series.uid, folder, room, moved.set)
         with self._call(awaited) as association:
 
             def transfer() -> None:
-                for answer, _ in self._send(association, study, series.uid):
+                for answer, _ in self._send(association, _keys(study, series.uid, instance)):
                     outcome.note(answer)
                     moved.set()
 
@@ -135,9 +159,9 @@ class _Queried:
         raise NotImplementedError
 
     def _send(
-        self, association: Association, study: str, series: str
+        self, association: Association, keys: Dataset
     ) -> Iterable[tuple[Dataset, Dataset | None]]:
-        """Ask for the objects of a series; the archive's answers."""
+        """Ask for objects; the archive's answers."""
         raise NotImplementedError
 
     def _wait_for_stragglers(
@@ -179,7 +203,7 @@ class _Queried:
         objects) is not taken, and its failure is none.
         """
         listed = self._query.objects(study, series.uid)
-        images = {uid for uid, kind in listed.items() if kind in IMAGES or not kind}
+        images = {uid for uid, kind in listed.items() if kind in TAKEN or not kind}
         if not listed or not images <= awaited.objects:
             expected = f"{series.instances} " if series.instances >= 0 else ""
             raise self._caller.error(
@@ -192,6 +216,15 @@ class _Queried:
             self.name,
             len(listed) - len(images),
         )
+
+
+def _keys(study: str, series: str, instance: str) -> Dataset:
+    keys = {"StudyInstanceUID": study, "SeriesInstanceUID": series}
+    return (
+        identifier(IMAGE, **keys, SOPInstanceUID=instance)
+        if instance
+        else identifier(SERIES, **keys)
+    )
 
 
 def _expected(series: ArchivedSeries, outcome: _Outcome) -> int:
@@ -217,9 +250,8 @@ class MoveSource(_Queried):
             yield association
 
     def _send(
-        self, association: Association, study: str, series: str
+        self, association: Association, keys: Dataset
     ) -> Iterable[tuple[Dataset, Dataset | None]]:
-        keys = identifier(SERIES, StudyInstanceUID=study, SeriesInstanceUID=series)
         return association.send_c_move(keys, self._settings.ae_title, MOVE)
 
 
@@ -228,15 +260,14 @@ class GetSource(_Queried):
 
     def _call(self, awaited: Awaited) -> AbstractContextManager[Association]:
         # One context for each form, so that objects come as they are stored.
-        forms = [build_context(uid, syntax) for uid in IMAGES for syntax in SYNTAXES]
+        forms = [build_context(uid, syntax) for uid in TAKEN for syntax in SYNTAXES]
         return self._caller.call(
             [build_context(GET, list(UNCOMPRESSED)), *forms],
             [(evt.EVT_C_STORE, receive, [awaited])],
-            taking=IMAGES,
+            taking=TAKEN,
         )
 
     def _send(
-        self, association: Association, study: str, series: str
+        self, association: Association, keys: Dataset
     ) -> Iterable[tuple[Dataset, Dataset | None]]:
-        keys = identifier(SERIES, StudyInstanceUID=study, SeriesInstanceUID=series)
         return association.send_c_get(keys, GET)

@@ -39,6 +39,8 @@ IMAGES = (MRImageStorage, EnhancedMRImageStorage, LegacyConvertedEnhancedMRImage
 """What a study is made of."""
 OWN = (SegmentationStorage, Comprehensive3DSRStorage, SecondaryCaptureImageStorage)
 """What we make; of others they are not taken."""
+TAKEN = (*IMAGES, *OWN)
+"""Images, and results of ours that new ones supersede."""
 UNCOMPRESSED = (ExplicitVRLittleEndian, ImplicitVRLittleEndian)
 SYNTAXES = (
     *UNCOMPRESSED,
