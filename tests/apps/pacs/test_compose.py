@@ -93,7 +93,9 @@ def test_the_application_is_locked_in(services: dict[str, Any]) -> None:
     assert service["ulimits"]["stack"] >= 32 * 2**20
     (tmp,) = service["tmpfs"]
     room_mib = 1024 * int(re.findall(r"size=(\d+)g", tmp)[0])
-    assert room_mib >= 1.5 * int(variables(service)["MMCCD_PACS_MAX_MIB"])
+    settings = read_pacs_settings([], variables(service))
+    at_a_time = settings.workers + settings.ahead
+    assert room_mib >= 1.5 * at_a_time * settings.max_mib
 
 
 def test_mounted_files_exist(services: dict[str, Any]) -> None:

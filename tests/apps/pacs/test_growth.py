@@ -14,7 +14,7 @@ from tests.apps.pacs.fakes import (
     record,
 )
 
-from mmccd.apps.pacs.archive import ArchivedSeries
+from mmccd.apps.pacs.archive import ArchivedSeries, UnavailableError
 from mmccd.apps.pacs.settings import PacsSettings
 from mmccd.apps.pacs.wanted import images
 from mmccd.core import UnsuitableInputError
@@ -41,6 +41,24 @@ class TestGrowth:
         assert archive.fetched()[-1] == "2.25.12", "the report"
         assert len(archive.studies[UID].stored) == 2
         assert list(record(tmp_path)["images"].values()) == [7]
+
+    def test_a_look_that_fails(
+        self, tmp_path: Path, archive: FakeArchive, make: Make, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """A study that is done stays done, and is looked at again later."""
+        service = make()
+        assert service.once() == 0
+
+        def down(study: str) -> list[ArchivedSeries]:
+            raise UnavailableError("HTTP 500")
+
+        with monkeypatch.context() as patched:
+            patched.setattr(service.source, "series", down)
+            with pytest.raises(UnavailableError):
+                service.once()
+        assert (record(tmp_path)["state"], record(tmp_path)["troubles"]) == ("done", 1)
+        assert service.once() == 0
+        assert (record(tmp_path)["state"], record(tmp_path)["troubles"]) == ("done", 0)
 
     def test_a_better_flair(
         self, archive: FakeArchive, application: Application, make: Make

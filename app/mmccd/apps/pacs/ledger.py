@@ -219,20 +219,15 @@ class Ledger:
         """
         with self._one:
             record = self.records[name]
-            if error is None:
-                self._note(name, state=State.WAITING, stage=None, due=clock.now())
-                return
-            record.troubles += 1
-            wait = min(self.settings.retry_s * 2 ** (record.troubles - 1), _MOST_TROUBLE_S)
-            self._note(
-                name,
-                state=State.WAITING,
-                stage=None,
-                due=clock.later(wait),
-                exit_code=error.exit_code,
-                code=error.code,
-                message=str(error),
-            )
+            values: dict[str, Any] = {"due": clock.now()}
+            if error is not None:
+                record.troubles += 1
+                wait = min(self.settings.retry_s * 2 ** (record.troubles - 1), _MOST_TROUBLE_S)
+                values = {"due": clock.later(wait), "exit_code": error.exit_code}
+                values |= {"code": error.code, "message": str(error)}
+            # One that was only looked at stays done.
+            state = State.DONE if record.state == State.DONE else State.WAITING
+            self._note(name, state=state, stage=None, **values)
 
     def refuse(self, name: str, error: MmccdError) -> None:
         """A study is unsuitable, and stays that until it changes."""

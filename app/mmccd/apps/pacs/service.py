@@ -189,7 +189,7 @@ class Service:
 
     def _put_back(self, name: str, error: MmccdError) -> None:
         """The fault is not the study's: it waits, but not for its results, which are kept."""
-        if self.ledger.records[name].state == State.RUNNING:
+        if self.ledger.records[name].state in (State.RUNNING, State.DONE):
             if isinstance(error, ArchiveError):
                 self._tell_trouble(error, name)
             self.ledger.put_back(name, None if isinstance(error, CancelledError) else error)
@@ -207,10 +207,14 @@ class Service:
 
     def _round_trip(self, name: str, uid: str) -> int:
         """The way of one study; the exit code of storing."""
-        self.ledger.begin(name, "fetch")
+        was_done = self.ledger.records[name].state == State.DONE
+        if not was_done:
+            self.ledger.begin(name, "fetch")
         series = self.source.series(uid)
         if self._is_done(name, series):
             return 0
+        if was_done:
+            self.ledger.begin(name, "fetch")
         self._check_room()
         images = wanted.images(series, self.settings)
         with temporary_folder(self.settings.state) as folder:
