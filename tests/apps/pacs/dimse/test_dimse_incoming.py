@@ -32,6 +32,7 @@ from mmccd.core import OutputError, ResourceError
 
 TODAY = date(2026, 1, 1)
 LIMITS = Limits(study_mib=100, free_mib=0, keep_days=30, hold_s=600)
+AT_ONCE = {"hold_s": 0}
 
 
 class Sender(threading.Thread):
@@ -136,7 +137,7 @@ def test_what_is_damaged(tmp_path: Path, make: Make, caplog: pytest.LogCaptureFi
 
 class TestRemoval:
     def test_when_all_have_the_results(self, tmp_path: Path, make: Make) -> None:
-        incoming = make()
+        incoming = make(**AT_ONCE)
         send(incoming, study(tmp_path / "sent"))
         fetch(incoming, tmp_path / "out")
         stored: list[str] = []
@@ -157,14 +158,14 @@ class TestRemoval:
         send(incoming, study(tmp_path / "sent"))
         fetch(incoming, tmp_path / "out")
         incoming.stored(STUDY, "one", ["one", "two"])
-        again = make()
+        again = make(**AT_ONCE)
         assert listed(again) == {STUDY: 6}
         again.stored(STUDY, "two", ["one", "two"])
         assert listed(again) == {}
 
     def test_only_what_was_fetched(self, tmp_path: Path, make: Make) -> None:
         """What came since then stays, also where it has taken the place of another."""
-        incoming = make()
+        incoming = make(**AT_ONCE)
         sent = study(tmp_path / "sent")
         send(incoming, sent[:4])
         fetch(incoming, tmp_path / "out")
@@ -175,12 +176,29 @@ class TestRemoval:
 
     def test_also_series_that_were_not_fetched(self, tmp_path: Path, make: Make) -> None:
         """The service fetches those that may be FLAIR; the study is done all the same."""
-        incoming = make()
+        incoming = make(**AT_ONCE)
         send(incoming, study(tmp_path / "sent", series=2))
         (tmp_path / "out").mkdir()
         assert incoming.fetch(STUDY, incoming.series(STUDY)[:1], tmp_path / "out", nothing) == 6
         incoming.stored(STUDY, "one", ["one"])
         assert listed(incoming) == {}
+
+    def test_a_second_half(self, tmp_path: Path, make: Make) -> None:
+        """It finds the first one still there, and is not taken for a study of its own."""
+        incoming = make(hold_s=60)
+        sent = study(tmp_path / "sent")
+        send(incoming, sent[:3])
+        fetch(incoming, tmp_path / "out")
+        incoming.stored(STUDY, "one", ["one"])
+        assert listed(incoming) == {STUDY: 3}
+        send(incoming, sent[3:])
+        assert listed(incoming) == {STUDY: 6}
+        fetch(incoming, tmp_path / "again")
+        incoming.stored(STUDY, "one", ["one"])
+        folder = tmp_path / "state" / "incoming" / hidden(STUDY)
+        os.utime(folder / ".done", (time.time() - 61,) * 2)
+        assert listed(incoming) == {}
+        assert not folder.exists()
 
     def test_nothing_was_fetched(self, tmp_path: Path, make: Make) -> None:
         incoming = make()

@@ -32,7 +32,7 @@ logger = logging.getLogger(__name__)
 
 FOLDER = "incoming"
 _ENDING, _PART = ".dcm", ".part-"
-_OPEN, _FETCHED, _STORED = ".open", ".fetched", ".stored-"
+_OPEN, _FETCHED, _STORED, _DONE = ".open", ".fetched", ".stored-", ".done"
 _MIB, _DAY_S = 2**20, 86_400.0
 _MOST_STUDIES = 10_000
 
@@ -45,7 +45,8 @@ class Limits:
         study_mib: the largest study.
         free_mib: so much of the disk stays free.
         keep_days: what is older is removed.
-        hold_s: a study whose sender broke off is listed when nothing came for so long.
+        hold_s: a study whose sender broke off is listed when nothing came for so long, and one
+            that is done is kept so long: what comes in meanwhile belongs to it.
     """
 
     study_mib: int
@@ -137,6 +138,7 @@ class Incoming:
         to be worked on. What is too old is removed.
         """
         with self._lock:
+            self._remove_done()
             self._remove_old()
             return [
                 ArchivedStudy(study.uid, len(study.headers))
@@ -196,8 +198,9 @@ class Incoming:
         return len(names)
 
     def stored(self, study: str, destination: str, destinations: Collection[str]) -> None:
-        """A study's results are where they belong; when they are in all destinations, the objects
-        are removed that were here when the study was fetched. What came since then stays.
+        """A study's results are where they belong; some time after they are in all destinations,
+        the objects are removed that were here when the study was fetched. What came since then
+        stays.
 
         Args:
             study: its UID.
@@ -210,27 +213,32 @@ class Incoming:
             if found is None:
                 return
             (folder / (_STORED + hidden(destination))).touch(0o600)
-            if not all((folder / (_STORED + hidden(one))).exists() for one in destinations):
-                return
-            before = len(found.headers)
-            self._remove_fetched(folder, found)
-            left = len(found.headers)
-        logger.info(
-            "removed %d received objects, which are done; %d came since then",
-            before - left,
-            left,
-            extra={"study": study_name(study)},
-        )
+            if all((folder / (_STORED + hidden(one))).exists() for one in destinations):
+                _stamp(folder / _DONE)
+                for marker in folder.glob(f"{_STORED}*"):
+                    marker.unlink(missing_ok=True)
+
+    def _remove_done(self) -> None:
+        latest = time.time() - self._limits.hold_s
+        for name, study in list(self._studies.items()):
+            done = self._root / name / _DONE
+            if done.exists() and _changed(done) <= latest and not study.senders:
+                self._remove_fetched(done.parent, study)
 
     def _remove_fetched(self, folder: Path, study: _Study) -> None:
-        fetched = _changed_ns(folder / _FETCHED)
+        before, fetched = len(study.headers), _changed_ns(folder / _FETCHED)
         for name in list(study.headers):
             if _changed_ns(folder / name) < fetched:
                 (folder / name).unlink(missing_ok=True)
                 del study.headers[name], study.sizes[name]
-        for marker in folder.glob(f"{_STORED}*"):
-            marker.unlink(missing_ok=True)
-        if not study.headers and not study.senders:
+        (folder / _DONE).unlink(missing_ok=True)
+        logger.info(
+            "removed %d received objects, which are done; %d came since then",
+            before - len(study.headers),
+            len(study.headers),
+            extra={"study": study_name(study.uid)},
+        )
+        if not study.headers:
             self._forget(folder.name)
 
     def _copy(self, path: Path, to: Path) -> None:

@@ -10,7 +10,7 @@ from mmccd.apps.pacs.dimse.incoming import Incoming
 
 
 def removing(incoming: Incoming, destinations: Sequence[Destination]) -> list[Destination]:
-    """The same destinations; when all of them have stored a study, its images are removed.
+    """The same destinations; some time after all of them have stored a study its images go.
 
     Args:
         incoming: where they are.
