@@ -17,7 +17,7 @@ from pydicom.filebase import DicomBytesIO
 from pydicom.filewriter import write_dataset
 from tests.apps.pacs.dimse.parties import STUDY, nothing, study, uids
 
-from mmccd.apps.pacs.archive import ArchivedSeries, ExchangeError
+from mmccd.apps.pacs.archive import TOO_LARGE, ArchivedSeries, ExchangeError
 from mmccd.apps.pacs.dimse.arrival import (
     OUT_OF_RESOURCES,
     Arrival,
@@ -268,8 +268,9 @@ class TestFetch:
     def test_too_large_now(self, tmp_path: Path, make: Make) -> None:
         """A limit that was lowered after it was received."""
         send(make(), study(tmp_path / "sent", Rows=1024, Columns=600, PixelData=bytes(1228800)))
-        with pytest.raises(ResourceError, match="larger than 1 MiB"):
+        with pytest.raises(ResourceError, match="larger than 1 MiB") as found:
             fetch(make(study_mib=1), tmp_path / "out")
+        assert found.value.code == TOO_LARGE, "it is refused, and not tried again"
 
 
 def test_it_is_removed_while_an_object_comes(

@@ -36,6 +36,7 @@ from tests.apps.pacs.orthanc import Orthanc, free_port, running_orthanc
 from tests.io.dicom_files import AXIAL, SECRETS, multi_frame, save
 
 from mmccd.apps.pacs.archive import (
+    TOO_LARGE,
     ArchiveError,
     ExchangeError,
     NotAllowedError,
@@ -188,8 +189,11 @@ class TestOrthanc:
         (tmp_path / "out").mkdir()
         with source(way, archive.dicom, tmp_path, port, max_mib=1) as one:
             series = one.series("1.2.3.60")
-            with pytest.raises(ResourceError, match="larger than 1 MiB; raise MMCCD_PACS_MAX_MIB"):
+            with pytest.raises(
+                ResourceError, match="larger than 1 MiB; raise MMCCD_PACS_MAX_MIB"
+            ) as found:
                 one.fetch("1.2.3.60", series, tmp_path / "out", nothing)
+            assert found.value.code == TOO_LARGE, "it is refused, and not tried again"
 
     def test_the_folder_cannot_be_written(
         self, tmp_path: Path, way: str, archive: Orthanc, sent: list[Path], port: int,

@@ -9,6 +9,7 @@ import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from mmccd.apps.pacs.archive import TOO_LARGE
 from mmccd.apps.pacs.dimse.arrival import NOT_ALLOWED, OUT_OF_RESOURCES, Arrival, RefusedError
 from mmccd.core import OutputError, ResourceError
 
@@ -77,13 +78,14 @@ class Awaited:
             most_mib: for the message.
 
         Raises:
-            ResourceError: there was more than is allowed.
+            ResourceError: there was more than is allowed (code ``TOO_LARGE``).
             OutputError: the folder could not be written.
         """
         if self._too_large:
             raise ResourceError(
                 f"the study's MR series are larger than {most_mib} MiB; raise MMCCD_PACS_MAX_MIB if"
-                " there is room for them"
+                " there is room for them",
+                code=TOO_LARGE,
             )
         if self._failed:
             raise OutputError(

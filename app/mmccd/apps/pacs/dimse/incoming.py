@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
 
-from mmccd.apps.pacs.archive import ArchivedSeries, ArchivedStudy, ExchangeError
+from mmccd.apps.pacs.archive import TOO_LARGE, ArchivedSeries, ArchivedStudy, ExchangeError
 from mmccd.apps.pacs.dimse.arrival import (
     OUT_OF_RESOURCES,
     Arrival,
@@ -184,7 +184,8 @@ class Incoming:
             if found and sum(found.sizes[name] for name in names) > self._limits.study_mib * _MIB:
                 raise ResourceError(
                     f"the study's series are larger than {self._limits.study_mib} MiB; raise"
-                    " MMCCD_PACS_MAX_MIB if there is room for them"
+                    " MMCCD_PACS_MAX_MIB if there is room for them",
+                    code=TOO_LARGE,
                 )
         expected = sum(max(one.instances, 0) for one in series)
         if found is None or len(names) < expected:
