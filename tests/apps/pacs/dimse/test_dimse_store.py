@@ -47,7 +47,6 @@ from mmccd.apps.pacs.archive import (
 from mmccd.apps.pacs.dimse.commitment import FILE
 from mmccd.apps.pacs.dimse.uids import COMMIT, COMMIT_INSTANCE, OWN
 from mmccd.apps.pacs.dimse.ways import opened
-from mmccd.core import OutputError
 
 KINDS = (
     (SegmentationStorage, "SEG"),
@@ -210,7 +209,7 @@ class TestAnswers:
         with (
             storing(0) as port,
             destination(port, tmp_path) as one,
-            pytest.raises(OutputError, match="x.dcm: a result cannot be read"),
+            pytest.raises(ExchangeError, match=r"x.dcm \(InvalidDicomError\) cannot be read"),
         ):
             one.store(STUDY, [tmp_path / "x.dcm"])
 

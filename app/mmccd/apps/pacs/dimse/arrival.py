@@ -56,11 +56,11 @@ class RefusedError(Exception):
     """An object is not taken.
 
     Args:
-        status: of the answer (PS3.4, B.2.3; PS3.7, C).
         comment: for the other's log, at most 64 characters; nothing of a patient.
+        status: of the answer (PS3.4, B.2.3; PS3.7, C).
     """
 
-    def __init__(self, status: int, comment: str) -> None:
+    def __init__(self, comment: str, status: int) -> None:
         super().__init__(comment)
         self.status, self.comment = status, comment[:64]
 
@@ -252,14 +252,14 @@ def _arrival(event: Any) -> Arrival:
         )
         header = Header.of(dataset)
     except Exception as error:  # pydicom raises whatever the damage leads to
-        raise RefusedError(NOT_UNDERSTOOD, "the data set cannot be read") from error
+        raise RefusedError("the data set cannot be read", NOT_UNDERSTOOD) from error
     asked = (str(request.AffectedSOPClassUID), str(request.AffectedSOPInstanceUID))
     if asked != (header.sop_class, header.sop_instance):
-        raise RefusedError(MISMATCH, "the data set is not what the request says")
+        raise RefusedError("the data set is not what the request says", MISMATCH)
     if header.sop_class in OWN and header.manufacturer != MANUFACTURER:
-        raise RefusedError(NOT_ALLOWED, f"of this class only those of {MANUFACTURER} are taken")
+        raise RefusedError(f"of this class only those of {MANUFACTURER} are taken", NOT_ALLOWED)
     if header.sop_class not in TAKEN:
-        raise RefusedError(NOT_SUPPORTED, "neither MR nor a result of ours")
+        raise RefusedError("neither MR nor a result of ours", NOT_SUPPORTED)
     return Arrival(header, event.file_meta, request.DataSet, event.assoc)
 
 

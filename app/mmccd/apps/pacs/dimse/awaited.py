@@ -49,14 +49,14 @@ class Awaited:
         """
         header = arrival.header
         if (header.study, header.series) != (self.study, self.series):
-            raise RefusedError(NOT_ALLOWED, "nobody has asked for it")
+            raise RefusedError("nobody has asked for it", NOT_ALLOWED)
         with self._lock:
             self._moved()
             if header.sop_instance in self.objects:
                 return
             if self.size + arrival.size > self.room:
                 self._too_large = True
-                raise RefusedError(OUT_OF_RESOURCES, "the study is too large")
+                raise RefusedError("the study is too large", OUT_OF_RESOURCES)
             path = self._folder / f"{self._first + len(self.objects):06d}.dcm"
             try:
                 with path.open("xb") as file:
@@ -119,7 +119,7 @@ class Awaiting:
         with self._lock:
             one = self._series.get((arrival.header.study, arrival.header.series))
         if one is None:
-            raise RefusedError(NOT_ALLOWED, "nobody has asked for it")
+            raise RefusedError("nobody has asked for it", NOT_ALLOWED)
         one.take(arrival)
 
     def closed(self, sender: threading.Thread, properly: bool) -> None:

@@ -107,7 +107,7 @@ class Incoming:
         with self._lock:
             if self._studies.get(folder.name) is not study:  # removed in this very moment
                 part.unlink(missing_ok=True)
-                raise RefusedError(OUT_OF_RESOURCES, "its study was just removed; send it again")
+                raise RefusedError("its study was just removed; send it again", OUT_OF_RESOURCES)
             _stamp(part)
             part.replace(folder / name)
             study.headers[name], study.sizes[name] = arrival.header, arrival.size
@@ -264,15 +264,15 @@ class Incoming:
         """The study that an object belongs to, where there is room for it."""
         free = shutil.disk_usage(self._root).free
         if free - arrival.size < self._limits.free_mib * _MIB:
-            raise RefusedError(OUT_OF_RESOURCES, "the disk is full")
+            raise RefusedError("the disk is full", OUT_OF_RESOURCES)
         found = self._studies.get(folder.name)
         before = sum(size for one, size in found.sizes.items() if one != name) if found else 0
         if before + arrival.size > self._limits.study_mib * _MIB:
             text = f"the study is larger than {self._limits.study_mib} MiB"
-            raise RefusedError(OUT_OF_RESOURCES, text)
+            raise RefusedError(text, OUT_OF_RESOURCES)
         if found is None:
             if len(self._studies) >= _MOST_STUDIES:
-                raise RefusedError(OUT_OF_RESOURCES, "too many studies are waiting")
+                raise RefusedError("too many studies are waiting", OUT_OF_RESOURCES)
             folder.mkdir(mode=0o700, exist_ok=True)
             _sync(self._root)
             found = self._studies[folder.name] = _Study(arrival.header.study)

@@ -5,15 +5,18 @@ wanted.
 from __future__ import annotations
 
 import logging
+import threading
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from pydicom import dcmread
 from pydicom.uid import UID
 from pynetdicom import evt
 from pynetdicom.association import Association
+from pynetdicom.events import EventHandlerType
 from pynetdicom.presentation import PresentationContext, build_context
 
 from mmccd.apps.pacs.archive import (
@@ -27,7 +30,6 @@ from mmccd.apps.pacs.dimse.calls import Caller, status_of
 from mmccd.apps.pacs.dimse.commitment import Commitments, Reference, request
 from mmccd.apps.pacs.dimse.settings import DimseSettings
 from mmccd.apps.pacs.dimse.uids import COMMIT, COMMIT_INSTANCE, UNCOMPRESSED
-from mmccd.core import OutputError
 from mmccd.jobs import study_name
 
 logger = logging.getLogger(__name__)
@@ -37,6 +39,7 @@ _SAME_ASSOCIATION_S = 10.0
 """So long the answer may come on the association of the question; then it is released, and the
 answer comes on one that the archive asks for.
 """
+_ANSWER_S = 5.0
 _OUT_OF_RESOURCES = range(0xA700, 0xA800)
 _WARNINGS = range(0xB000, 0xC000)
 _DUPLICATE, _NOT_AUTHORISED = 0x0111, 0x0124
@@ -79,9 +82,9 @@ class DimseDestination:
 
         Raises:
             ArchiveError: not all of them are stored, or (where that is wanted) promised to be kept.
-            OutputError: an object cannot be read, or what was asked not be noted.
+            OutputError: what was asked cannot be noted.
         """
-        objects = [_object(path) for path in files]
+        objects = self._objects(files)
         if self._commitments is None:
             self._send(study, objects)
             return
@@ -92,6 +95,16 @@ class DimseDestination:
             self._send(study, left)
             self._commit(self._commitments, [one.reference for one in left])
         self._commitments.forget(references)
+
+    def _objects(self, files: Sequence[Path]) -> list[_Object]:
+        try:
+            return [_object(path) for path in files]
+        except ValueError as error:
+            raise self._caller.error(
+                ExchangeError,
+                f"a result cannot be sent: {error} cannot be read; expected a DICOM object; remove"
+                " it from the state folder, so that it is made again",
+            ) from error
 
     def _send(self, study: str, objects: Sequence[_Object]) -> None:
         refused: Counter[int] = Counter()
@@ -149,10 +162,8 @@ class DimseDestination:
         transaction = commitments.ask(objects)
         longest = self._settings.commit_s
         first = min(longest, _SAME_ASSOCIATION_S)
-        handlers = [(evt.EVT_N_EVENT_REPORT, commitments.answered)]
-        with self._caller.call(
-            [build_context(COMMIT, list(UNCOMPRESSED))], handlers
-        ) as association:
+        contexts, report = [build_context(COMMIT, list(UNCOMPRESSED))], _Report(commitments)
+        with self._caller.call(contexts, report.handlers) as association:
             asked = request(transaction, objects)
             answer, _ = association.send_n_action(asked, _ACTION, COMMIT, COMMIT_INSTANCE)
             status = status_of(answer)
@@ -161,6 +172,7 @@ class DimseDestination:
             if status:
                 raise self._not_asked(status)
             promise = commitments.wait(transaction, first)
+            report.finish()
         if promise is None:
             promise = commitments.wait(transaction, longest - first)
         if promise is None:
@@ -184,17 +196,49 @@ class DimseDestination:
         )
 
 
+class _Report:
+    """The archive's report on the association of our question. It wants an answer before the
+    association is released: released in between, pynetdicom breaks off.
+    """
+
+    def __init__(self, commitments: Commitments) -> None:
+        self._commitments = commitments
+        self._here, self._answering, self._answered = (threading.Event() for _ in range(3))
+
+    @property
+    def handlers(self) -> list[EventHandlerType]:
+        """Of events of the association."""
+        return [
+            (evt.EVT_N_EVENT_REPORT, self._came),
+            (evt.EVT_DIMSE_SENT, self._to_be_sent),
+            (evt.EVT_PDU_SENT, self._sent),
+        ]
+
+    def finish(self) -> None:
+        """Wait until a report that came here is answered."""
+        if self._here.is_set():
+            self._answered.wait(_ANSWER_S)
+
+    def _came(self, event: Any) -> tuple[int, None]:
+        self._here.set()
+        return self._commitments.answered(event)
+
+    def _to_be_sent(self, event: Any) -> None:
+        if self._here.is_set():
+            self._answering.set()
+
+    def _sent(self, event: Any) -> None:
+        if self._answering.is_set():
+            self._answered.set()
+
+
 def _object(path: Path) -> _Object:
     try:
         found = dcmread(path, specific_tags=["SOPClassUID", "SOPInstanceUID"])
         reference = Reference(str(found.SOPClassUID), str(found.SOPInstanceUID))
         return _Object(path, reference, UID(found.file_meta.TransferSyntaxUID))
     except Exception as error:  # pydicom raises whatever the damage leads to
-        raise OutputError(
-            f"{path.name}: a result cannot be read ({type(error).__name__}); expected a DICOM"
-            " object; it is made again",
-            code="output.not_readable",
-        ) from error
+        raise ValueError(f"{path.name} ({type(error).__name__})") from error
 
 
 def _contexts(objects: Sequence[_Object]) -> list[PresentationContext]:
