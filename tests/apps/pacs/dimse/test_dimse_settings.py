@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import threading
 from pathlib import Path
 
 import pytest
 
 from mmccd.apps.pacs.dimse.settings import DimseSettings, Peer
-from mmccd.apps.pacs.run import run
+from mmccd.apps.pacs.run import run, tell_of_thread
 from mmccd.apps.pacs.settings import read_pacs_settings, usage
 from mmccd.core import UsageError
 
@@ -126,6 +127,15 @@ def test_an_address_is_not_undone_by_the_title_alone() -> None:
     found = read("--source", "move", *PEER, *STORE, *LISTEN, "--allow", "PACS@10.0.0.1")
     (one,) = found.callers
     assert str(one.network) == "10.0.0.1/32"
+
+
+def test_a_thread_that_fails(caplog: pytest.LogCaptureFixture) -> None:
+    """What it says may have a patient's data in it."""
+    error = ValueError("Mustermann")
+    words = (ValueError, error, None, threading.current_thread())
+    tell_of_thread(threading.ExceptHookArgs(words))
+    assert "defect in a thread: ValueError" in caplog.text
+    assert "Mustermann" not in caplog.text
 
 
 def test_help() -> None:
