@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from mmccd import core
+from mmccd.apps.pacs.dimse.settings import DimseSettings
 from mmccd.apps.pacs.settings import PREFIX, PacsSettings
 from mmccd.core import FLAG, VARIABLE, Declared, flag_of, variable_of
 
@@ -39,23 +40,21 @@ def variables() -> str:
 
 
 def archive() -> str:
-    """Of the archive service."""
-    rows = (
-        (
-            _code(variable_of(one.name, PREFIX)) if VARIABLE in one.setting.doors else "",
-            _code(flag_of(one.name)) if FLAG in one.setting.doors else "",
-            _default(one),
-            _what(one),
-        )
-        for one in PacsSettings.declared().values()
-    )
-    return _table(("variable", "flag", "default", "what it is"), rows)
+    """Of the archive service, but for DIMSE."""
+    own = DimseSettings.declared()
+    return _of_service(one for name, one in PacsSettings.declared().items() if name not in own)
+
+
+def dimse() -> str:
+    """Of the archive service's DIMSE."""
+    return _of_service(DimseSettings.declared().values())
 
 
 TABLES: dict[str, Callable[[], str]] = {
     "flags": flags,
     "variables": variables,
     "archive": archive,
+    "dimse": dimse,
 }
 
 
@@ -68,6 +67,19 @@ def main() -> None:
     """Write all pages anew."""
     for page in ROOT.glob("*.md"):
         page.write_text(renew(page.read_text()))
+
+
+def _of_service(settings: Iterable[Declared]) -> str:
+    rows = (
+        (
+            _code(variable_of(one.name, PREFIX)) if VARIABLE in one.setting.doors else "",
+            _code(flag_of(one.name)) if FLAG in one.setting.doors else "",
+            _default(one),
+            _what(one),
+        )
+        for one in settings
+    )
+    return _table(("variable", "flag", "default", "what it is"), rows)
 
 
 def _table(titles: Iterable[str], rows: Iterable[Iterable[str]]) -> str:

@@ -84,7 +84,7 @@ class Argument:
     def explained(self) -> str:
         """Its help with the values it may have and its default."""
         names = self.setting.listed()
-        shown = not self.is_switch and self.default is not None
+        shown = not self.is_switch and self.default not in (None, "")
         notes = [", ".join(names) or self.setting.expected, f"default {self.default}" * shown]
         text = "; ".join(note for note in notes if note)
         page = f"; docs/{self.setting.page}" if self.setting.page else ""

@@ -15,9 +15,10 @@ from pydicom.uid import ExplicitVRLittleEndian, SecondaryCaptureImageStorage
 
 from mmccd.apps.pacs import wanted
 from mmccd.apps.pacs.archive import ArchivedSeries, ArchivedStudy, NotAllowedError, UnreachableError
+from mmccd.apps.pacs.dimse.settings import WEB
 from mmccd.apps.pacs.settings import PacsSettings
 from mmccd.apps.pacs.web import Archive
-from mmccd.core import MmccdError, UnsuitableInputError
+from mmccd.core import InputError, MmccdError, UnsuitableInputError
 from mmccd.outputs import MANUFACTURER
 
 logger = logging.getLogger(__name__)
@@ -59,12 +60,21 @@ def check(settings: PacsSettings, say: Callable[[str], None]) -> int:
     """
     codes = []
     for one, is_route in ((settings, False), (settings.route, True)):
-        if one is None:
+        if one is None or not one.url:
             continue
         say(f"{one.url}{' (gets the results, too)' if is_route else ''}")
-        for line in _Check(one).route() if is_route else _Check(one).source():
+        only_stores = is_route or settings.source != WEB
+        for line in _Check(one).route() if only_stores else _Check(one).source():
             say(f"  {line}")
             codes.append(line.exit_code)
+    if settings.speaks_dimse:
+        from mmccd.apps.pacs.dimse import check as dimse
+
+        found = dimse.check(settings)
+        width = max(len(what) for what, _, _ in found)
+        for what, ok, more in found:
+            say(f"{what:<{width}} {OK if ok else FAILED:<8} {more}")
+            codes.append(0 if ok else InputError.exit_code)
     return next((code for code in codes if code), 0)
 
 

@@ -272,7 +272,7 @@ class Ledger:
                 "exit_code": self.exit_code,
                 "message": self.message,
                 "started": self._started,
-                "archive": self.settings.url,
+                "archive": self.settings.place,
                 "counts": self.counts(),
                 "studies": {name: asdict(record) for name, record in sorted(self.records.items())},
             }

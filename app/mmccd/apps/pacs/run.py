@@ -7,6 +7,7 @@ import logging
 import os
 import signal
 import sys
+import threading
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -21,7 +22,15 @@ logger = logging.getLogger(__name__)
 
 def main() -> None:
     """Run the service and exit with its code (docs/deployment.md)."""
+    threading.excepthook = tell_of_thread
     sys.exit(run(sys.argv[1:], os.environ))
+
+
+def tell_of_thread(failed: threading.ExceptHookArgs) -> None:
+    """Log that a thread has ended with an error (those of pynetdicom may); by its kind alone,
+    because its text may quote the patient's data.
+    """
+    logger.error("defect in a thread: %s; please report it", failed.exc_type.__name__)
 
 
 def run(words: list[str], environment: Mapping[str, str]) -> int:

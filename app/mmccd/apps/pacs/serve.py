@@ -52,8 +52,8 @@ def serve(settings: PacsSettings, chosen: Settings, environment: Mapping[str, st
         try:
             remove_left_over(settings.state)
             events = _listeners(settings, ledger, stack)
-            logger.info("%s %s, archive %s", NOTICE, f"mmccd {__version__}", settings.url)
-            source, destinations = archives(settings)
+            logger.info("%s %s, archive %s", NOTICE, f"mmccd {__version__}", settings.place)
+            source, destinations = archives(settings, stack)
             service = Service(settings, source, destinations, ledger, applications, events)
             if not settings.once:
                 service.forever()
@@ -66,12 +66,19 @@ def serve(settings: PacsSettings, chosen: Settings, environment: Mapping[str, st
             raise
 
 
-def archives(settings: PacsSettings) -> tuple[Source, list[Destination]]:
-    """Where studies come from, and where results go: there, too, and to a second archive where
-    there is one.
+def archives(settings: PacsSettings, stack: ExitStack) -> tuple[Source, list[Destination]]:
+    """Where studies come from, and where results go: there, too, or where DIMSE says, and to a
+    second archive where there is one. What listens ends with the stack.
     """
     archive, route = Archive(settings), settings.route
-    return archive, [archive, *([] if route is None else [Archive(route)])]
+    others: list[Destination] = [] if settings.store else [archive]
+    others += [] if route is None else [Archive(route)]
+    if not settings.speaks_dimse:
+        return archive, others
+    from mmccd.apps.pacs.dimse.ways import opened
+
+    ways = stack.enter_context(opened(settings, others))
+    return ways.source or archive, list(ways.destinations)
 
 
 def _listeners(settings: PacsSettings, ledger: Ledger, stack: ExitStack) -> Events:

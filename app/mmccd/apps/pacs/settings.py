@@ -12,12 +12,12 @@ from urllib.parse import urlsplit
 from pydantic import Field, PrivateAttr, field_validator
 
 from mmccd import NOTICE
+from mmccd.apps.pacs.dimse.settings import WEB, DimseSettings, refuse_contradictions
 from mmccd.apps.parser import Form
 from mmccd.core import (
     FLAG,
     VARIABLE,
     Setting,
-    SettingsModel,
     UsageError,
     as_flag,
     unknown_setting,
@@ -38,8 +38,8 @@ _THERE = Setting("the same for the second archive", doors=(VARIABLE,))
 _FILE_THERE = replace(_THERE, is_path=True)
 
 
-class PacsSettings(SettingsModel):
-    """What an engineer may set.
+class PacsSettings(DimseSettings):
+    """What an engineer may set: what is declared here, and DIMSE.
 
     Raises:
         UsageError: a value that cannot be used.
@@ -48,7 +48,7 @@ class PacsSettings(SettingsModel):
     url: Annotated[
         str,
         Setting("root of the archive's DICOMweb service, such as https://pacs.example/dicom-web"),
-    ]
+    ] = ""
     state: Annotated[
         Path,
         Setting(
@@ -279,6 +279,12 @@ class PacsSettings(SettingsModel):
             raise ValueError("a regular expression") from error
         return text
 
+    @property
+    def place(self) -> str:
+        """Where studies come from, for log and status."""
+        listening = f"{self.ae_title} on port {self.listen}"
+        return self.url if self.source == WEB else self.peer or listening
+
     def variable(self, name: str) -> str:
         """The variable that sets something, for messages."""
         return variable_of(name, f"{PREFIX}{_ROUTE.upper()}" if self._of_route else PREFIX)
@@ -300,10 +306,11 @@ def usage() -> str:
     return "\n".join(
         [
             "usage: python -m mmccd.apps.pacs --url URL --state FOLDER [FLAGS]",
+            "       python -m mmccd.apps.pacs --source move|get|receive --state FOLDER [FLAGS]",
             "       python -m mmccd.apps.pacs --url URL --check",
             "",
-            "Fetches MR studies from an archive over DICOMweb, runs the application on each, and"
-            f"\nstores the results in the same study.\n{NOTICE}",
+            "Fetches MR studies from an archive over DICOMweb or DIMSE, runs the application on"
+            f" each,\nand stores the results in the same study.\n{NOTICE}",
             "",
             _form().help(),
             "",
@@ -330,7 +337,7 @@ def read_pacs_settings(words: list[str], environment: Mapping[str, str]) -> Pacs
     variables = _variables(environment)
     flags = _form().texts(words)
     given = {**variables, **flags}
-    if not given.get("url"):
+    if not given.get("url") and given.get("source", WEB) == WEB:
         raise UsageError(
             "no archive; give --url URL or set MMCCD_PACS_URL to the root of its DICOMweb service"
         )
@@ -352,11 +359,15 @@ def read_pacs_settings(words: list[str], environment: Mapping[str, str]) -> Pacs
     def written(name: str, value: Any) -> str:
         return as_flag(name, value) if name in flags else f"{variable_of(name, PREFIX)}: {value!r}"
 
-    return PacsSettings.read(given, written)
+    settings = PacsSettings.read(given, written)
+    refuse_contradictions(settings, settings.url, settings.once)
+    return settings
 
 
 def _form() -> Form:
-    return Form.of_model("python -m mmccd.apps.pacs", PacsSettings)
+    """First what is declared here, then DIMSE."""
+    form, dimse = Form.of_model("python -m mmccd.apps.pacs", PacsSettings), DimseSettings.declared()
+    return replace(form, arguments=tuple(sorted(form.arguments, key=lambda one: one.name in dimse)))
 
 
 def _variables(environment: Mapping[str, str]) -> dict[str, str]:
