@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
 from tests.apps.pacs.fakes import UID, FakeArchive
 from tests.apps.pacs.orthanc import DICOMWEB, free_port, running_orthanc
 
+from mmccd.apps.cli import cli
 from mmccd.apps.pacs.run import run
 
 
@@ -50,6 +52,22 @@ def test_what_is_not_allowed(
     found = lines(capsys)
     assert found[first].startswith("FAILED")
     assert [name for name, more in found.items() if more.startswith("FAILED")] == [first]
+
+
+def test_the_doctor_says_it_too(
+    archive: FakeArchive,
+    shared_bundles: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The service's variables hold; the exit code is that of the archive."""
+    monkeypatch.setenv("MMCCD_PACS_DAYS", "0")
+    words = ["doctor", "--bundles", str(shared_bundles), "--archive", archive.url]
+    assert cli.run(words) == 0
+    assert lines(capsys)["QIDO-RS, studies"].startswith("ok       1 MR studies")
+    archive.query_status = 401
+    assert cli.run([*words, "--json"]) == 3
+    assert json.loads(capsys.readouterr().out)["archive"]["exit_code"] == 3
 
 
 def test_nobody_answers(capsys: pytest.CaptureFixture[str]) -> None:

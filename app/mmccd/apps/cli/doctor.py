@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import platform
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import psutil
 import torch
 
 from mmccd import NOTICE
+from mmccd.apps.pacs.settings import read_pacs_settings
 from mmccd.brain import BrainUNet
 from mmccd.bundle import (
     FALLBACK_TARGETS,
@@ -23,10 +25,35 @@ from mmccd.bundle import (
     read_presets,
     user_folder,
 )
-from mmccd.core import BALANCED, FLAG, ModelError, Settings
+from mmccd.core import BALANCED, FLAG, ModelError, Settings, UsageError
 from mmccd.methods import method_names
 from mmccd.models import choose_device, has_fast_bf16, usable_cores
 from mmccd.pipeline import versions
+
+
+def examine_archive(url: str, environment: Mapping[str, str]) -> dict[str, Any]:
+    """What works with an archive, tried as the service beside it would.
+
+    Args:
+        url: root of its DICOMweb service.
+        environment: with the service's ``MMCCD_PACS_*`` variables, credentials among them.
+
+    Returns:
+        ``exit_code`` of the first failure, or 0, and ``lines``.
+
+    Raises:
+        UsageError: a variable that cannot be used, or packages that are missing.
+    """
+    lines: list[str] = []
+    try:
+        from mmccd.apps.pacs.check import check
+    except ImportError as error:
+        raise UsageError(
+            f"--archive: {error.name} is missing; expected the extra that deployment needs;"
+            " install it: pip install 'mmccd[deploy]'"
+        ) from error
+    settings = read_pacs_settings(["--check", "--url", url], environment)
+    return {"exit_code": check(settings, lines.append), "lines": lines}
 
 
 def examine(bundles: str | None = None) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from mmccd.apps.pacs.settings import PREFIX
-from mmccd.core import ModelError, Settings, error_class
+from mmccd.core import ONLY_DICOM, ModelError, Settings, error_class
 from mmccd.jobs import (
     DICOM,
     Account,
@@ -37,8 +37,8 @@ class Application:
     def __init__(
         self, settings: Settings, environment: Mapping[str, str], held: tuple[int, ...] = ()
     ) -> None:
-        # Each output folder is new.
-        self._settings = settings.model_copy(update={"force": False})
+        # Each output folder is new, and nothing but the objects leaves it.
+        self._settings = settings.model_copy(update={"force": False, "outputs": ONLY_DICOM})
         worker = Worker(
             log_format=settings.log_format,
             log_level=settings.log_level,

@@ -22,7 +22,7 @@ from mmccd.apps.pacs.settings import PacsSettings
 from mmccd.apps.pacs.watch import Watch
 from mmccd.apps.pacs.web import Archive
 from mmccd.apps.pacs.webhook import Webhook
-from mmccd.core import MmccdError, Settings
+from mmccd.core import MmccdError, Settings, UsageError, variable_of
 from mmccd.jobs import INTERRUPTED, state_of_run
 
 logger = logging.getLogger(__name__)
@@ -42,6 +42,12 @@ def serve(settings: PacsSettings, chosen: Settings, environment: Mapping[str, st
     Raises:
         MmccdError: what ended it.
     """
+    results = chosen.output_choice.modalities
+    if not results:
+        raise UsageError(
+            f"{variable_of('outputs')}={chosen.outputs}: makes nothing that an archive could take;"
+            " expected both or dicom; change it"
+        )
     ledger = Ledger(settings)
     ledger.open()
     with ExitStack() as stack:
@@ -54,7 +60,7 @@ def serve(settings: PacsSettings, chosen: Settings, environment: Mapping[str, st
             events = _listeners(settings, ledger, stack)
             logger.info("%s %s, archive %s", NOTICE, f"mmccd {__version__}", settings.place)
             source, destinations = archives(settings, stack)
-            service = Service(settings, source, destinations, ledger, applications, events)
+            service = Service(settings, source, destinations, ledger, applications, events, results)
             if not settings.once:
                 service.forever()
             code = service.once()

@@ -9,7 +9,7 @@ import shutil
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from datetime import date
 from pathlib import Path
 
@@ -32,6 +32,7 @@ from mmccd.apps.pacs.outbox import Outbox, Parcel
 from mmccd.apps.pacs.results import made_of, series_of
 from mmccd.apps.pacs.settings import PacsSettings
 from mmccd.core import (
+    USUAL_CHOICE,
     CancelledError,
     MmccdError,
     ModelError,
@@ -66,6 +67,7 @@ class Service:
         ledger: what was done; open.
         predict: run on each study.
         events: are told what happens.
+        results: modalities of the series that results consist of.
     """
 
     def __init__(
@@ -76,7 +78,9 @@ class Service:
         ledger: Ledger,
         predict: Predict,
         events: Events | None = None,
+        results: Collection[str] = USUAL_CHOICE.modalities,
     ) -> None:
+        self.results = results
         self.settings, self.source, self.ledger, self.predict = settings, source, ledger, predict
         self.events, self.outbox = events or Events(), Outbox(settings.state)
         self.courier = Courier(destinations, self.outbox, ledger, self.events, settings.poll_s)
@@ -221,7 +225,7 @@ class Service:
             source, output = folder / "in", folder / "out"
             source.mkdir()
             # The report that is made names those that it supersedes.
-            self._fetch(name, uid, [*images, *wanted.superseded(series)], source)
+            self._fetch(name, uid, [*images, *wanted.superseded(series, self.results)], source)
             with self._slot():
                 self._predict(name, source, output)
             files = sorted((output / DICOM).glob("*.dcm"))
@@ -236,7 +240,7 @@ class Service:
 
     def _is_done(self, name: str, series: list[ArchivedSeries]) -> bool:
         """Whether the archive has results, and nothing has come since that could change them."""
-        if not wanted.has_results(series):
+        if not wanted.has_results(series, self.results):
             return False
         record = self.ledger.records[name]
         try:
@@ -320,7 +324,7 @@ class Service:
             return False  # it is seen when they are stored
         first = not self.ledger.records[name].images
         ours = series_of(files)
-        return (first and wanted.has_results(series)) or (
+        return (first and wanted.has_results(series, self.results)) or (
             bool(ours) and ours <= {one.uid for one in series}
         )
 

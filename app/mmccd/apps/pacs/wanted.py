@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from mmccd.apps.pacs.archive import ArchivedSeries
 from mmccd.apps.pacs.settings import PacsSettings
@@ -16,7 +16,6 @@ from mmccd.io import never_flair
 from mmccd.outputs import MANUFACTURER
 
 MR, SR = "MR", "SR"
-_RESULTS = {"SEG", "OT", "SR"}
 _ELSEWHERE = re.compile(
     r"\W*(abdomen|ankle|aorta|arm|bladder|breast|calf|cardiac|chest|elbow|femur|finger|foot|forearm"
     r"|hand|heart|hip|kidney|knee|leg|liver|lower *leg|lower *limb|(c|t|l|ls|ss)[ -]?spine|spine"
@@ -59,16 +58,16 @@ def images(series: Sequence[ArchivedSeries], settings: PacsSettings) -> list[Arc
     return candidates
 
 
-def has_results(series: Sequence[ArchivedSeries]) -> bool:
-    """Whether a study has our segmentation, pictures and report."""
-    return {one.modality for one in series if one.manufacturer == MANUFACTURER} >= _RESULTS
+def has_results(series: Sequence[ArchivedSeries], wanted: Collection[str]) -> bool:
+    """Whether a study has series of ours of all modalities that are wanted."""
+    return {one.modality for one in series if one.manufacturer == MANUFACTURER} >= {*wanted}
 
 
-def superseded(series: Sequence[ArchivedSeries]) -> list[ArchivedSeries]:
+def superseded(series: Sequence[ArchivedSeries], wanted: Collection[str]) -> list[ArchivedSeries]:
     """Our reports in a study that has results: predecessors of the next one. A report alone is
     what is left of results that were not stored as a whole, and no predecessor.
     """
-    if not has_results(series):
+    if not has_results(series, wanted):
         return []
     return [one for one in series if one.manufacturer == MANUFACTURER and one.modality == SR]
 

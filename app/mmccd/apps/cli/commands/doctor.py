@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import Annotated
 
 from mmccd import core
@@ -11,20 +12,35 @@ from mmccd.core import Setting
 
 SHARED = Only("bundles")
 Json = Annotated[bool, Setting("print it as JSON")]
+Archive = Annotated[
+    str | None,
+    Setting(
+        "root of an archive's DICOMweb service: say what of it works for the service beside it,"
+        " with its MMCCD_PACS_* variables",
+        unit="url",
+        page="deployment.md#connect-it",
+    ),
+]
 
 
-def doctor(settings: Annotated[core.Settings, SHARED], json: Json = False) -> int:
+def doctor(
+    settings: Annotated[core.Settings, SHARED], archive: Archive = None, json: Json = False
+) -> int:
     """Tell what this machine can do, and which bundles, weights and calibrations are found.
 
     Examples:
         mmccd doctor
+        mmccd doctor --archive https://pacs.example/dicom-web
         mmccd doctor --json
     """
-    from mmccd.apps.cli.doctor import describe, examine
+    from mmccd.apps.cli.doctor import describe, examine, examine_archive
 
     findings = examine(settings.bundles)
+    if archive is not None:
+        findings["archive"] = examine_archive(archive, os.environ)
+        findings["exit_code"] = findings["exit_code"] or findings["archive"]["exit_code"]
     if json:
         say_json(findings)
     else:
-        say(describe(findings))
+        say("\n".join([describe(findings), *findings.get("archive", {}).get("lines", ())]))
     return int(findings["exit_code"])
