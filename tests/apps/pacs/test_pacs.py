@@ -5,6 +5,7 @@ docker/orthanc.json, and dcmtk.
 from __future__ import annotations
 
 import importlib.util
+import io
 import json
 import os
 import signal
@@ -264,3 +265,19 @@ def test_a_study_that_grows(
     assert set(after) - set(first) == {"MR3", "SEG3001", "OT3002", "SR3003"}
     assert len(status["studies"][study_name(uid)]["images"]) == 2
     assert f"fetched {2 * lesion_phantom.brain.shape[2] + 1} objects of 3 series" in err
+    reports = {int(one.SeriesNumber): one for one in our_reports(archive)}
+    (study,) = reports[3003].PredecessorDocumentsSequence
+    (earlier,) = study.ReferencedSeriesSequence[0].ReferencedSOPSequence
+    assert earlier.ReferencedSOPInstanceUID == reports[6003].SOPInstanceUID
+    assert "PredecessorDocumentsSequence" not in reports[6003]
+    code, err, _ = once(archive, tmp_path, shared_bundles)
+    assert (code, modalities(archive, uid)) == (0, after), "once is enough"
+
+
+def our_reports(archive: Orthanc) -> list[pydicom.Dataset]:
+    """The structured reports that are ours."""
+    found = [
+        pydicom.dcmread(io.BytesIO(archive.read(f"instances/{one}/file")))
+        for one in archive.ask("instances")
+    ]
+    return [one for one in found if (one.Modality, one.Manufacturer) == ("SR", "MMCCD")]
