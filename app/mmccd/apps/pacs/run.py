@@ -21,7 +21,7 @@ logger = logging.getLogger(__name__)
 
 
 def main() -> None:
-    """Run the service and exit with its code (docs/deployment.md)."""
+    """Run the service and exit with its code (docs/archive.md)."""
     threading.excepthook = tell_of_thread
     sys.exit(run(sys.argv[1:], os.environ))
 

@@ -1,4 +1,4 @@
-"""Words and variables of the service. docs/deployment.md has the table."""
+"""Words and variables of the service. docs/archive.md has the table."""
 
 from __future__ import annotations
 
@@ -318,7 +318,7 @@ def usage() -> str:
             f" {variable_of('state', PREFIX)}, ...\nThe password comes from"
             f" {variable_of('password_file', PREFIX)} or {variable_of('password', PREFIX)}."
             "\nThe application's own variables (MMCCD_PRESET, ...) are passed on to it."
-            "\nExit codes and more: docs/deployment.md",
+            "\nExit codes and more: docs/archive.md",
         ]
     )
 

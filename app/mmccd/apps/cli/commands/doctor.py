@@ -18,7 +18,7 @@ Archive = Annotated[
         "root of an archive's DICOMweb service: say what of it works for the service beside it,"
         " with its MMCCD_PACS_* variables",
         unit="url",
-        page="deployment.md#connect-it",
+        page="archive.md#connect-it",
     ),
 ]
 

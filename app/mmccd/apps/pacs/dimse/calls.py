@@ -149,7 +149,7 @@ class Caller:
             return self.error(
                 UnavailableError,
                 "takes nothing of what was proposed; expected the DIMSE service that is asked for;"
-                " look at what it offers (docs/deployment.md#dimse)",
+                " look at what it offers (docs/archive.md#dimse)",
             )
         reason = self._probe()
         if isinstance(reason, ssl.SSLCertVerificationError):

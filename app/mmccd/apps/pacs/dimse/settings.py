@@ -1,4 +1,4 @@
-"""Words and variables of DIMSE: with whom, as whom, and how much. docs/deployment.md has the
+"""Words and variables of DIMSE: with whom, as whom, and how much. docs/archive.md has the
 table.
 """
 
