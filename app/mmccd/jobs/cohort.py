@@ -86,7 +86,7 @@ def cohort_content(account: Account) -> dict[str, Any]:
         "status": str(account.state),
         "exit_code": account.exit_code if account.state is not State.CANCELLED else None,
         "counts": {status: counts[status] for status in STATUSES},
-        "cases": [_case(one) for one in account.outcomes.values()],
+        "cases": [row_of(one) for one in account.outcomes.values()],
     }
 
 
@@ -98,7 +98,7 @@ def write_cohort(account: Account, folder: Path) -> None:
     """
     content = cohort_content(account)
     table = io.StringIO()
-    writer = csv.DictWriter(table, _case(Outcome(0, "")), lineterminator="\n")
+    writer = csv.DictWriter(table, COLUMNS, lineterminator="\n")
     writer.writeheader()
     writer.writerows(content["cases"])
     write_json(folder / NAME, content)
@@ -110,6 +110,31 @@ def summary(account: Account) -> str:
     total, counts = len(account.outcomes), _counts(account)
     parts = ", ".join(f"{counts[status]} {status}" for status in STATUSES if counts[status])
     return f"{total} {'case' if total == 1 else 'cases'}: {parts}"
+
+
+QUALITY: dict[str, str] = {
+    "flair_probability": "how sure the check of the contrast is that it is a FLAIR, 0 to 1",
+    "ood_score": "out-of-distribution score of the image: about 1 for what is usual",
+    "unevenness": "how much the brightness varies over the brain, relative to its spread",
+    "jump": "how much slices differ in brightness, relative to its spread",
+    "detail": "how sharp the image is",
+    "correlation": "how well the reconstructed image follows the input in healthy tissue, 0 to 1",
+}
+COLUMNS: dict[str, str] = {
+    "number": "place in the list",
+    "name": "of its folder; of DICOM its place in the list",
+    "status": "done; skipped: an earlier run had made the same; failed; unfinished",
+    "exit_code": "its own; 3 and 4: the input was refused",
+    "error": "what went wrong",
+    "volume_ml": "volume above the threshold, mL",
+    "seconds": "how long it took",
+    "warnings": "how many its report has",
+    "code": "stable code of the error",
+    "lesions": "connected regions above the threshold",
+    "largest_ml": "volume of the largest of them, mL",
+    **QUALITY,
+}
+"""Columns of the tables, and what each means."""
 
 
 class _Watch:
@@ -157,7 +182,9 @@ def _said_how_far(account: Account, output: Path) -> Iterator[None]:
         raise KeyboardInterrupt(f"interrupted; {far}") from error
 
 
-def _case(one: Outcome) -> dict[str, Any]:
+def row_of(one: Outcome) -> dict[str, Any]:
+    """A case as a row of the tables, by :data:`COLUMNS`; None where something is not known."""
+    summary = one.summary or {}
     return {
         "number": one.number,
         "name": one.name,
@@ -168,6 +195,9 @@ def _case(one: Outcome) -> dict[str, Any]:
         "seconds": one.seconds,
         "warnings": len(one.warnings) if one.summary is not None else None,
         "code": one.code,
+        "lesions": summary.get("lesion_count"),
+        "largest_ml": summary.get("largest_ml"),
+        **{name: summary.get("quality", {}).get(name) for name in QUALITY},
     }
 
 

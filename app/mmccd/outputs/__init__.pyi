@@ -1,3 +1,13 @@
+from .bids.dataset import (
+    INDEX as INDEX,
+    INDEX_FILES as INDEX_FILES,
+    WORK as WORK,
+    check_dataset as check_dataset,
+    write_dataset as write_dataset,
+    write_table as write_table,
+)
+from .bids.names import Scan as Scan
+from .bids.scan import publish_scan as publish_scan
 from .dicom.identity import MANUFACTURER as MANUFACTURER
 from .folder import (
     DICOM as DICOM,

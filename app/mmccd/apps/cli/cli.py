@@ -35,6 +35,7 @@ COMMANDS: dict[str, str] = {
     name: f"{_FOLDER}.{name}"
     for name in (
         "predict",
+        "bids",
         "demo",
         "train",
         "calibrate",

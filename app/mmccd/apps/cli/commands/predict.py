@@ -8,12 +8,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 from mmccd import core
+from mmccd.apps.cli.runner import make_pipeline, make_runner
 from mmccd.apps.cli.say import say, say_json, say_result
 from mmccd.core import PhaseClock, Setting, UsageError, complain, open_console, phase_table
 
 if TYPE_CHECKING:
     from mmccd.core import Report
-    from mmccd.jobs import Input as OneInput, Runner
+    from mmccd.jobs import Input as OneInput
 
 logger = logging.getLogger(__name__)
 
@@ -105,7 +106,7 @@ def _predict_one(
     series = _series(settings.series, one.path, settings.study)
     with open_console() as console:
         result = predict_file(
-            lambda: _pipeline(settings),
+            lambda: make_pipeline(settings),
             one.path,
             folder,
             brain_mask or one.brain,
@@ -137,7 +138,7 @@ def _predict_cohort(
     from mmccd.jobs import NAME, TABLE, cohort_content, run_cohort, summary
 
     with open_console() as console:
-        account = run_cohort(inputs, folder, settings, _runner(settings), console)
+        account = run_cohort(inputs, folder, settings, make_runner(settings), console)
     for outcome in account.failures:
         complain(outcome.line(), outcome.exit_code or 1)
     if as_json:
@@ -146,26 +147,6 @@ def _predict_cohort(
     else:
         say(f"{summary(account)}; see {folder / TABLE}")
     return account.exit_code or 0
-
-
-def _runner(settings: core.Settings) -> Runner:
-    if settings.workers == 1 and settings.scheduler is None:
-        from mmccd.jobs import inline
-
-        return inline(_pipeline)
-    from mmccd.jobs import Workers, by_workers
-
-    return by_workers(Workers(settings.workers, settings.scheduler, settings.threads))
-
-
-def _pipeline(settings: core.Settings) -> Any:
-    from mmccd.pipeline import AnomalyPipeline
-
-    if settings.threads is not None:
-        import torch
-
-        torch.set_num_threads(settings.threads)
-    return AnomalyPipeline.from_settings(settings)
 
 
 def _series(rule: str, path: Path, study: str) -> str | None:
