@@ -41,6 +41,12 @@ def test_a_bad_file_among_good_ones(cohort: Cohort, capsys: pytest.CaptureFixtur
     assert list(rows[0]) == list(found["cases"][0])
     report = json.loads((cohort.output / "lesion" / "report.json").read_text())
     assert float(rows[2]["volume_ml"]) == report["volumes_ml"]["anomalous"]
+    assert int(rows[2]["lesions"]) == report["lesion_count"]
+    assert float(rows[2]["ood_score"]) == report["input"]["checks"]["strangeness"]
+    page = (cohort.output / "index.html").read_text()
+    assert 'src="lesion/thumbnail.jpg"' in page
+    assert (cohort.output / "lesion" / "thumbnail.jpg").stat().st_size < 20_000
+    assert "3 cases: 2 done, 1 failed" in page
     assert not (cohort.output / "bad").exists()
     before = (cohort.output / "lesion" / "report.json").stat().st_mtime_ns
     (cohort.scans / "bad.nii.gz").unlink()

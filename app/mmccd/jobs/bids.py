@@ -14,6 +14,7 @@ from mmccd.jobs.account import Account, now
 from mmccd.jobs.cohort import COLUMNS, cohort_content, row_of, run_cohort
 from mmccd.jobs.find import RESERVED
 from mmccd.jobs.flairs import refuse_broken_links
+from mmccd.jobs.index import PAGE, PICTURE, case_of
 from mmccd.jobs.inputs import Input, each_once
 from mmccd.jobs.outcome import Outcome, summarise
 from mmccd.jobs.run import Runner, make_output_folder
@@ -24,6 +25,7 @@ from mmccd.outputs import (
     check_dataset,
     publish_scan,
     write_dataset,
+    write_index,
     write_table,
 )
 
@@ -242,7 +244,8 @@ def publish(dataset: BidsDataset, complete: Iterable[Scan]) -> None:
 
 
 def write_tables(dataset: BidsDataset, ended: Mapping[Scan, Outcome]) -> list[dict[str, Any]]:
-    """Write ``group_FLAIR.tsv``, ``participants.tsv`` and their JSON, of all scans of the data set.
+    """Write ``group_FLAIR.tsv``, ``participants.tsv``, their JSON and ``index.html``, of all scans
+    of the data set.
 
     Args:
         dataset: with its published results.
@@ -254,7 +257,8 @@ def write_tables(dataset: BidsDataset, ended: Mapping[Scan, Outcome]) -> list[di
     Raises:
         OutputError: a file cannot be written.
     """
-    rows = [_row(scan, outcome) for scan, outcome in outcomes_of(dataset, ended).items()]
+    outcomes = outcomes_of(dataset, ended)
+    rows = [_row(scan, outcome) for scan, outcome in outcomes.items()]
     columns = {
         **_IDS,
         **{name: {"Description": text} for name, text in COLUMNS.items() if name not in _LEFT_OUT},
@@ -268,7 +272,17 @@ def write_tables(dataset: BidsDataset, ended: Mapping[Scan, Outcome]) -> list[di
     # BIDS wants a row for each participant whose folder is there, and for no other one.
     there = [row for row in people if (dataset.output / row["participant_id"]).is_dir()]
     write_table(dataset.output / PARTICIPANTS, there, _OF_PARTICIPANTS)
+    cases = [
+        case_of(outcome, _link(dataset, scan, PAGE), _link(dataset, scan, PICTURE))
+        for scan, outcome in outcomes.items()
+    ]
+    write_index(cases, dataset.output)
     return rows
+
+
+def _link(dataset: BidsDataset, scan: Scan, name: str) -> str | None:
+    place = scan.figure(name)
+    return place.as_posix() if (dataset.output / place).is_file() else None
 
 
 def outcomes_of(dataset: BidsDataset, ended: Mapping[Scan, Outcome]) -> dict[Scan, Outcome]:

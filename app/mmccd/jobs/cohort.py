@@ -1,5 +1,5 @@
 """A cohort: each input goes into a folder of its own, what is complete is skipped, and
-``cohort.json`` and ``cohort.csv`` say how each case ended.
+``cohort.json``, ``cohort.csv`` and ``index.html`` say how each case ended.
 """
 
 from __future__ import annotations
@@ -16,25 +16,24 @@ from typing import Any
 import mmccd
 from mmccd.core import CancelledError, Console, Settings, write_json, write_text
 from mmccd.jobs.account import Account
+from mmccd.jobs.index import write_cohort_index
 from mmccd.jobs.inputs import Input
-from mmccd.jobs.outcome import Outcome
+from mmccd.jobs.outcome import STATUSES, Outcome, status_of
 from mmccd.jobs.run import Runner, make_output_folder, run_tasks
-from mmccd.jobs.states import INTERRUPTED, State, in_files
+from mmccd.jobs.states import INTERRUPTED, State
 from mmccd.jobs.task import Task, shown_in_a_list
 
 NAME = "cohort.json"
 TABLE = "cohort.csv"
 COHORT_VERSION = 1
 WRITE_EVERY_S = 10.0
-SKIPPED, UNFINISHED = "skipped", "unfinished"
-STATUSES = (str(State.DONE), SKIPPED, str(State.FAILED), UNFINISHED)
-"""How a case stands, in the files and for people."""
 
 
 def run_cohort(
     inputs: Sequence[Input], output: Path, settings: Settings, run: Runner, console: Console
 ) -> Account:
-    """Run all cases, each into ``output/NAME``, and write ``cohort.json`` and ``cohort.csv``.
+    """Run all cases, each into ``output/NAME``, and write ``cohort.json``, ``cohort.csv`` and
+    ``index.html``.
 
     A case whose folder holds complete results of the same request is skipped. A case that fails
     does not stop the others.
@@ -73,6 +72,7 @@ def run_cohort(
         run_tasks(account, run, _Watch(output, console, len(account.tasks)))
     account.end()
     write_cohort(account, output)
+    write_cohort_index(account, output)
     return account
 
 
@@ -153,7 +153,7 @@ class _Watch:
                 f"{self._done} of {self._total}: {change.line()}",
                 kind="case",
                 case=change.name,
-                status=_status(change),
+                status=status_of(change),
                 done=self._done,
                 total=self._total,
             )
@@ -177,6 +177,7 @@ def _said_how_far(account: Account, output: Path) -> Iterator[None]:
         by_signal = isinstance(error, CancelledError)
         account.end(CancelledError.exit_code if by_signal else INTERRUPTED)
         write_cohort(account, output)
+        write_cohort_index(account, output)
         if by_signal:
             raise CancelledError(f"ended by SIGTERM; {far}") from error
         raise KeyboardInterrupt(f"interrupted; {far}") from error
@@ -188,7 +189,7 @@ def row_of(one: Outcome) -> dict[str, Any]:
     return {
         "number": one.number,
         "name": one.name,
-        "status": _status(one),
+        "status": status_of(one),
         "exit_code": one.exit_code,
         "error": one.error,
         "volume_ml": one.volume_ml,
@@ -201,11 +202,5 @@ def row_of(one: Outcome) -> dict[str, Any]:
     }
 
 
-def _status(one: Outcome) -> str:
-    if one.exit_code is None:
-        return UNFINISHED
-    return SKIPPED if one.skipped else in_files(one.state)
-
-
 def _counts(account: Account) -> Counter[str]:
-    return Counter(_status(one) for one in account.outcomes.values())
+    return Counter(status_of(one) for one in account.outcomes.values())

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mmccd.core import MmccdError, ResourceError
-from mmccd.jobs.states import Stage, State, state_of
+from mmccd.jobs.states import Stage, State, in_files, state_of
 from mmccd.jobs.task import Task
 
 if TYPE_CHECKING:
@@ -18,6 +18,10 @@ if TYPE_CHECKING:
 
 DEFECT = "defect"
 OUT_OF_MEMORY = "resource.memory"
+
+SKIPPED, UNFINISHED = "skipped", "unfinished"
+STATUSES = (str(State.DONE), SKIPPED, str(State.FAILED), UNFINISHED)
+"""How a case of a cohort stands, in the files and for people."""
 
 logger = logging.getLogger(__name__)
 
@@ -100,6 +104,13 @@ class Outcome:
 def waiting(task: Task) -> Outcome:
     """The outcome of a task that has not begun."""
     return Outcome(task.number, task.shown)
+
+
+def status_of(one: Outcome) -> str:
+    """One of :data:`STATUSES`."""
+    if one.exit_code is None:
+        return UNFINISHED
+    return SKIPPED if one.skipped else in_files(one.state)
 
 
 def summarise(report: Report) -> dict[str, Any]:

@@ -1,6 +1,4 @@
 from .bids.dataset import (
-    INDEX as INDEX,
-    INDEX_FILES as INDEX_FILES,
     WORK as WORK,
     check_dataset as check_dataset,
     write_dataset as write_dataset,
@@ -19,5 +17,8 @@ from .folder import (
     remove_unfinished as remove_unfinished,
     staged_output as staged_output,
 )
+from .index.cases import IndexCase as IndexCase
+from .index.write import INDEX as INDEX, INDEX_FILES as INDEX_FILES, write_index as write_index
+from .place import place_file as place_file
 from .report.view import RadiologicalView as RadiologicalView
 from .report.write import write_outputs as write_outputs

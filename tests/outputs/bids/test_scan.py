@@ -9,7 +9,7 @@ import pytest
 from tests.reports import content_of
 
 from mmccd.outputs.bids.names import IMAGES, Scan
-from mmccd.outputs.bids.scan import place_file, publish_scan
+from mmccd.outputs.bids.scan import publish_scan
 
 
 @pytest.fixture
@@ -56,22 +56,3 @@ def test_what_a_new_result_does_not_have_is_removed(
     (result / "percentile_map.nii.gz").unlink()
     publish_scan(scan, result, tmp_path / "out")
     assert not list((tmp_path / "out").rglob("*percentile*"))
-
-
-def test_a_link_or_a_copy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    source, target = tmp_path / "a", tmp_path / "deep" / "b"
-    source.write_text("one")
-    place_file(source, target)
-    assert source.samefile(target)
-    place_file(source, target)
-
-    def refuse(*_: object) -> None:
-        raise OSError
-
-    monkeypatch.setattr("os.link", refuse)
-    source.unlink()
-    source.write_text("two")
-    place_file(source, target)
-    assert target.read_text() == "two"
-    assert not source.samefile(target)
-    assert sorted(path.name for path in target.parent.iterdir()) == ["b"]

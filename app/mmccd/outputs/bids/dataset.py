@@ -10,14 +10,14 @@ from typing import Any
 import mmccd
 from mmccd.core import OutputError, write_json, write_text
 from mmccd.outputs.bids.names import RAW, relative_link
+from mmccd.outputs.index.write import INDEX
 
 DESCRIPTION = "dataset_description.json"
 TOOL = "MMCCD"
 BIDS_VERSION = "1.10.0"
 WORK = ".mmccd"
 """Where the results lie as ``mmccd predict`` writes them; by these a run goes on."""
-INDEX, INDEX_FILES = "index.html", "index_files"
-_IGNORED = (f"{WORK}/", INDEX, f"{INDEX_FILES}/", "group_FLAIR.*", "sub-*/figures")
+_IGNORED = (f"{WORK}/", INDEX, "group_FLAIR.*", "sub-*/figures")
 _MISSING = "n/a"
 _README = """# Anomaly segmentation of FLAIR images
 

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import contextlib
-import os
-import shutil
 from pathlib import Path
 from typing import Any
 
 from mmccd import NOTICE
-from mmccd.core import Report, make_folder, replacing, write_json
+from mmccd.core import Report, write_json
 from mmccd.outputs.bids.names import BRAIN, FIGURES, IMAGES, MAP, MASK, PERCENTILE, Scan
 from mmccd.outputs.folder import MARKER
+from mmccd.outputs.place import place_file
 from mmccd.outputs.report.wording import map_sentence, map_unit
 
 _DESCRIPTIONS = {
@@ -97,24 +95,6 @@ def _made_by(report: Report) -> dict[str, Any]:
         "Versions": dict(report.versions),
         "Warnings": [finding.code for finding in report.findings],
     }
-
-
-def place_file(source: Path, target: Path) -> None:
-    """A link to a file, or a copy where there can be none.
-
-    Raises:
-        OutputError: neither can be made.
-    """
-    with contextlib.suppress(OSError):
-        if source.samefile(target):
-            return
-    make_folder(target.parent)
-    with replacing(target) as staged:
-        staged.unlink(missing_ok=True)
-        try:
-            os.link(source, staged)
-        except OSError:
-            shutil.copy2(source, staged)
 
 
 def remove(image: Path) -> None:

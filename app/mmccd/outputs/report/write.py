@@ -9,6 +9,7 @@ from mmccd.core import OutputError, Result
 from mmccd.io import write_nifti
 from mmccd.outputs.report.html import write_page
 from mmccd.outputs.report.overview import write_overview
+from mmccd.outputs.report.panels import write_thumbnail
 
 
 def write_outputs(result: Result, folder: Path) -> Result:
@@ -51,6 +52,7 @@ def write_result(result: Result, folder: Path) -> None:
     write_nifti(result.brain_mask, folder / "brain_mask.nii.gz", "uint8")
     try:
         write_overview(result, folder / "overview.png")
+        write_thumbnail(result, folder / "thumbnail.jpg")
         write_page(result, folder / "report.html")
         content = json.dumps(result.report.model_dump(mode="json"), indent=2)
         (folder / "report.json").write_text(content + "\n")
