@@ -22,3 +22,4 @@ from .index.write import INDEX as INDEX, INDEX_FILES as INDEX_FILES, write_index
 from .place import place_file as place_file
 from .report.view import RadiologicalView as RadiologicalView
 from .report.write import write_outputs as write_outputs
+from .viewers import write_viewer_files as write_viewer_files

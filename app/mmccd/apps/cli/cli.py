@@ -46,6 +46,7 @@ COMMANDS: dict[str, str] = {
         "datalist",
         "benchmark",
         "doctor",
+        "viewers",
         "completion",
     )
 }
