@@ -52,10 +52,17 @@ def archive() -> str:
     return _table(("variable", "flag", "default", "what it is"), rows)
 
 
+def codes() -> str:
+    """Of errors and findings."""
+    rows = ((_code(code), kind, text) for code, (kind, text) in core.codes().items())
+    return _table(("code", "what it is", "what was found"), rows)
+
+
 TABLES: dict[str, Callable[[], str]] = {
     "flags": flags,
     "variables": variables,
     "archive": archive,
+    "codes": codes,
 }
 
 

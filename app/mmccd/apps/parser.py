@@ -13,6 +13,7 @@ import difflib
 import inspect
 import itertools
 import math
+import shutil
 import textwrap
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 
 WORD, WORDS = "word", "words"
 _TRUE, _FALSE = ("true", "1", "yes"), ("false", "0", "no")
-_WIDTH, _COLUMN = 100, 26
+_WIDTH, _NARROWEST, _COLUMN = 100, 50, 26
 
 
 class Only:
@@ -301,4 +302,5 @@ def _boolean(flag: str, text: str) -> bool:
 
 def _paragraph(term: str, text: str) -> str:
     first = f"  {term:<{_COLUMN - 4}}  "
-    return textwrap.fill(text, _WIDTH, initial_indent=first, subsequent_indent=" " * _COLUMN)
+    width = min(_WIDTH, max(shutil.get_terminal_size((_WIDTH, 24)).columns, _NARROWEST))
+    return textwrap.fill(text, width, initial_indent=first, subsequent_indent=" " * _COLUMN)

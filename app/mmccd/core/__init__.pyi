@@ -1,3 +1,4 @@
+from .codes import codes as codes
 from .console import (
     Console as Console,
     LineConsole as LineConsole,

@@ -21,6 +21,7 @@ FIELDS = (
     "seconds",
     "seconds_left",
     "exit_code",
+    "code",
 )
 """What a record may carry beside its message (``extra`` of the logging calls), in this order."""
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Annotated
 
 from mmccd import core
-from mmccd.apps.cli.say import say
+from mmccd.apps.cli.say import say, say_fitted
 from mmccd.apps.parser import Only
 from mmccd.core import Setting
 
@@ -66,6 +66,9 @@ def benchmark(
         room.save_figures(figures, Path(output))
     if plot is not None:
         room.plot_sweep(figures, Path(plot))
-    say(room.as_markdown(figures) if markdown else room.as_text(figures))
+    if markdown:
+        say(room.as_markdown(figures))
+    else:
+        say_fitted(room.as_text(figures))
     if earlier is not None:
-        say(room.compare(figures, earlier)[0])
+        say_fitted(room.compare(figures, earlier)[0])

@@ -78,7 +78,7 @@ def bids(
     with open_console() as console:
         account = run_bids(dataset, scans, settings, make_runner(settings), console)
     for outcome in account.failures:
-        complain(outcome.line(), outcome.exit_code or 1)
+        complain(outcome.line(), outcome.exit_code or 1, code=outcome.code)
     if json:
         say_json({**cohort_content(account), "output": out})
     else:

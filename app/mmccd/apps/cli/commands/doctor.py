@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Annotated
 
 from mmccd import core
-from mmccd.apps.cli.say import say, say_json
+from mmccd.apps.cli.say import say_fitted, say_json
 from mmccd.apps.parser import Only
 from mmccd.core import Setting
 
@@ -26,5 +26,5 @@ def doctor(settings: Annotated[core.Settings, SHARED], json: Json = False) -> in
     if json:
         say_json(findings)
     else:
-        say(describe(findings))
+        say_fitted(describe(findings))
     return int(findings["exit_code"])

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from mmccd import core
 from mmccd.apps.cli.runner import make_pipeline, make_runner
-from mmccd.apps.cli.say import say, say_json, say_result
+from mmccd.apps.cli.say import open_page, say, say_json, say_result
 from mmccd.core import PhaseClock, Setting, UsageError, complain, open_console, phase_table
 
 if TYPE_CHECKING:
@@ -37,6 +37,7 @@ Output = Annotated[
         "folder for the results; made if it is not there (default: NAME_mmccd, for several inputs"
         f" {RESULTS})",
         is_path=True,
+        short="-o",
     ),
 ]
 BrainMask = Annotated[
@@ -47,6 +48,9 @@ BrainMask = Annotated[
     ),
 ]
 Json = Annotated[bool, Setting("print the result as JSON")]
+Open = Annotated[
+    bool, Setting("open the report, or the index of several, in the browser once it is there")
+]
 Profile = Annotated[bool, Setting("say at the end where the time went; for one input")]
 
 
@@ -56,13 +60,14 @@ def predict(
     output: Output = None,
     brain_mask: BrainMask = None,
     json: Json = False,
+    open: Open = False,
     profile: Profile = False,
 ) -> int:
     """Find anomalies in FLAIR volumes: map, segmentation, picture and report of each.
 
     Examples:
         mmccd predict flair.nii.gz
-        mmccd predict dicom_study --output out --preset fast
+        mmccd predict dicom_study -o out --preset fast --open
         mmccd predict head.nii.gz --brain-mask brain.nii.gz --threshold 0.8
         mmccd predict 'scans/*_flair.nii.gz' --output results --workers 2
         mmccd predict brats_folder --output results --json
@@ -78,6 +83,8 @@ def predict(
         code = _predict_one(settings, inputs[0], folder, brain_mask, json, clock)
         if profile:
             logger.info("where the time went\n%s", phase_table(clock.seconds))
+        if open:
+            open_page(folder / "report.html")
         return code
     for flag, is_given in (
         ("--brain-mask", brain_mask is not None),
@@ -90,7 +97,11 @@ def predict(
                 f"predict: {flag} is for one input, found {len(inputs)}; cases of BraTS layout"
                 " bring their own masks (CASE_brain)"
             )
-    return _predict_cohort(settings, inputs, Path(output or RESULTS), json)
+    folder = Path(output or RESULTS)
+    code = _predict_cohort(settings, inputs, folder, json)
+    if open:
+        open_page(folder / "index.html")
+    return code
 
 
 def _predict_one(
@@ -140,7 +151,7 @@ def _predict_cohort(
     with open_console() as console:
         account = run_cohort(inputs, folder, settings, make_runner(settings), console)
     for outcome in account.failures:
-        complain(outcome.line(), outcome.exit_code or 1)
+        complain(outcome.line(), outcome.exit_code or 1, code=outcome.code)
     if as_json:
         files = [str(folder / name) for name in (NAME, TABLE)]
         say_json({**cohort_content(account), "output": str(folder), "files": files})
