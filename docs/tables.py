@@ -54,7 +54,7 @@ def archive() -> str:
 
 def codes() -> str:
     """Of errors and findings."""
-    rows = ((_code(code), kind, text) for code, (kind, text) in core.codes().items())
+    rows = ((_code(code), kind, text) for code, (kind, text) in core.all_codes().items())
     return _table(("code", "what it is", "what was found"), rows)
 
 

@@ -8,7 +8,7 @@ from importlib import resources
 
 
 @lru_cache(maxsize=1)
-def codes() -> dict[str, tuple[str, str]]:
+def all_codes() -> dict[str, tuple[str, str]]:
     """What each code is (``warning``, ``exit 4``) and what was found, by code, sorted."""
     text = (resources.files("mmccd.core") / "codes.json").read_text(encoding="utf-8")
     return {code: (kind, found) for code, (kind, found) in json.loads(text).items()}

@@ -10,11 +10,11 @@ from tests.docs.markdown import ROOT, anchors
 
 from mmccd.apps.cli import cli
 from mmccd.apps.cli.commands.explain import _PAGES
-from mmccd.core import codes
+from mmccd.core import all_codes
 
 
 def test_every_code(capsys: pytest.CaptureFixture[str]) -> None:
-    for code, (kind, found) in codes().items():
+    for code, (kind, found) in all_codes().items():
         assert cli.run(["explain", code]) == 0
         printed = capsys.readouterr().out
         assert f"{code} ({kind}): {found}." in printed
@@ -26,7 +26,7 @@ def test_an_unknown_code(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_the_pages_are_there() -> None:
-    known = {code.partition(".")[0] for code in codes()}
+    known = {code.partition(".")[0] for code in all_codes()}
     assert set(_PAGES) <= known
     for page in _PAGES.values():
         name, _, anchor = page.partition("#")
@@ -39,7 +39,7 @@ def test_an_error_says_how_to_ask(tmp_path: Path, capsys: pytest.CaptureFixture[
     assert cli.run(["predict", str(tmp_path / "none.nii")]) == 3
     (line,) = capsys.readouterr().err.splitlines()
     found = re.search(r"; see 'mmccd explain (\S+)'$", line)
-    assert found is not None and found[1] in codes()
+    assert found is not None and found[1] in all_codes()
 
 
 def test_a_general_code_says_no_more_than_the_line(capsys: pytest.CaptureFixture[str]) -> None:

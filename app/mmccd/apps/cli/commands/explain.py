@@ -6,7 +6,7 @@ from typing import Annotated
 
 from mmccd.apps.cli.say import say_fitted
 from mmccd.apps.parser import suggestion
-from mmccd.core import Setting, UsageError, codes
+from mmccd.core import Setting, UsageError, all_codes
 
 _PAGES = {
     "brain": "brain.md",
@@ -41,7 +41,7 @@ def explain(code: Code) -> None:
         mmccd explain brain.too_small
         mmccd explain contrast.not_flair
     """
-    known = codes()
+    known = all_codes()
     if code not in known:
         raise UsageError(
             f"explain: {code!r} is no code of ours{suggestion(code, known)}; docs/checks.md#codes"
