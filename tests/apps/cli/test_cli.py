@@ -257,6 +257,8 @@ def test_bad_words(
         (["demo", "--preset", "slow"], ["slow"]),
         (["datalist", "folder"], ["--output"]),
         (["export", "best.pt"], ["BUNDLE"]),
+        (["benchmark", "--cohort", "0"], ["--cohort 0", "1 on"]),
+        (["bids", "folder", "out"], ["LEVEL"]),
         (["phantom"], ["OUTPUT"]),
         (
             ["phantom", "o", "--lesions", "flu"],
