@@ -109,9 +109,9 @@ def test_tables(figures: dict[str, Any]) -> None:
 def test_a_cohort_starts_and_loads_once(figures: dict[str, Any]) -> None:
     seconds = {"start": 9.0, "load": 1.0, "cycle": 50.0, "total": 60.0}
     one = {**figures["volumes"][0], "preset": "fast", "seconds": seconds}
-    text = as_text({**figures, "volumes": [one]}, 143)
-    assert "A cohort of 143 such volumes" in text
-    assert re.search(r"fast +50\.0 s +2\.0 h", text), "10 s + 143 x 50 s"
+    text = as_text({**figures, "volumes": [one]}, 144)
+    assert "A cohort of 144 such volumes" in text
+    assert re.search(r"fast +50\.0 s +2\.0 h", text), "10 s + 144 x 50 s"
     assert "A cohort" not in as_text(figures)
 
 
