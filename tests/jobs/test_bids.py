@@ -15,7 +15,7 @@ import pytest
 
 from mmccd.apps.cli import cli
 from mmccd.core import InputError, UsageError
-from mmccd.jobs.bids import BidsDataset
+from mmccd.jobs.bids import BidsDataset, acquisition_day
 
 
 @dataclass
@@ -102,6 +102,10 @@ def test_a_data_set(bids: Bids, capsys: pytest.CaptureFixture[str]) -> None:
     assert bids.run(level="group") == 0
     assert [row["status"] for row in bids.table("group_FLAIR")] == [*["skipped"] * 3, "unfinished"]
     assert bids.table("participants")
+    page = (bids.output / "index.html").read_text()
+    assert "Anomaly segmentation of phantoms" in page
+    assert 'href="sub-01/figures/sub-01_ses-b_report.html"' in page
+    assert "<polyline" in page, "sub-01 came twice"
     found = [one for one in issues(bids.output) if one.get("severity") == "error"]
     assert found == []
 
@@ -114,6 +118,34 @@ def test_a_choice(bids: Bids) -> None:
         dataset.chosen(["01", "99"])
     with pytest.raises(UsageError, match="no FLAIR has both"):
         dataset.chosen(["02"], ["b"])
+
+
+def test_one_file_under_two_names(bids: Bids) -> None:
+    """As git-annex keeps equal files: links to one content are two scans."""
+    anat = bids.raw / "sub-01" / "ses-c" / "anat"
+    anat.mkdir(parents=True)
+    (anat / "sub-01_ses-c_FLAIR.nii.gz").symlink_to(
+        bids.raw / "sub-01" / "ses-a" / "anat" / "sub-01_ses-a_FLAIR.nii.gz"
+    )
+    dataset = BidsDataset.of(bids.raw, bids.output)
+    assert len({one.name for one in dataset.inputs.values()}) == len(dataset.scans) == 5
+
+
+@pytest.mark.parametrize(
+    ("table", "day"),
+    [
+        ("filename\tacq_time\nanat/sub-01_ses-a_FLAIR.nii.gz\t2020-03-05T10:00:00\n", "2020-03-05"),
+        ("acq_time\tfilename\nn/a\tanat/sub-01_ses-a_FLAIR.nii.gz\n", ""),
+        ("filename\tacq_time\nanat/sub-01_ses-a_T1w.nii.gz\t2020-03-05\n", ""),
+        ("filename\n", ""),
+        ("", ""),
+    ],
+)
+def test_the_day_of_a_scan(bids: Bids, table: str, day: str) -> None:
+    (bids.raw / "sub-01" / "ses-a" / "sub-01_ses-a_scans.tsv").write_text(table)
+    first, second, *_ = BidsDataset.of(bids.raw, bids.output).scans
+    assert acquisition_day(first) == day
+    assert acquisition_day(second) == ""
 
 
 def test_derivatives_are_no_input(bids: Bids) -> None:

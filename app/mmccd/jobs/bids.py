@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import csv
 import logging
+import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -15,14 +17,16 @@ from mmccd.jobs.cohort import COLUMNS, cohort_content, row_of, run_cohort
 from mmccd.jobs.find import RESERVED
 from mmccd.jobs.flairs import refuse_broken_links
 from mmccd.jobs.index import PAGE, PICTURE, case_of
-from mmccd.jobs.inputs import Input, each_once
+from mmccd.jobs.inputs import Input, free_name
 from mmccd.jobs.outcome import Outcome, summarise
 from mmccd.jobs.run import Runner, make_output_folder
 from mmccd.outputs import (
     MARKER,
     WORK,
+    IndexCase,
     Scan,
     check_dataset,
+    dataset_name,
     publish_scan,
     write_dataset,
     write_index,
@@ -120,8 +124,8 @@ class BidsDataset:
         """Each scan as the cohort's engine takes it; of all scans, so that a choice of them leaves
         the names of their folders as they are.
         """
-        named = each_once((Input(one.file, one.stem) for one in self.scans), RESERVED)
-        return dict(zip(self.scans, named, strict=True))
+        taken = set(RESERVED)
+        return {one: Input(one.file, free_name(one.stem, taken)) for one in self.scans}
 
     def report(self, scan: Scan) -> Report | None:
         """What was published of a scan; None where there is nothing yet, or it is damaged."""
@@ -272,12 +276,33 @@ def write_tables(dataset: BidsDataset, ended: Mapping[Scan, Outcome]) -> list[di
     # BIDS wants a row for each participant whose folder is there, and for no other one.
     there = [row for row in people if (dataset.output / row["participant_id"]).is_dir()]
     write_table(dataset.output / PARTICIPANTS, there, _OF_PARTICIPANTS)
-    cases = [
-        case_of(outcome, _link(dataset, scan, PAGE), _link(dataset, scan, PICTURE))
-        for scan, outcome in outcomes.items()
-    ]
-    write_index(cases, dataset.output)
+    cases = [_index_case(dataset, scan, outcome) for scan, outcome in outcomes.items()]
+    write_index(cases, dataset.output, dataset_name(dataset.scans[0].root))
     return rows
+
+
+def _index_case(dataset: BidsDataset, scan: Scan, outcome: Outcome) -> IndexCase:
+    """A row of the index; the visit is the day of the scan, where the raw data set says it."""
+    case = case_of(outcome, _link(dataset, scan, PAGE), _link(dataset, scan, PICTURE))
+    day = acquisition_day(scan)
+    return replace(case, visit=day) if day else case
+
+
+def acquisition_day(scan: Scan) -> str:
+    """``2020-03-05`` from the ``acq_time`` in the raw data set's ``scans.tsv``; empty where it does
+    not say.
+    """
+    anatomy = scan.file.parent
+    stem = "_".join(filter(None, (scan.subject, scan.session)))
+    try:
+        with (anatomy.parent / f"{stem}_scans.tsv").open(encoding="utf-8-sig") as file:
+            rows = list(csv.DictReader(file, dialect="excel-tab"))
+    except (OSError, UnicodeDecodeError, csv.Error):
+        return ""
+    name = f"{anatomy.name}/{scan.file.name}"
+    times = [row.get("acq_time") or "" for row in rows if row.get("filename") == name]
+    found = re.match(r"\d{4}-\d\d-\d\d", times[0]) if times else None
+    return found[0] if found else ""
 
 
 def _link(dataset: BidsDataset, scan: Scan, name: str) -> str | None:

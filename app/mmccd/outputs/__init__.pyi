@@ -1,6 +1,7 @@
 from .bids.dataset import (
     WORK as WORK,
     check_dataset as check_dataset,
+    dataset_name as dataset_name,
     write_dataset as write_dataset,
     write_table as write_table,
 )

@@ -92,15 +92,20 @@ def description(folder: Path, raw: Path) -> dict[str, Any]:
     for key, ours in (("DatasetDOI", "DOI"), ("DatasetVersion", "Version")):
         if isinstance(known.get(key), str):
             source[ours] = known[key]
-    name = known.get("Name")
     return {
-        "Name": f"Anomaly segmentation of {name}" if name else "Anomaly segmentation of FLAIR",
+        "Name": dataset_name(raw),
         "BIDSVersion": BIDS_VERSION,
         "DatasetType": "derivative",
         "GeneratedBy": [{"Name": TOOL, "Version": mmccd.__version__, "Description": mmccd.NOTICE}],
         "SourceDatasets": [source],
         "DatasetLinks": {RAW: relative_link(raw, folder)},
     }
+
+
+def dataset_name(raw: Path) -> str:
+    """Of the derivatives, by that of the raw data set."""
+    name = _object(raw / DESCRIPTION).get("Name")
+    return f"Anomaly segmentation of {name}" if name else "Anomaly segmentation of FLAIR"
 
 
 def _object(path: Path) -> dict[str, Any]:

@@ -81,7 +81,9 @@ def _unit(ending: str, report: Report) -> str:
 
 
 def _map_description(report: Report) -> str:
-    return f"{map_sentence(report)} It is no probability, and not limited to 1. 0 outside the brain"
+    return (
+        f"{map_sentence(report)} It is no probability, and not limited to 1; 0 outside the brain."
+    )
 
 
 def _made_by(report: Report) -> dict[str, Any]:

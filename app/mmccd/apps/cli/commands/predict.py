@@ -100,7 +100,9 @@ def predict(
     folder = Path(output or RESULTS)
     code = _predict_cohort(settings, inputs, folder, json)
     if open:
-        open_page(folder / "index.html")
+        from mmccd.outputs import INDEX
+
+        open_page(folder / INDEX)
     return code
 
 
@@ -147,16 +149,17 @@ def _predict_cohort(
     settings: core.Settings, inputs: list[OneInput], folder: Path, as_json: bool
 ) -> int:
     from mmccd.jobs import NAME, TABLE, cohort_content, run_cohort, summary
+    from mmccd.outputs import INDEX
 
     with open_console() as console:
         account = run_cohort(inputs, folder, settings, make_runner(settings), console)
     for outcome in account.failures:
         complain(outcome.line(), outcome.exit_code or 1, code=outcome.code)
     if as_json:
-        files = [str(folder / name) for name in (NAME, TABLE)]
+        files = [str(folder / name) for name in (NAME, TABLE, INDEX)]
         say_json({**cohort_content(account), "output": str(folder), "files": files})
     else:
-        say(f"{summary(account)}; see {folder / TABLE}")
+        say(f"{summary(account)}; see {folder / INDEX}")
     return account.exit_code or 0
 
 
