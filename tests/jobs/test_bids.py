@@ -100,7 +100,8 @@ def test_a_data_set(bids: Bids, capsys: pytest.CaptureFixture[str]) -> None:
     assert len(list((bids.output / "logs").glob("*.json"))) >= 1
     (bids.output / "participants.tsv").unlink()
     assert bids.run(level="group") == 0
-    assert [row["status"] for row in bids.table("group_FLAIR")] == [*["skipped"] * 3, "unfinished"]
+    assert [row["status"] for row in bids.table("group_FLAIR")] == [*["done"] * 3, "failed"]
+    assert bids.table("group_FLAIR")[-1]["error"] == rows["sub-03_ses-a"]["error"]
     assert bids.table("participants")
     page = (bids.output / "index.html").read_text()
     assert "Anomaly segmentation of phantoms" in page

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import json
 import logging
 import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -20,6 +21,7 @@ from mmccd.jobs.index import PAGE, PICTURE, case_of
 from mmccd.jobs.inputs import Input, free_name
 from mmccd.jobs.outcome import Outcome, summarise
 from mmccd.jobs.run import Runner, make_output_folder
+from mmccd.jobs.states import State
 from mmccd.outputs import (
     MARKER,
     WORK,
@@ -36,7 +38,8 @@ from mmccd.outputs import (
 PARTICIPANT, GROUP = "participant", "group"
 LEVELS = (PARTICIPANT, GROUP)
 """Levels of analysis, as BIDS-Apps have them."""
-TABLE, PARTICIPANTS = "group_FLAIR", "participants"
+TABLE, PARTICIPANTS, LOGS = "group_FLAIR", "participants", "logs"
+FAILED = str(State.FAILED)
 _IDS: dict[str, dict[str, Any]] = {
     "bids_name": {"Description": "the image without _FLAIR"},
     "participant_id": {"Description": "participant"},
@@ -207,9 +210,9 @@ def run_bids(
             publish(dataset, complete)
             write_tables(dataset, dict(zip(scans, outcomes, strict=False)))
     stamp = "".join(letter for letter in began if letter.isalnum())
-    (dataset.output / "logs").mkdir(exist_ok=True)
+    (dataset.output / LOGS).mkdir(exist_ok=True)
     write_json(
-        dataset.output / "logs" / f"mmccd_{stamp}.json",
+        dataset.output / LOGS / f"mmccd_{stamp}.json",
         {**cohort_content(account), "started": began, "settings": settings.result_key()},
     )
     return account
@@ -311,18 +314,39 @@ def _link(dataset: BidsDataset, scan: Scan, name: str) -> str | None:
 
 
 def outcomes_of(dataset: BidsDataset, ended: Mapping[Scan, Outcome]) -> dict[Scan, Outcome]:
-    """How each scan of a data set stands."""
+    """How each scan of a data set stands: as it ended in this run, else by what is published, else
+    as it failed in an earlier run.
+    """
+    failed = _failed_before(dataset)
     found = {}
     for number, scan in enumerate(dataset.scans, 1):
         here = ended.get(scan)
         if here is None or here.exit_code is None:
-            here = Outcome(number, scan.stem)
-            report = dataset.report(scan)
+            report, here = dataset.report(scan), Outcome(number, scan.stem)
             if report is not None:
-                here = here.ended(
-                    0, summary=summarise(report), warnings=report.warnings, skipped=True
-                )
+                here = here.ended(0, summary=summarise(report), warnings=report.warnings)
+            elif scan in failed:
+                here = here.ended(**failed[scan])
         found[scan] = here
+    return found
+
+
+def _failed_before(dataset: BidsDataset) -> dict[Scan, dict[str, Any]]:
+    """Exit code, error and code of the scans that failed in the last run that had them, by the
+    logs.
+    """
+    by_name = {one.name: scan for scan, one in dataset.inputs.items()}
+    found: dict[Scan, dict[str, Any]] = {}
+    for log in sorted((dataset.output / LOGS).glob("mmccd_*.json")):
+        try:
+            cases = json.loads(log.read_text())["cases"]
+            rows = {by_name[row["name"]]: row for row in cases if row["name"] in by_name}
+        except (OSError, ValueError, KeyError, TypeError):
+            continue
+        for scan, row in rows.items():
+            found.pop(scan, None)
+            if row.get("status") == FAILED and isinstance(row.get("exit_code"), int):
+                found[scan] = {name: row.get(name) for name in ("exit_code", "error", "code")}
     return found
 
 
@@ -341,7 +365,7 @@ def _participant(subject: str, rows: Sequence[Mapping[str, Any]]) -> dict[str, A
         "participant_id": subject,
         "flair_images": len(rows),
         "judged": len(volumes),
-        "failed": sum(row["status"] == "failed" for row in rows),
+        "failed": sum(row["status"] == FAILED for row in rows),
         "anomaly_ml": volumes[-1] if volumes else None,
         "anomaly_change_ml": round(volumes[-1] - volumes[0], 3) if len(volumes) > 1 else None,
     }
