@@ -125,6 +125,7 @@ class MMCCDWidget(ScriptedLoadableModuleWidget):
         self.unchecked = qt.QCheckBox("go on where the checks refuse the image")
         form.addRow("", self.unchecked)
         self.program = ctk.ctkPathLineEdit()
+        self.program.filters = ctk.ctkPathLineEdit.Files | ctk.ctkPathLineEdit.Dirs
         self.program.currentPath = qt.QSettings().value(PROGRAM, "") or ""
         self.program.toolTip = "The program mmccd, or its environment's folder; empty: the shell's"
         form.addRow("Program", self.program)
