@@ -50,11 +50,18 @@ def dimse() -> str:
     return _of_service(DimseSettings.declared().values())
 
 
+def codes() -> str:
+    """Of errors and findings."""
+    rows = ((_code(code), kind, text) for code, (kind, text) in core.all_codes().items())
+    return _table(("code", "what it is", "what was found"), rows)
+
+
 TABLES: dict[str, Callable[[], str]] = {
     "flags": flags,
     "variables": variables,
     "archive": archive,
     "dimse": dimse,
+    "codes": codes,
 }
 
 

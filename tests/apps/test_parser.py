@@ -76,3 +76,17 @@ def test_of_a_model() -> None:
     assert form.texts(["--seed", "3", "--force"]) == {"seed": "3", "force": "true"}
     with pytest.raises(UsageError, match="unexpected 'word'"):
         form.texts(["word"])
+
+
+def test_a_flag_that_takes_many_words() -> None:
+    def command(
+        place: str, label: Annotated[str | None, Setting("labels", many=True)] = None
+    ) -> None:
+        """Probe."""
+
+    form = Form.of_function("mmccd probe", command)
+    assert form.parse(["p", "--label", "a", "b"]) == {"place": "p", "label": "a b"}
+    assert form.parse(["--label=a", "p"]) == {"place": "p", "label": "a"}
+    assert "--label LABEL [LABEL ...]" in form.help()
+    with pytest.raises(UsageError, match="--label needs a value"):
+        form.parse(["p", "--label"])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+import re
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -103,6 +104,15 @@ def test_tables(figures: dict[str, Any]) -> None:
         rows = [line.count("|") for line in block.splitlines()]
         assert len(rows) >= 3
         assert len(set(rows)) == 1, "every row has as many cells as the header"
+
+
+def test_a_cohort_starts_and_loads_once(figures: dict[str, Any]) -> None:
+    seconds = {"start": 9.0, "load": 1.0, "cycle": 50.0, "total": 60.0}
+    one = {**figures["volumes"][0], "preset": "fast", "seconds": seconds}
+    text = as_text({**figures, "volumes": [one]}, 144)
+    assert "A cohort of 144 such volumes" in text
+    assert re.search(r"fast +50\.0 s +2\.0 h", text), "10 s + 144 x 50 s"
+    assert "A cohort" not in as_text(figures)
 
 
 def test_plot(figures: dict[str, Any], tmp_path: Path) -> None:

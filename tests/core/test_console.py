@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import logging
 import os
@@ -81,3 +82,45 @@ def test_logging_is_put_back(capsys: pytest.CaptureFixture[str]) -> None:
     with console.logging_as(logging.INFO, False, console.TEXT):
         console.complain("two words", 3)
     assert capsys.readouterr().err == "mmccd: two words\n"
+
+
+class Terminal(io.StringIO):
+    """A stream that says that it is one."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.mark.parametrize(
+    ("variables", "stream", "coloured"),
+    [
+        ({}, Terminal(), True),
+        ({"NO_COLOR": ""}, Terminal(), True),
+        ({"NO_COLOR": "1"}, Terminal(), False),
+        ({"TERM": "dumb"}, Terminal(), False),
+        ({}, io.StringIO(), False),
+    ],
+)
+def test_colour_on_terminals_only(
+    variables: dict[str, str], stream: io.StringIO, coloured: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    text = console.painted("word", console.RED, stream)
+    assert text == ("\033[1;31mword\033[0m" if coloured else "word")
+
+
+def test_a_line_that_ends_a_command(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its code is offered where it says more than the exit code."""
+    monkeypatch.setenv("NO_COLOR", "1")
+    for code, end in (
+        ("brain.size", "; see 'mmccd explain brain.size'"),
+        ("input", ""),
+        (None, ""),
+    ):
+        stream = Terminal()
+        monkeypatch.setattr("sys.stderr", stream)
+        console.complain("a line", 3, code=code)
+        assert stream.getvalue() == f"mmccd: a line{end}\n"

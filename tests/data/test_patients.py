@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from mmccd.core.errors import UsageError
-from mmccd.data.patients import grouping, is_visit_alone, patient_by, patient_of
+from mmccd.data.patients import grouping, is_visit_alone, patient_by, patient_of, visit_of
 
 VISITS = {
     "sub-01": ("sub-01", "sub-01_ses-1", "sub-01_ses-baseline_acq-3d_run-2"),
@@ -128,3 +128,18 @@ def test_how_cases_are_grouped_is_said_without_names() -> None:
     text, is_worth_a_warning = grouping(["p", "q"], "their names")
     assert not is_worth_a_warning
     assert "each is a patient of its own" in text
+
+
+@pytest.mark.parametrize(
+    ("name", "visit"),
+    [
+        ("sub-01_ses-baseline_run-2", "baseline"),
+        ("sub-01_run-2", ""),
+        ("P001_2020-03-05", "2020-03-05"),
+        ("UCSD-PTGBM-0001_01", "01"),
+        ("MSLESSEG_P14_T2", "T2"),
+        ("BraTS2021_00003", ""),
+    ],
+)
+def test_which_visit(name: str, visit: str) -> None:
+    assert visit_of(name) == visit

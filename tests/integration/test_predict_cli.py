@@ -32,6 +32,7 @@ FILES = (
     "anomaly_map.nii.gz",
     "brain_mask.nii.gz",
     "overview.png",
+    "thumbnail.jpg",
     "report.html",
     "report.json",
     "segmentation.nii.gz",

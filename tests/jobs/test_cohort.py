@@ -7,6 +7,7 @@ import json
 import os
 import signal
 import time
+import webbrowser
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +42,12 @@ def test_a_bad_file_among_good_ones(cohort: Cohort, capsys: pytest.CaptureFixtur
     assert list(rows[0]) == list(found["cases"][0])
     report = json.loads((cohort.output / "lesion" / "report.json").read_text())
     assert float(rows[2]["volume_ml"]) == report["volumes_ml"]["anomalous"]
+    assert int(rows[2]["lesions"]) == report["lesion_count"]
+    assert float(rows[2]["ood_score"]) == report["input"]["checks"]["strangeness"]
+    page = (cohort.output / "index.html").read_text()
+    assert 'src="lesion/thumbnail.jpg"' in page
+    assert (cohort.output / "lesion" / "thumbnail.jpg").stat().st_size < 20_000
+    assert "3 cases: 2 done, 1 failed" in page
     assert not (cohort.output / "bad").exists()
     before = (cohort.output / "lesion" / "report.json").stat().st_mtime_ns
     (cohort.scans / "bad.nii.gz").unlink()
@@ -81,6 +88,22 @@ def test_json(cohort: Cohort, capsys: pytest.CaptureFixture[str]) -> None:
     assert found["cases"] == account(cohort)["cases"]
     assert found["exit_code"] == 3
     assert all(Path(file).exists() for file in found["files"])
+
+
+def test_what_is_made_is_opened(cohort: Cohort, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of several inputs the index, of one its report; ``-o`` is ``--output``."""
+    opened: list[str] = []
+    monkeypatch.setattr(webbrowser, "open", lambda page: opened.append(page) or True)
+    (cohort.scans / "lesion.nii.gz").unlink()
+    assert cli.run(cohort.words("--open")) == 0
+    words = [word if word != "--output" else "-o" for word in cohort.words("--open")]
+    words[1], words[words.index("-o") + 1] = str(cohort.scans / "healthy.nii.gz"), "one"
+    monkeypatch.chdir(cohort.folder)
+    assert cli.run(words) == 0
+    pages = (cohort.output / "index.html", cohort.folder / "one" / "report.html")
+    assert opened == [page.resolve().as_uri() for page in pages]
+    assert cli.run(words) == 5
+    assert len(opened) == 2, "nothing is opened of a run that failed"
 
 
 def test_models_that_are_not_there_end_the_run(cohort: Cohort) -> None:

@@ -11,7 +11,9 @@ from __future__ import annotations
 
 import difflib
 import inspect
+import itertools
 import math
+import shutil
 import textwrap
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -24,7 +26,7 @@ if TYPE_CHECKING:
 
 WORD, WORDS = "word", "words"
 _TRUE, _FALSE = ("true", "1", "yes"), ("false", "0", "no")
-_WIDTH, _COLUMN = 100, 26
+_WIDTH, _NARROWEST, _COLUMN = 100, 50, 26
 
 
 class Only:
@@ -77,7 +79,8 @@ class Argument:
         if self.place != FLAG:
             return self.name.upper()
         short = f"{self.setting.short}, " if self.setting.short else ""
-        value = "" if self.is_switch else f" {(self.setting.unit or self.name).upper()}"
+        word = (self.setting.unit or self.name).upper()
+        value = "" if self.is_switch else f" {word}{f' [{word} ...]' if self.setting.many else ''}"
         return f"{short}{self.flag}{value}"
 
     @property
@@ -173,6 +176,10 @@ class Form:
         texts: dict[str, str] = {}
         free: list[str] = []
         queue = list(words)
+
+        def is_value(word: str) -> bool:
+            return not word.startswith("--") and word not in flags
+
         while queue:
             word = queue.pop(0)
             if word == "--":
@@ -189,8 +196,11 @@ class Form:
                 raise self.refused(f"{flag} is given twice")
             if argument.is_switch and not equals:
                 text = "true"
-            elif not equals and queue and not (queue[0].startswith("--") or queue[0] in flags):
-                text = queue.pop(0)
+            elif not equals:
+                most = len(queue) if argument.setting.many else 1
+                values = list(itertools.takewhile(is_value, queue[:most]))
+                del queue[: len(values)]
+                text = " ".join(values)
             if text == "":
                 kind = "a path" if argument.setting.is_path else "a value"
                 raise self.refused(f"{flag} needs {kind}")
@@ -292,4 +302,5 @@ def _boolean(flag: str, text: str) -> bool:
 
 def _paragraph(term: str, text: str) -> str:
     first = f"  {term:<{_COLUMN - 4}}  "
-    return textwrap.fill(text, _WIDTH, initial_indent=first, subsequent_indent=" " * _COLUMN)
+    width = min(_WIDTH, max(shutil.get_terminal_size((_WIDTH, 24)).columns, _NARROWEST))
+    return textwrap.fill(text, width, initial_indent=first, subsequent_indent=" " * _COLUMN)

@@ -19,15 +19,23 @@ _AXES = (
     ("batch_size", "images a batch"),
 )
 _STAGES = (*PHASES, "total")
+_ONCE = ("start", "load")
+"""What a process does once, however many volumes it gets."""
 
 
-def tables(figures: dict[str, Any]) -> list[Table]:
-    """(title, header, rows) of each part."""
+def tables(figures: dict[str, Any], cohort: int | None = None) -> list[Table]:
+    """(title, header, rows) of each part.
+
+    Args:
+        figures: of a run.
+        cohort: of so many volumes the time is told, too.
+    """
     return [
         _machine(figures),
         _networks(figures),
         _loops(figures),
         _volumes(figures),
+        *([_cohort(figures, cohort)] if cohort is not None else []),
         _sweep(figures),
     ]
 
@@ -126,6 +134,30 @@ def _seconds(seconds: dict[str, float], stage: str) -> str:
     return f"{seconds[stage]:.1f}" if stage in seconds else ""
 
 
+def _cohort(figures: dict[str, Any], count: int) -> Table:
+    """The time of many volumes in one process, which starts and loads the models once."""
+    rows = []
+    for volume in figures["volumes"]:
+        seconds = volume["seconds"]
+        once = sum(seconds.get(stage, 0.0) for stage in _ONCE)
+        each = seconds["total"] - once
+        rows.append([volume["preset"], f"{each:.1f} s", _long(once + count * each)])
+    slices = figures["volumes"][0]["slices_with_brain"]
+    title = (
+        f"A cohort of {count} such volumes, one process (mmccd predict FOLDER); other volumes take"
+        f" about their share of {slices} slices with brain"
+    )
+    return title, ["preset", "each", "all"], rows
+
+
+def _long(seconds: float) -> str:
+    """Minutes, hours or days, as people say them."""
+    for unit, length in (("days", 86400.0), ("h", 3600.0), ("min", 60.0)):
+        if seconds >= 2 * length:
+            return f"{seconds / length:.1f} {unit}"
+    return f"{seconds:.0f} s"
+
+
 def _sweep(figures: dict[str, Any]) -> Table:
     rows = [
         [
@@ -145,19 +177,19 @@ def _sweep(figures: dict[str, Any]) -> Table:
     )
 
 
-def as_markdown(figures: dict[str, Any]) -> str:
-    """The tables in Markdown."""
+def as_markdown(figures: dict[str, Any], cohort: int | None = None) -> str:
+    """The tables in Markdown; see :func:`tables`."""
     parts = []
-    for title, header, rows in tables(figures):
+    for title, header, rows in tables(figures, cohort):
         lines = [f"| {' | '.join(cells)} |" for cells in (header, ["---"] * len(header), *rows)]
         parts.append("\n".join([f"**{title}**", "", *lines]))
     return "\n\n".join(parts)
 
 
-def as_text(figures: dict[str, Any]) -> str:
-    """The tables for a terminal."""
+def as_text(figures: dict[str, Any], cohort: int | None = None) -> str:
+    """The tables for a terminal; see :func:`tables`."""
     parts = []
-    for title, header, rows in tables(figures):
+    for title, header, rows in tables(figures, cohort):
         body = [header, *rows] if any(header) else rows
         widths = [max(len(row[column]) for row in body) for column in range(len(header))]
         lines = [

@@ -1,3 +1,4 @@
+from .codes import all_codes as all_codes
 from .console import (
     Console as Console,
     LineConsole as LineConsole,

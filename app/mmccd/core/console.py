@@ -5,6 +5,7 @@ else log lines alone.
 from __future__ import annotations
 
 import logging
+import os
 import sys
 import time
 import traceback
@@ -16,6 +17,7 @@ from typing import Any
 from mmccd.core.logs import JSON, TEXT, LogFormatter
 
 _EVERY_S = 1.0
+RED, YELLOW = "31", "33"
 
 logger = logging.getLogger(__name__)
 
@@ -160,9 +162,9 @@ def logging_as(level: int, quiet: bool, log_format: str) -> Iterator[None]:
     _MODE.quiet, _MODE.log_format = quiet, log_format
     logging.getLogger("mmccd").setLevel(level)
     if log_format == TEXT:
-        logging.basicConfig(
-            level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s", stream=sys.stderr
-        )
+        plain = logging.StreamHandler(sys.stderr)
+        plain.setFormatter(_ColouredFormatter("%(levelname)s %(name)s: %(message)s"))
+        logging.basicConfig(level=logging.WARNING, handlers=[plain])
         yield
         return
     root = logging.getLogger()
@@ -178,16 +180,51 @@ def logging_as(level: int, quiet: bool, log_format: str) -> Iterator[None]:
         root.handlers, root.level = before, before_level
 
 
-def complain(text: str, exit_code: int, error: BaseException | None = None) -> None:
+def complain(
+    text: str, exit_code: int, error: BaseException | None = None, code: str | None = None
+) -> None:
     """Say what ended the command: one line, or one line of JSON; the traceback of ``error`` before
     it, or in it.
+
+    Args:
+        text: the line.
+        exit_code: of the command, or of the case.
+        error: whose traceback is shown.
+        code: stable code; where it says more than the exit code (``brain.too_small``), the line
+            ends with the command that explains it.
     """
     if _MODE.log_format == JSON:
         info = (type(error), error, error.__traceback__) if error is not None else None
-        extra = {"exit_code": exit_code}
+        extra = {"exit_code": exit_code, "code": code}
         record = logger.makeRecord(logger.name, logging.ERROR, "", 0, text, (), info, extra=extra)
         sys.stderr.write(LogFormatter().format(record) + "\n")
         return
     if error is not None:
         traceback.print_exception(error)
-    sys.stderr.write(f"mmccd: {text}\n")
+    more = f"; see 'mmccd explain {code}'" if code is not None and "." in code else ""
+    sys.stderr.write(f"{painted('mmccd:', RED, sys.stderr)} {text}{more}\n")
+
+
+def painted(text: str, colour: str, stream: Any) -> str:
+    """The text in a colour, where it goes to a terminal and nobody asked for none (``NO_COLOR``,
+    https://no-color.org).
+
+    Args:
+        text: a few words.
+        colour: :data:`RED` or :data:`YELLOW`.
+        stream: to which it is written.
+    """
+    plain = os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb"
+    return text if plain or not stream.isatty() else f"\033[1;{colour}m{text}\033[0m"
+
+
+class _ColouredFormatter(logging.Formatter):
+    """Warnings and errors begin in colour."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """See :class:`logging.Formatter`."""
+        text, level = super().format(record), record.levelname
+        if record.levelno < logging.WARNING:
+            return text
+        colour = YELLOW if record.levelno < logging.ERROR else RED
+        return painted(level, colour, sys.stderr) + text.removeprefix(level)

@@ -29,6 +29,7 @@ class Setting:
         expected: what a value has to be, for messages and tables.
         is_path: whether a shell completes it to a file.
         short: another flag, of one letter.
+        many: whether a flag takes all words up to the next flag, joined by spaces.
         changes_result: whether another value may give another result.
         page: page of the documentation that has more.
         doors: where it can be given.
@@ -42,6 +43,7 @@ class Setting:
     expected: str = ""
     is_path: bool = False
     short: str = ""
+    many: bool = False
     changes_result: bool = False
     page: str = ""
     doors: tuple[str, ...] = (FLAG, VARIABLE)

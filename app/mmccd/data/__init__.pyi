@@ -21,6 +21,7 @@ from .layouts import (
     is_one_of_bids as is_one_of_bids,
     read_case as read_case,
 )
+from .patients import patient_of as patient_of, visit_of as visit_of
 from .slices import (
     CaseSlices as CaseSlices,
     SlicePairDataset as SlicePairDataset,

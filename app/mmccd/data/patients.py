@@ -94,6 +94,16 @@ def patient_of(name: str) -> str:
     return name
 
 
+def visit_of(name: str) -> str:
+    """Which of its patient's visits a case is: of BIDS the session, else what :func:`patient_of`
+    leaves of the name; empty where there is nothing.
+    """
+    if name.startswith("sub-"):
+        found = re.search(r"_ses-([A-Za-z0-9]+)", name)
+        return found[1] if found else ""
+    return name.replace(patient_of(name), "", 1).strip("-_. ")
+
+
 def is_visit_alone(name: str) -> bool:
     """Whether a folder's name says which visit it is and not of whom (``ses-1``, ``20210301``)."""
     alone = rf"{_SURE}|{_LIKELY}|{_FULL_DATE}|[dmtvwy]?\d{{1,2}}"

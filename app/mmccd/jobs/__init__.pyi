@@ -1,5 +1,12 @@
 from .account import Account as Account, now as now
 from .batch import predict_folder as predict_folder
+from .bids import (
+    LEVELS as LEVELS,
+    PARTICIPANT as PARTICIPANT,
+    BidsDataset as BidsDataset,
+    run_bids as run_bids,
+    write_group as write_group,
+)
 from .cohort import (
     NAME as NAME,
     TABLE as TABLE,

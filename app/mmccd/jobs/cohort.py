@@ -1,5 +1,5 @@
 """A cohort: each input goes into a folder of its own, what is complete is skipped, and
-``cohort.json`` and ``cohort.csv`` say how each case ended.
+``cohort.json``, ``cohort.csv`` and ``index.html`` say how each case ended.
 """
 
 from __future__ import annotations
@@ -16,25 +16,24 @@ from typing import Any
 import mmccd
 from mmccd.core import CancelledError, Console, Settings, write_json, write_text
 from mmccd.jobs.account import Account
+from mmccd.jobs.index import write_cohort_index
 from mmccd.jobs.inputs import Input
-from mmccd.jobs.outcome import Outcome
+from mmccd.jobs.outcome import STATUSES, Outcome, status_of
 from mmccd.jobs.run import Runner, make_output_folder, run_tasks
-from mmccd.jobs.states import INTERRUPTED, State, in_files
+from mmccd.jobs.states import INTERRUPTED, State
 from mmccd.jobs.task import Task, shown_in_a_list
 
 NAME = "cohort.json"
 TABLE = "cohort.csv"
 COHORT_VERSION = 1
 WRITE_EVERY_S = 10.0
-SKIPPED, UNFINISHED = "skipped", "unfinished"
-STATUSES = (str(State.DONE), SKIPPED, str(State.FAILED), UNFINISHED)
-"""How a case stands, in the files and for people."""
 
 
 def run_cohort(
     inputs: Sequence[Input], output: Path, settings: Settings, run: Runner, console: Console
 ) -> Account:
-    """Run all cases, each into ``output/NAME``, and write ``cohort.json`` and ``cohort.csv``.
+    """Run all cases, each into ``output/NAME``, and write ``cohort.json``, ``cohort.csv`` and
+    ``index.html``.
 
     A case whose folder holds complete results of the same request is skipped. A case that fails
     does not stop the others.
@@ -73,6 +72,7 @@ def run_cohort(
         run_tasks(account, run, _Watch(output, console, len(account.tasks)))
     account.end()
     write_cohort(account, output)
+    write_cohort_index(account, output)
     return account
 
 
@@ -86,7 +86,7 @@ def cohort_content(account: Account) -> dict[str, Any]:
         "status": str(account.state),
         "exit_code": account.exit_code if account.state is not State.CANCELLED else None,
         "counts": {status: counts[status] for status in STATUSES},
-        "cases": [_case(one) for one in account.outcomes.values()],
+        "cases": [row_of(one) for one in account.outcomes.values()],
     }
 
 
@@ -98,7 +98,7 @@ def write_cohort(account: Account, folder: Path) -> None:
     """
     content = cohort_content(account)
     table = io.StringIO()
-    writer = csv.DictWriter(table, _case(Outcome(0, "")), lineterminator="\n")
+    writer = csv.DictWriter(table, COLUMNS, lineterminator="\n")
     writer.writeheader()
     writer.writerows(content["cases"])
     write_json(folder / NAME, content)
@@ -110,6 +110,31 @@ def summary(account: Account) -> str:
     total, counts = len(account.outcomes), _counts(account)
     parts = ", ".join(f"{counts[status]} {status}" for status in STATUSES if counts[status])
     return f"{total} {'case' if total == 1 else 'cases'}: {parts}"
+
+
+QUALITY: dict[str, str] = {
+    "flair_probability": "how sure the check of the contrast is that it is a FLAIR, 0 to 1",
+    "ood_score": "out-of-distribution score of the image: about 1 for what is usual",
+    "unevenness": "how much the brightness varies over the brain, relative to its spread",
+    "jump": "how much slices differ in brightness, relative to its spread",
+    "detail": "how sharp the image is",
+    "correlation": "how well the reconstructed image follows the input in healthy tissue, 0 to 1",
+}
+COLUMNS: dict[str, str] = {
+    "number": "place in the list",
+    "name": "of its folder; of DICOM its place in the list",
+    "status": "done; skipped: an earlier run had made the same; failed; unfinished",
+    "exit_code": "its own; 3 and 4: the input was refused",
+    "error": "what went wrong",
+    "volume_ml": "volume above the threshold, mL",
+    "seconds": "how long it took",
+    "warnings": "how many its report has",
+    "code": "stable code of the error",
+    "lesions": "connected regions above the threshold",
+    "largest_ml": "volume of the largest of them, mL",
+    **QUALITY,
+}
+"""Columns of the tables, and what each means."""
 
 
 class _Watch:
@@ -128,7 +153,7 @@ class _Watch:
                 f"{self._done} of {self._total}: {change.line()}",
                 kind="case",
                 case=change.name,
-                status=_status(change),
+                status=status_of(change),
                 done=self._done,
                 total=self._total,
             )
@@ -152,30 +177,30 @@ def _said_how_far(account: Account, output: Path) -> Iterator[None]:
         by_signal = isinstance(error, CancelledError)
         account.end(CancelledError.exit_code if by_signal else INTERRUPTED)
         write_cohort(account, output)
+        write_cohort_index(account, output)
         if by_signal:
             raise CancelledError(f"ended by SIGTERM; {far}") from error
         raise KeyboardInterrupt(f"interrupted; {far}") from error
 
 
-def _case(one: Outcome) -> dict[str, Any]:
+def row_of(one: Outcome) -> dict[str, Any]:
+    """A case as a row of the tables, by :data:`COLUMNS`; None where something is not known."""
+    summary = one.summary or {}
     return {
         "number": one.number,
         "name": one.name,
-        "status": _status(one),
+        "status": status_of(one),
         "exit_code": one.exit_code,
         "error": one.error,
         "volume_ml": one.volume_ml,
         "seconds": one.seconds,
         "warnings": len(one.warnings) if one.summary is not None else None,
         "code": one.code,
+        "lesions": summary.get("lesion_count"),
+        "largest_ml": summary.get("largest_ml"),
+        **{name: summary.get("quality", {}).get(name) for name in QUALITY},
     }
 
 
-def _status(one: Outcome) -> str:
-    if one.exit_code is None:
-        return UNFINISHED
-    return SKIPPED if one.skipped else in_files(one.state)
-
-
 def _counts(account: Account) -> Counter[str]:
-    return Counter(_status(one) for one in account.outcomes.values())
+    return Counter(status_of(one) for one in account.outcomes.values())

@@ -22,7 +22,7 @@ from mmccd.jobs.studies import sort_by_study, visits_below, without_patient
 logger = logging.getLogger(__name__)
 
 DATALIST_ENDING = ".json"
-RESERVED = ("cohort",)
+RESERVED = ("cohort", "index.html", "index_files")
 """Names of our own files beside the folders of a cohort."""
 UNREADABLE, ARCHIVE = "study-unreadable", "archive"
 _ARCHIVE_ENDINGS = (".zip", ".tar", ".tgz", ".tar.gz", ".tar.bz2", ".tar.xz")

@@ -76,12 +76,22 @@ def each_once(inputs: Iterable[Input], reserved: Collection[str] = ()) -> list[I
         key = one.path.resolve(), one.files
         if key in found:
             continue
-        plain = safe_name(one.name)
-        numbered = (f"{plain}-{number}" for number in range(2, len(taken) + 3))
-        name = next(word for word in (plain, *numbered) if word.lower() not in taken)
-        taken.add(name.lower())
-        found[key] = replace(one, name=name)
+        found[key] = replace(one, name=free_name(one.name, taken))
     return list(found.values())
+
+
+def free_name(name: str, taken: set[str]) -> str:
+    """A name that can be a folder and is not taken, not even where capitals do not count.
+
+    Args:
+        name: any.
+        taken: in small letters; gets the new one.
+    """
+    plain = safe_name(name)
+    numbered = (f"{plain}-{number}" for number in range(2, len(taken) + 3))
+    free = next(word for word in (plain, *numbered) if word.lower() not in taken)
+    taken.add(free.lower())
+    return free
 
 
 def safe_name(name: str) -> str:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mmccd.core import MmccdError, ResourceError
-from mmccd.jobs.states import Stage, State, state_of
+from mmccd.jobs.states import Stage, State, in_files, state_of
 from mmccd.jobs.task import Task
 
 if TYPE_CHECKING:
@@ -20,6 +20,10 @@ if TYPE_CHECKING:
 
 DEFECT = "defect"
 OUT_OF_MEMORY = "resource.memory"
+
+SKIPPED, UNFINISHED = "skipped", "unfinished"
+STATUSES = (str(State.DONE), SKIPPED, str(State.FAILED), UNFINISHED)
+"""How a case of a cohort stands, in the files and for people."""
 
 _NO_MEMORY = re.compile(
     r"can(?:no|')t allocate memory|failed to map segment from shared object", re.IGNORECASE
@@ -108,20 +112,43 @@ def waiting(task: Task) -> Outcome:
     return Outcome(task.number, task.shown)
 
 
+def status_of(one: Outcome) -> str:
+    """One of :data:`STATUSES`."""
+    if one.exit_code is None:
+        return UNFINISHED
+    return SKIPPED if one.skipped else in_files(one.state)
+
+
 def summarise(report: Report) -> dict[str, Any]:
-    """What the account of a run tells of a result: the volumes in mL, the threshold and its
-    operating point, and what it was made with.
+    """What the account of a run tells of a result: the volumes in mL, the regions, the threshold
+    and its operating point, the figures of quality control, and what it was made with.
     """
     content = report.model_dump(mode="json")
     settings = content["settings"]
     return {
         "anomaly_found": report.anomaly_found,
         "volumes_ml": content["volumes_ml"],
+        "lesion_count": report.lesion_count,
+        "largest_ml": max((one.volume_ml for one in report.lesions), default=0.0),
+        "quality": _quality(report),
         "threshold": report.threshold.value,
         "operating_point": report.threshold.operating_point,
         **{name: settings[name] for name in ("target", "preset", "precision", "device")},
         "weights_sha256": {name: weights.sha256 for name, weights in report.weights.items()},
         "timings_s": content["timings_s"],
+    }
+
+
+def _quality(report: Report) -> dict[str, float | None]:
+    """How far the input, and what the models made of it, may be trusted."""
+    checks, returned = report.input.checks, report.returned_image
+    return {
+        "flair_probability": checks.contrast_probabilities.get("flair"),
+        "ood_score": checks.strangeness,
+        "unevenness": checks.bias,
+        "jump": checks.jump,
+        "detail": checks.detail,
+        "correlation": returned.correlation if returned is not None else None,
     }
 
 

@@ -19,6 +19,7 @@ NAMES = (
     "segmentation.nii.gz",
     "brain_mask.nii.gz",
     "overview.png",
+    "thumbnail.jpg",
     "report.html",
     f"{DICOM}/segmentation.dcm",
     *(f"{DICOM}/secondary_capture_{number}.dcm" for number in range(1, CAPTURES + 1)),

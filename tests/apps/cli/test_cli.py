@@ -240,7 +240,7 @@ def test_bad_words(
     ("words", "parts"),
     [
         (["predcit", "a.nii"], ["predcit", "did you mean predict?"]),
-        (["run"], ["run", "predict, demo"]),
+        (["run"], ["run", "predict, bids, demo"]),
         (["--force"], ["--force"]),
         (["predict"], ["INPUT is missing"]),
         (["predict", "--output", "o"], ["INPUT is missing"]),
@@ -257,6 +257,8 @@ def test_bad_words(
         (["demo", "--preset", "slow"], ["slow"]),
         (["datalist", "folder"], ["--output"]),
         (["export", "best.pt"], ["BUNDLE"]),
+        (["benchmark", "--cohort", "0"], ["--cohort 0", "1 on"]),
+        (["bids", "folder", "out"], ["LEVEL"]),
         (["phantom"], ["OUTPUT"]),
         (
             ["phantom", "o", "--lesions", "flu"],
@@ -420,6 +422,7 @@ def test_json_errors(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None
         [json.loads(text) for text in captured.err.splitlines()],
     )
     assert (answer["status"], answer["exit_code"]) == ("failed", 3)
+    assert answer["code"] == line["code"] == "input.missing"
     assert [stage["stage"] for stage in stages] == ["read"]
     assert (line["level"], line["exit_code"], line["message"]) == ("error", 3, answer["error"])
     assert cli.run(["phantom", str(tmp_path / "p"), "--json"]) == 2

@@ -35,6 +35,7 @@ COMMANDS: dict[str, str] = {
     name: f"{_FOLDER}.{name}"
     for name in (
         "predict",
+        "bids",
         "demo",
         "train",
         "calibrate",
@@ -45,6 +46,8 @@ COMMANDS: dict[str, str] = {
         "datalist",
         "benchmark",
         "doctor",
+        "viewers",
+        "explain",
         "completion",
     )
 }
@@ -104,7 +107,7 @@ def _run_command(words: list[str], debug: bool) -> int:
     try:
         return _dispatch(words)
     except MmccdError as error:
-        return _complain(words, error, error.exit_code, debug)
+        return _complain(words, error, error.exit_code, debug, stable=error.code)
     except KeyboardInterrupt as error:
         return _complain(words, error, 130, debug, str(error) or "interrupted; nothing was written")
     except MemoryError as error:
@@ -231,15 +234,21 @@ def _on_sigterm(number: int, frame: Any) -> None:
 
 
 def _complain(
-    words: list[str], error: BaseException, code: int, debug: bool, message: str | None = None
+    words: list[str],
+    error: BaseException,
+    code: int,
+    debug: bool,
+    message: str | None = None,
+    stable: str | None = None,
 ) -> int:
     """Say on stderr what ended the command; with the command's flag --json also on stdout, as
     JSON.
     """
     text = _one_line(message or str(error))
     if "--json" in words and words[0] in COMMANDS and form(words[0]).takes("json"):
-        _say(json.dumps({"status": "failed", "exit_code": code, "error": text}, indent=2))
-    complain(text, code, error if debug else None)
+        content = {"status": "failed", "exit_code": code, "error": text, "code": stable}
+        _say(json.dumps(content, indent=2))
+    complain(text, code, error if debug else None, stable)
     return code
 
 

@@ -40,7 +40,7 @@ def _add(command: argparse.ArgumentParser, argument: Argument) -> None:
     action = command.add_argument(
         argument.flag if argument.place == FLAG else argument.name,
         choices=setting.listed() or setting.offers or None,
-        nargs="+" if argument.place == WORDS else None,
+        nargs="+" if argument.place == WORDS or setting.many else None,
         help=argument.name,
     )
     if setting.is_path:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import io
 from dataclasses import dataclass
+from pathlib import Path
 
 import matplotlib
 import numpy as np
@@ -18,6 +19,8 @@ from mmccd.imaging import GridTransform
 from mmccd.outputs.report.view import OUTLINE, RadiologicalView, opacity
 
 PIXELS_PER_MM = 2.0
+THUMBNAIL = 168
+"""The longer side of the small picture, in pixels."""
 _OUTLINE_PIXELS = 2
 Pixels = NDArray[np.uint8]
 
@@ -76,6 +79,24 @@ def draw_panels(
         )
         for number, index in enumerate(chosen)
     ]
+
+
+def write_thumbnail(result: Result, path: str | Path) -> None:
+    """Draw the most anomalous slice with the segmentation's outline, small: what lists of many
+    results show.
+
+    Args:
+        result: a finished run.
+        path: JPEG file to make.
+
+    Raises:
+        OSError: the file cannot be written.
+    """
+    view = RadiologicalView.of(result)
+    pencil = _Pencil(view, GridTransform.fit(result.image, result.brain_mask.data > 0))
+    picture = Image.fromarray(pencil.outlined(view.chosen(1)[0]))
+    picture.thumbnail((THUMBNAIL, THUMBNAIL), Image.Resampling.LANCZOS)
+    picture.save(path, "JPEG", quality=80)
 
 
 class _Pencil:

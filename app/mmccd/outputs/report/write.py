@@ -11,6 +11,7 @@ from mmccd.core import USUAL_CHOICE, OutputChoice, OutputError, Result
 from mmccd.io import write_nifti
 from mmccd.outputs.report.html import write_page
 from mmccd.outputs.report.overview import write_overview
+from mmccd.outputs.report.panels import write_thumbnail
 
 
 def write_outputs(result: Result, folder: Path, choice: OutputChoice = USUAL_CHOICE) -> Result:
@@ -58,6 +59,7 @@ def write_images(result: Result, folder: Path) -> None:
     write_nifti(result.brain_mask, folder / "brain_mask.nii.gz", "uint8")
     with _as_output_error(folder):
         write_overview(result, folder / "overview.png")
+        write_thumbnail(result, folder / "thumbnail.jpg")
         write_page(result, folder / "report.html")
 
 

@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Annotated
 
 from mmccd import core
-from mmccd.apps.cli.say import say
+from mmccd.apps.cli.say import say, say_fitted
 from mmccd.apps.parser import Only
-from mmccd.core import Setting
+from mmccd.core import Setting, UsageError
 
 SHARED = Only("device", "bundles")
 Output = Annotated[str | None, Setting("JSON file for the figures", is_path=True)]
@@ -29,6 +29,9 @@ Compare = Annotated[
         is_path=True,
     ),
 ]
+Cohort = Annotated[
+    int | None, Setting("tell how long so many volumes would take, from what one takes")
+]
 Markdown = Annotated[bool, Setting("print tables in Markdown")]
 Plot = Annotated[
     str | None,
@@ -44,6 +47,7 @@ def benchmark(
     quick: Quick = False,
     show: Show = None,
     compare: Compare = None,
+    cohort: Cohort = None,
     markdown: Markdown = False,
     plot: Plot = None,
 ) -> None:
@@ -51,11 +55,13 @@ def benchmark(
     paper's network, whole volumes, memory.
 
     Examples:
-        mmccd benchmark --quick
+        mmccd benchmark --quick --cohort 200
         mmccd benchmark --output figures.json --plot growth.png
     """
     import mmccd.benchmark as room
 
+    if cohort is not None and cohort < 1:
+        raise UsageError(f"--cohort {cohort}: cannot be used; expected a whole number from 1 on")
     earlier = room.load_figures(Path(compare)) if compare else None
     if show:
         figures = room.load_figures(Path(show))
@@ -66,6 +72,9 @@ def benchmark(
         room.save_figures(figures, Path(output))
     if plot is not None:
         room.plot_sweep(figures, Path(plot))
-    say(room.as_markdown(figures) if markdown else room.as_text(figures))
+    if markdown:
+        say(room.as_markdown(figures, cohort))
+    else:
+        say_fitted(room.as_text(figures, cohort))
     if earlier is not None:
-        say(room.compare(figures, earlier)[0])
+        say_fitted(room.compare(figures, earlier)[0])

@@ -6,7 +6,7 @@ import os
 from typing import Annotated
 
 from mmccd import core
-from mmccd.apps.cli.say import say, say_json
+from mmccd.apps.cli.say import say_fitted, say_json
 from mmccd.apps.parser import Only
 from mmccd.core import Setting
 
@@ -42,5 +42,5 @@ def doctor(
     if json:
         say_json(findings)
     else:
-        say("\n".join([describe(findings), *findings.get("archive", {}).get("lines", ())]))
+        say_fitted("\n".join([describe(findings), *findings.get("archive", {}).get("lines", ())]))
     return int(findings["exit_code"])

@@ -8,12 +8,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 from mmccd import core
-from mmccd.apps.cli.say import say, say_json, say_result
+from mmccd.apps.cli.runner import make_pipeline, make_runner
+from mmccd.apps.cli.say import open_page, say, say_json, say_result
 from mmccd.core import PhaseClock, Setting, UsageError, complain, open_console, phase_table
 
 if TYPE_CHECKING:
     from mmccd.core import Report
-    from mmccd.jobs import Input as OneInput, Runner
+    from mmccd.jobs import Input as OneInput
 
 logger = logging.getLogger(__name__)
 
@@ -36,6 +37,7 @@ Output = Annotated[
         "folder for the results; made if it is not there (default: NAME_mmccd, for several inputs"
         f" {RESULTS})",
         is_path=True,
+        short="-o",
     ),
 ]
 BrainMask = Annotated[
@@ -46,6 +48,9 @@ BrainMask = Annotated[
     ),
 ]
 Json = Annotated[bool, Setting("print the result as JSON")]
+Open = Annotated[
+    bool, Setting("open the report, or the index of several, in the browser once it is there")
+]
 Profile = Annotated[bool, Setting("say at the end where the time went; for one input")]
 
 
@@ -55,13 +60,14 @@ def predict(
     output: Output = None,
     brain_mask: BrainMask = None,
     json: Json = False,
+    open: Open = False,
     profile: Profile = False,
 ) -> int:
     """Find anomalies in FLAIR volumes: map, segmentation, picture and report of each.
 
     Examples:
         mmccd predict flair.nii.gz
-        mmccd predict dicom_study --output out --preset fast
+        mmccd predict dicom_study -o out --preset fast --open
         mmccd predict head.nii.gz --brain-mask brain.nii.gz --threshold 0.8
         mmccd predict 'scans/*_flair.nii.gz' --output results --workers 2
         mmccd predict brats_folder --output results --json
@@ -77,6 +83,8 @@ def predict(
         code = _predict_one(settings, inputs[0], folder, brain_mask, json, clock)
         if profile:
             logger.info("where the time went\n%s", phase_table(clock.seconds))
+        if open:
+            open_page(folder / "report.html")
         return code
     for flag, is_given in (
         ("--brain-mask", brain_mask is not None),
@@ -89,7 +97,13 @@ def predict(
                 f"predict: {flag} is for one input, found {len(inputs)}; cases of BraTS layout"
                 " bring their own masks (CASE_brain)"
             )
-    return _predict_cohort(settings, inputs, Path(output or RESULTS), json)
+    folder = Path(output or RESULTS)
+    code = _predict_cohort(settings, inputs, folder, json)
+    if open:
+        from mmccd.outputs import INDEX
+
+        open_page(folder / INDEX)
+    return code
 
 
 def _predict_one(
@@ -105,7 +119,7 @@ def _predict_one(
     series = _series(settings.series, one.path, settings.study)
     with open_console() as console:
         result = predict_file(
-            lambda: _pipeline(settings),
+            lambda: make_pipeline(settings),
             one.path,
             folder,
             brain_mask or one.brain,
@@ -136,37 +150,18 @@ def _predict_cohort(
     settings: core.Settings, inputs: list[OneInput], folder: Path, as_json: bool
 ) -> int:
     from mmccd.jobs import NAME, TABLE, cohort_content, run_cohort, summary
+    from mmccd.outputs import INDEX
 
     with open_console() as console:
-        account = run_cohort(inputs, folder, settings, _runner(settings), console)
+        account = run_cohort(inputs, folder, settings, make_runner(settings), console)
     for outcome in account.failures:
-        complain(outcome.line(), outcome.exit_code or 1)
+        complain(outcome.line(), outcome.exit_code or 1, code=outcome.code)
     if as_json:
-        files = [str(folder / name) for name in (NAME, TABLE)]
+        files = [str(folder / name) for name in (NAME, TABLE, INDEX)]
         say_json({**cohort_content(account), "output": str(folder), "files": files})
     else:
-        say(f"{summary(account)}; see {folder / TABLE}")
+        say(f"{summary(account)}; see {folder / INDEX}")
     return account.exit_code or 0
-
-
-def _runner(settings: core.Settings) -> Runner:
-    if settings.workers == 1 and settings.scheduler is None:
-        from mmccd.jobs import inline
-
-        return inline(_pipeline)
-    from mmccd.jobs import Workers, by_workers
-
-    return by_workers(Workers(settings.workers, settings.scheduler, settings.threads))
-
-
-def _pipeline(settings: core.Settings) -> Any:
-    from mmccd.pipeline import AnomalyPipeline
-
-    if settings.threads is not None:
-        import torch
-
-        torch.set_num_threads(settings.threads)
-    return AnomalyPipeline.from_settings(settings)
 
 
 def _series(rule: str, path: Path, study: str) -> str | None:

@@ -1,0 +1,1 @@
+"""Results as a BIDS derivative data set."""

@@ -1,0 +1,1 @@
+"""All cases of a cohort on one page."""

@@ -1,0 +1,1 @@
+"""What the module does without Slicer: the command, its progress, its result."""
