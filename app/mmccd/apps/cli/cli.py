@@ -44,6 +44,7 @@ COMMANDS: dict[str, str] = {
         "phantom",
         "datalist",
         "benchmark",
+        "serve",
         "doctor",
         "completion",
     )

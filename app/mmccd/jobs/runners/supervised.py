@@ -33,10 +33,12 @@ class Limits:
         timeout_s: seconds for one task, for the first one the models' loading included; 0: no
             limit.
         memory_mib: memory of the working process in MiB, looked at twice a second; 0: no limit.
+        raised_by: what a user gives to have more time.
     """
 
     timeout_s: float = 0.0
     memory_mib: float = 0.0
+    raised_by: str = "MMCCD_TIMEOUT_S"
 
 
 @dataclass(frozen=True)
@@ -48,12 +50,14 @@ class Worker:
         log_format: of its log lines, text or json.
         log_level: debug, info, warning or error.
         environment: its variables; None: those of this process.
+        tells_progress: whether it also tells, now and then, how far a stage is.
     """
 
     how: str = IN_THE_WORKER
     log_format: str = "text"
     log_level: str = "info"
     environment: Mapping[str, str] | None = None
+    tells_progress: bool = False
 
 
 class Supervised:
@@ -133,6 +137,7 @@ class Supervised:
                 "how": worker.how,
                 "log_format": worker.log_format,
                 "log_level": worker.log_level,
+                "tells_progress": worker.tells_progress,
             }
             environment = os.environ if worker.environment is None else worker.environment
             self._process = WorkerProcess(order, environment)
@@ -159,7 +164,7 @@ class Supervised:
             return over.ended(
                 ResourceError.exit_code,
                 f"took longer than {limits.timeout_s:g} s, in the stage {now.stage}; raise"
-                " MMCCD_TIMEOUT_S, or take a GPU or a quicker preset",
+                f" {limits.raised_by}, or take a GPU or a quicker preset",
                 OUT_OF_TIME,
             )
         memory = self._process.memory_mib if limits.memory_mib and self._process else 0.0
@@ -192,7 +197,9 @@ def _after(event: Mapping[str, Any], now: Outcome) -> Outcome:
     if event["event"] == "begin":
         return replace(now, state=State.RUNNING)
     if event["event"] == "stage":
-        return replace(now, stage=Stage(event["stage"]))
+        return replace(now, stage=Stage(event["stage"]), share=None)
+    if event["event"] == "progress":
+        return replace(now, share=event["share"])
     outcome = Outcome.from_dict(event["outcome"])
     if outcome.exit_code == UsageError.exit_code:  # it would be the same for every task
         raise UsageError(outcome.error or "wrong usage")
