@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import secrets
 import socket
@@ -79,17 +80,19 @@ def _listen(options: ServeOptions) -> socket.socket:
         family, kind, protocol, _, address = socket.getaddrinfo(
             options.host, options.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
         )[0]
-        listening = socket.socket(family, kind, protocol)
-        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listening.bind(address)
-        listening.listen(_BACKLOG)
+        with contextlib.ExitStack() as opened:
+            listening = opened.enter_context(socket.socket(family, kind, protocol))
+            listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            listening.bind(address)
+            listening.listen(_BACKLOG)
+            opened.pop_all()
+            return listening
     except OSError as error:
         raise UsageError(
             f"--host {options.host} --port {options.port}: cannot be listened on"
             f" ({error.strerror or error}); expected an address of this machine and a free port;"
             " give another --port (0: any that is free)"
         ) from error
-    return listening
 
 
 def _address(options: ServeOptions, listening: socket.socket, token: str | None) -> str:

@@ -182,6 +182,7 @@ class Store:
             self._lock = (self.folder / _LOCK).open("w")
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
+            self.close()
             raise UsageError(
                 f"{self.folder}: another 'mmccd serve' is at work with it; stop that one, or give"
                 " another --folder"
@@ -194,10 +195,11 @@ class Store:
         for left in (self.folder / INCOMING).iterdir():
             shutil.rmtree(left, ignore_errors=True)
         found = [job for path in (self.folder / JOBS).iterdir() if (job := _read(path))]
-        for job in sorted(found, key=lambda one: one.created):
-            self._jobs[job.id] = job
-            if job.state is State.RUNNING:
-                self._put(job.waiting())
+        with self._changed:
+            for job in sorted(found, key=lambda one: one.created):
+                self._jobs[job.id] = job
+                if job.state is State.RUNNING:
+                    self._put(job.waiting())
 
     def close(self) -> None:
         """Let go of the folder."""

@@ -11,7 +11,7 @@ const STEPS = 1000;
 const MOST_REGIONS = 30;
 const BUSY_MS = 1000;
 const IDLE_MS = 4000;
-const AT_ONCE = 2;
+const AT_ONCE = 1; // so that scans wait in the order of the drop
 const POINTS = ["specific", "balanced", "sensitive"];
 const { healthyAbove } = globalThis.segmentation;
 
