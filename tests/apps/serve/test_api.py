@@ -246,6 +246,15 @@ class TestCancelAndDelete:
         assert slow.client.post(f"/api/scans/{first}/again").json()["state"] == "waiting"
         assert slow.wait(first)["state"] == "done"
 
+    def test_again_at_once_is_another_run(self, slow: Served) -> None:
+        """What the first run says after it was cancelled does not count."""
+        scan_id = slow.upload(content=b"broken")["id"]
+        slow.wait(scan_id, lambda scan: scan["stage"] == "score")
+        slow.client.post(f"/api/scans/{scan_id}/cancel")
+        again = slow.client.post(f"/api/scans/{scan_id}/again?unchecked=true").json()
+        assert (again["state"], again["stage"]) == ("waiting", None)
+        assert slow.wait(scan_id)["state"] == "done"
+
     def test_cancel_while_it_waits(self, slow: Served) -> None:
         slow.upload()
         second = slow.upload()["id"]
@@ -357,6 +366,10 @@ class TestGuard:
 
     def test_the_own_page_is_let_in(self, server: Served) -> None:
         headers = {"origin": server.address, "sec-fetch-site": "same-origin"}
+        assert server.client.get("/api/scans", headers=headers).status_code == 200
+
+    def test_the_own_page_behind_a_proxy_with_tls(self, server: Served) -> None:
+        headers = {"origin": "https://localhost", "host": "localhost"}
         assert server.client.get("/api/scans", headers=headers).status_code == 200
 
     def test_headers(self, server: Served) -> None:

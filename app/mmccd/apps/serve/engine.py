@@ -8,6 +8,7 @@ import shutil
 import threading
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 from mmccd.apps.serve.options import ServeOptions
 from mmccd.apps.serve.store import ARCHIVE, INPUT, RESULT, VIEW, Job, Store
@@ -90,9 +91,10 @@ class Engine:
         (place / ARCHIVE).unlink(missing_ok=True)
         account = Account([self._task(job)])
         try:
-            run_tasks(account, self._run, self._watch(job.id))
+            run_tasks(account, self._run, self._watch(job))
         except _WithdrawnError:
-            self._store.change(job.id, Job.waiting, State.RUNNING)  # the server ends
+            if self._store.change(job.id, Job.waiting, State.RUNNING) is None:  # the server ends
+                self._remove_rest(place)
             return
         except MmccdError as error:
             self._close()
@@ -104,6 +106,11 @@ class Engine:
             defect = MmccdError(f"defect: {type(error).__name__}; please report it")
             self._store.change(job.id, lambda one: one.failed(defect))
             raise
+
+    def _remove_rest(self, place: Path) -> None:
+        """What a scan that was deleted at work has written since then."""
+        if place.name not in {job.id for job in self._store.jobs()}:
+            shutil.rmtree(place, ignore_errors=True)
 
     def _task(self, job: Job) -> Task:
         folder = self._store.place(job) / INPUT
@@ -118,21 +125,28 @@ class Engine:
             private=True,
         )
 
-    def _watch(self, job_id: str) -> Callable[[Account, Outcome | None], None]:
+    def _watch(self, job: Job) -> Callable[[Account, Outcome | None], None]:
         def watch(account: Account, change: Outcome | None) -> None:
             log_change(account, change)
             if change is not None:
-                self._note(job_id, change)
-            here = {job.id: job.state for job in self._store.jobs()}.get(job_id)
-            if self._ends.is_set() or here in (None, State.CANCELLED):
+                self._note(job, change)
+            if self._ends.is_set() or not self._is_wanted(job):
                 raise _WithdrawnError
 
         return watch
 
-    def _note(self, job_id: str, change: Outcome) -> None:
-        """Keep how the scan stands, unless it was cancelled meanwhile."""
+    def _is_wanted(self, job: Job) -> bool:
+        """Whether the scan is still there, not cancelled, and not put into the queue anew."""
+        now = next((one for one in self._store.jobs() if one.id == job.id), None)
+        return now is not None and now.state is not State.CANCELLED and now.created == job.created
+
+    def _note(self, job: Job, change: Outcome) -> None:
+        """Keep how the scan stands, as long as it is wanted."""
         for state in (State.WAITING, State.RUNNING):
-            if self._store.change(job_id, lambda job: job.after(change), state) is not None:
+            noted = self._store.change(
+                job.id, lambda one: one.after(change) if one.created == job.created else one, state
+            )
+            if noted is not None:
                 return
 
     def _sweep(self) -> None:

@@ -90,7 +90,7 @@ class Guard:
             )
         path = scope["path"]
         is_api = path.startswith("/api/")
-        if is_api and self._is_foreign(scope, headers, host):
+        if is_api and self._is_foreign(headers, host):
             return RequestError(
                 403,
                 UsageError(
@@ -109,7 +109,7 @@ class Guard:
             )
         return None
 
-    def _is_foreign(self, scope: Scope, headers: Mapping[bytes, bytes], host: str) -> bool:
+    def _is_foreign(self, headers: Mapping[bytes, bytes], host: str) -> bool:
         """Whether a page of another origin asks. Programs send neither header."""
         site = headers.get(b"sec-fetch-site", b"").decode("latin-1")
         if site and site not in ("same-origin", "none"):
@@ -117,8 +117,7 @@ class Guard:
         origin = headers.get(b"origin")
         if origin is None:
             return False
-        own = f"{scope.get('scheme', 'http')}://{host}".lower()
-        return _plain(origin.decode("latin-1")) != _plain(own)
+        return not _is_at(origin.decode("latin-1").lower(), host.lower())
 
     def _is_known(self, headers: Mapping[bytes, bytes]) -> bool:
         if self._token is None:
@@ -138,10 +137,13 @@ def same(given: str, expected: str) -> bool:
     return hmac.compare_digest(given.encode(), expected.encode())
 
 
-def _plain(origin: str) -> tuple[str, str | None, int | None]:
+def _is_at(origin: str, host: str) -> bool:
+    """Whether an origin is that of a Host header; a proxy may speak https in front of us."""
     try:
-        parts = urlsplit(origin.lower())
-        port = parts.port or {"http": 80, "https": 443}.get(parts.scheme)
-        return parts.scheme, parts.hostname, port
+        there = urlsplit(origin)
+        here = urlsplit(f"{there.scheme}://{host}")
+        usual = {"http": 80, "https": 443}.get(there.scheme)
+        ports = there.port or usual, here.port or usual
+        return bool(usual) and there.hostname == here.hostname and ports[0] == ports[1]
     except ValueError:
-        return "", None, None
+        return False
