@@ -10,11 +10,11 @@ from .folder import (
     staged_output as staged_output,
 )
 from .report.view import RadiologicalView as RadiologicalView
-from .report.viewer import (
+from .report.viewer import write_viewer as write_viewer
+from .report.viewer_files import (
     SCRIPTS as SCRIPTS,
     VIEWER_FILE as VIEWER_FILE,
     VOLUMES as VOLUMES,
     viewer_script as viewer_script,
-    write_viewer as write_viewer,
 )
 from .report.write import write_outputs as write_outputs

@@ -15,7 +15,8 @@ from tests.outputs.report.results import make_result
 from tests.outputs.report.test_html import native
 
 from mmccd.core.result import Result
-from mmccd.outputs.report.viewer import VIEWER_FILE, VOLUMES, write_viewer
+from mmccd.outputs.report.viewer import write_viewer
+from mmccd.outputs.report.viewer_files import VIEWER_FILE, VOLUMES
 
 
 def written(result: Result, folder: Path) -> tuple[dict[str, Any], dict[str, nib.Nifti1Image]]:

@@ -5,7 +5,6 @@ a segmentation. The report embeds it; the page of ``mmccd serve`` reads it from 
 from __future__ import annotations
 
 import json
-from importlib import resources
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +15,7 @@ from mmccd.core import Result
 from mmccd.imaging import GridTransform
 from mmccd.outputs.report.embedded import Box, covered_brain, encode, grey_levels
 from mmccd.outputs.report.view import OUTLINE, RadiologicalView
+from mmccd.outputs.report.viewer_files import VIEWER_FILE
 from mmccd.outputs.report.wording import (
     confidence_sentence,
     map_sentence,
@@ -25,18 +25,8 @@ from mmccd.outputs.report.wording import (
     warnings_without_names,
 )
 
-VIEWER_FILE = "viewer.json"
-VOLUMES = ("flair", "map", "brain", "returned")
-"""Each a file ``NAME.nii.gz``; the reconstructed image only where there is one."""
-SCRIPTS = {"niivue.js": "niivue/niivue.umd.js", "segmentation.js": "segmentation.js"}
 _COLOUR_STEPS = 16
 _SHOWN_PERCENTILES = (0.5, 99.5)
-
-
-def viewer_script(name: str) -> bytes:
-    """A script that the report's page has, too: one of :data:`SCRIPTS`."""
-    page = resources.files("mmccd.outputs.report") / "page"
-    return (page / SCRIPTS[name]).read_bytes()
 
 
 def viewer_volumes(
