@@ -56,7 +56,9 @@ export const downloadAddress = (id) => `/api/scans/${id}/download`;
 
 export async function volume(id, name) {
   const answer = await ask(`/api/scans/${id}/view/${name}.nii.gz`);
-  return new Response(answer.body.pipeThrough(new DecompressionStream("gzip"))).arrayBuffer();
+  // Whole first: a stream that ends with the gzip's last byte breaks the request off.
+  const stream = (await answer.blob()).stream().pipeThrough(new DecompressionStream("gzip"));
+  return new Response(stream).arrayBuffer();
 }
 
 /** Upload a scan; `progress` is called with bytes sent and bytes in all. Returns a promise, and what breaks it off. */
