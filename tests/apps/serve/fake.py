@@ -59,7 +59,8 @@ def _end(task: Task, now: Outcome, seconds: float) -> Outcome:
     path = task.input.path
     first = path if path.is_file() else min(path.iterdir())
     if first.read_bytes().startswith(b"broken") and not task.settings.unchecked:
-        return now.ended(4, f"{task.shown}: {REFUSAL}", "contrast.not_flair", seconds=seconds)
+        text = f"{first.name}: {REFUSAL} ({task.shown})"
+        return now.ended(4, text, "contrast.not_flair", seconds=seconds)
     result = make_result(
         report={
             "threshold": {"calibration": {"points": POINTS}, "operating_point": "balanced"},

@@ -127,7 +127,7 @@ class TestRefusals:
         assert scan["state"] == "refused"
         assert scan["error"]["code"] == "contrast.not_flair"
         assert scan["error"]["exit_code"] == 4
-        assert scan["error"]["message"].endswith(REFUSAL)
+        assert scan["error"]["message"] == f"000000.nii.gz: {REFUSAL} (scan {scan['id'][:8]})"
         answer = server.client.get(f"/api/scans/{scan['id']}/files")
         assert (answer.status_code, code(answer)) == (409, "serve.not_now")
 
@@ -313,6 +313,22 @@ class TestRestart:
 
 
 class TestPrivacy:
+    @pytest.mark.parametrize("when", ["after a scan", "at the start"])
+    def test_what_a_killed_process_has_unpacked(self, tmp_path: Path, when: str) -> None:
+        """It lies in the server's folder, and is removed."""
+        left, other = tmp_path / "tmp" / "mmccd-abc" / "000001.dcm", tmp_path / "tmp" / "other"
+        for file in (left, other):
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.touch()
+        with served(tmp_path) as running:
+            if when == "after a scan":
+                left.parent.mkdir(exist_ok=True)
+                left.touch()
+                running.wait(running.upload()["id"])
+                running.wait(running.upload()["id"])
+            assert not left.parent.exists()
+        assert other.exists(), "what a library keeps stays"
+
     def test_no_name_in_paths_and_log(
         self, server: Served, caplog: pytest.LogCaptureFixture
     ) -> None:

@@ -176,7 +176,8 @@ class TestQueue:
         problem = quick.item("t2.nii.gz").locator(".problem")
         problem.wait_for()
         text = problem.inner_text()
-        assert text == f"t2.nii.gz: {REFUSAL} (contrast.not_flair, exit code 4)"
+        told = REFUSAL.replace("--unchecked", "“Go on unchecked”")
+        assert text == f"t2.nii.gz: {told} (t2.nii.gz) (contrast.not_flair, exit code 4)"
         quick.press("t2.nii.gz", "unchecked")
         quick.item("t2.nii.gz, unchecked").locator("[data-action=show]").wait_for()
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import os
 import shutil
 import threading
 import time
@@ -11,7 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from mmccd.apps.serve.options import ServeOptions
-from mmccd.apps.serve.store import ARCHIVE, INPUT, RESULT, VIEW, Job, Store
+from mmccd.apps.serve.store import ARCHIVE, INPUT, RESULT, TEMPORARY, VIEW, Job, Store
 from mmccd.core import MmccdError
 from mmccd.jobs import (
     DICOM,
@@ -41,10 +42,12 @@ class _WithdrawnError(Exception):
 
 
 def working_process(options: ServeOptions) -> Supervised:
-    """The runner that is used: one process that keeps its models."""
-    return Supervised(
-        Worker(HOW, tells_progress=True), Limits(options.timeout_s, raised_by="--timeout-s")
-    )
+    """The runner that is used: one process that keeps its models, and unpacks archives in the
+    server's own folder, where what it leaves behind when it is killed is found.
+    """
+    environment = {**os.environ, "TMPDIR": str(options.folder.absolute() / TEMPORARY)}
+    worker = Worker(HOW, environment=environment, tells_progress=True)
+    return Supervised(worker, Limits(options.timeout_s, raised_by="--timeout-s"))
 
 
 class Engine:
@@ -106,6 +109,8 @@ class Engine:
             defect = MmccdError(f"defect: {type(error).__name__}; please report it")
             self._store.change(job.id, lambda one: one.failed(defect))
             raise
+        finally:
+            self._store.remove_temporary()
 
     def _remove_rest(self, place: Path) -> None:
         """What a scan that was deleted at work has written since then."""

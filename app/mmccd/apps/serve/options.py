@@ -5,6 +5,7 @@ from __future__ import annotations
 import ipaddress
 import socket
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 
 from mmccd.core import Settings, UsageError
@@ -77,7 +78,7 @@ class ServeOptions:
         """Whether whoever asks has to show a token."""
         return self.token or not self.is_local
 
-    @property
+    @cached_property
     def known_names(self) -> frozenset[str]:
         """Names in small letters that a browser may call it by. Addresses are let in beside them,
         but on this machine alone only its own: no name that points elsewhere today can be made to

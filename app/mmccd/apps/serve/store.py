@@ -27,9 +27,9 @@ from mmccd.core import (
     make_folder,
     write_json,
 )
-from mmccd.jobs import Outcome, Stage, State
+from mmccd.jobs import UNPACKED, Outcome, Stage, State
 
-JOBS, INCOMING = "jobs", "incoming"
+JOBS, INCOMING, TEMPORARY = "jobs", "incoming", "tmp"
 RECORD, INPUT, RESULT, VIEW, ARCHIVE = "job.json", "input", "result", "view", "results.zip"
 SHOWN_DIGITS = 8
 _LOCK = ".lock"
@@ -175,7 +175,7 @@ class Store:
             OutputError: it cannot be made or written to.
             UsageError: another server is at work with it.
         """
-        for name in ("", JOBS, INCOMING):
+        for name in ("", JOBS, INCOMING, TEMPORARY):
             make_folder(self.folder / name, _WAY_OUT)
         try:
             self.folder.chmod(0o700)
@@ -194,6 +194,7 @@ class Store:
             ) from error
         for left in (self.folder / INCOMING).iterdir():
             shutil.rmtree(left, ignore_errors=True)
+        self.remove_temporary()
         found = [job for path in (self.folder / JOBS).iterdir() if (job := _read(path))]
         with self._changed:
             for job in sorted(found, key=lambda one: one.created):
@@ -206,6 +207,12 @@ class Store:
         if self._lock is not None:
             self._lock.close()
             self._lock = None
+
+    def remove_temporary(self) -> None:
+        """Remove what a working process that was killed has unpacked; nothing may be at work."""
+        for left in (self.folder / TEMPORARY).iterdir():
+            if left.name.startswith(UNPACKED):
+                shutil.rmtree(left, ignore_errors=True)
 
     def place(self, job: Job) -> Path:
         """Its folder."""

@@ -4,6 +4,8 @@ const STAGES = { read: "reads the image", brain: "looks for the brain", check: "
 const SHARES = { read: 0.02, brain: 0.1, check: 0.25, score: 0.3, write: 0.85 };
 const ENDS = { read: 0.1, brain: 0.25, check: 0.3, score: 0.85, write: 0.99 };
 
+const STORED = /\b0{6}(\.[a-z0-9]+)+/g;
+
 /** Seconds for people: about 5 s, about 3 min. */
 export function duration(seconds) {
   if (seconds < 90) return `${Math.max(1, Math.round(seconds))} s`;
@@ -45,10 +47,12 @@ function buttonsOf(scan, actions) {
   return [["Do again", "again", () => actions.again(scan, scan.unchecked)], ...(anyway ? [["Go on unchecked", "unchecked", () => actions.again(scan, true)]] : []), remove];
 }
 
+// The server knows no names: what it calls the scan, and its file, is what the user calls it.
 function message(scan) {
   const { code, exit_code: exitCode, message: text } = scan.error;
-  const named = scan.id ? text.replaceAll(`scan ${scan.id.slice(0, 8)}`, scan.name) : text;
-  return `${named} (${code}, exit code ${exitCode})`;
+  const name = () => scan.name;
+  const named = scan.id ? text.replaceAll(`scan ${scan.id.slice(0, 8)}`, name).replaceAll(STORED, name) : text;
+  return `${named.replaceAll("--unchecked", "“Go on unchecked”")} (${code}, exit code ${exitCode})`;
 }
 
 function renew(item, scan, actions, shown) {
