@@ -4,19 +4,23 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.complete
 
-.PHONY: install demo test test-fast coverage lint format docs bench fuzz image smoke lock release train-gpu clean
+.PHONY: install demo serve test test-fast coverage lint format docs bench fuzz image smoke lock release train-gpu clean
 
 install: $(STAMP)
 
 $(STAMP): setup.cfg setup.py pyproject.toml constraints.txt
 	rm -rf $(VENV)
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[test,train,track,eval,export,deploy,cohort,docs]"
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[test,train,track,eval,export,deploy,cohort,serve,docs]"
 	touch $(STAMP)
 
 demo: $(STAMP)
 	$(BIN)/mmccd demo --output mmccd_demo --force
 	@echo "look at mmccd_demo/overview.png, open mmccd_demo/report.html"
+
+# A page on this machine. ARGS: flags of `mmccd serve`.
+serve: $(STAMP)
+	$(BIN)/mmccd serve $(ARGS)
 
 # A process for each core, at most four: each needs up to 2 GB. A module's tests stay together, because they share what they make.
 PYTEST := $(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile

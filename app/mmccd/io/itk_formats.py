@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from mmccd.core import Finding, InputError, UnsuitableInputError, Volume, first_line
 from mmccd.io.containers import open_content
+from mmccd.io.data_files import check_data_files
 from mmccd.io.geometry import check_shear, checked_affine, three_dimensional_shape
 from mmccd.io.nifti import READ_ERRORS
 from mmccd.io.units import meta_units, mm_per_unit, nrrd_units
@@ -73,7 +74,7 @@ def read_other(path: Path, kind: Format, modality: str = "") -> Volume:
         Volume with float32 voxels on the file's own grid.
 
     Raises:
-        InputError: the file is damaged or cut off, or its data file is missing.
+        InputError: the file is damaged or cut off, or its data file is missing or lies elsewhere.
         UnsuitableInputError: several volumes, colour, vectors or complex voxels, fewer than 3
             slices, or an affine that places the voxels nowhere.
     """
@@ -104,6 +105,7 @@ def _read_mgh(path: Path, modality: str) -> Volume:
 
 
 def _read_itk(path: Path, kind: Format, modality: str) -> Volume:
+    check_data_files(path, kind)
     header = _header(path, kind)
     dimensions = range(header.GetNumberOfDimensions())
     stored = tuple(int(header.GetDimensions(axis)) for axis in dimensions)

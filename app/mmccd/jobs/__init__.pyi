@@ -56,3 +56,4 @@ from .status import (
 )
 from .studies import study_name as study_name
 from .task import Task as Task
+from .view import UNPACKED as UNPACKED

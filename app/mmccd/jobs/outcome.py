@@ -44,6 +44,7 @@ class Outcome:
         code: stable code of the error; None where there is none.
         error: one line, or None.
         stage: in which it is, or ended; None before the first.
+        share: of the stage that is done, 0 to 1; None where that is not told.
         seconds: how long it took; None until it is over, and where nothing was done.
         stage_seconds: of each stage.
         memory_mib: of the working process after it, in MiB; None where that is not known.
@@ -59,6 +60,7 @@ class Outcome:
     code: str | None = None
     error: str | None = None
     stage: Stage | None = None
+    share: float | None = None
     seconds: float | None = None
     stage_seconds: Mapping[str, float] = field(default_factory=dict)
     memory_mib: float | None = None

@@ -13,6 +13,9 @@ from mmccd.core import InputError
 from mmccd.jobs.flairs import named_as_flair, without_masks
 from mmccd.jobs.inputs import Input
 
+UNPACKED = "mmccd-"
+"""How the names of temporary folders begin."""
+
 
 @contextlib.contextmanager
 def view_of(one: Input) -> Iterator[Path]:
@@ -29,7 +32,7 @@ def view_of(one: Input) -> Iterator[Path]:
     if archive is None and not one.files:
         yield one.path
         return
-    with tempfile.TemporaryDirectory(prefix="mmccd-") as name:
+    with tempfile.TemporaryDirectory(prefix=UNPACKED) as name:
         folder = Path(name) / one.name
         folder.mkdir()
         if archive is not None:

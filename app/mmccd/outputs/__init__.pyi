@@ -23,5 +23,12 @@ from .index.cases import IndexCase as IndexCase
 from .index.write import INDEX as INDEX, INDEX_FILES as INDEX_FILES, write_index as write_index
 from .place import place_file as place_file
 from .report.view import RadiologicalView as RadiologicalView
+from .report.viewer import write_viewer as write_viewer
+from .report.viewer_files import (
+    SCRIPTS as SCRIPTS,
+    VIEWER_FILE as VIEWER_FILE,
+    VOLUMES as VOLUMES,
+    viewer_script as viewer_script,
+)
 from .report.write import write_outputs as write_outputs
 from .viewers import write_viewer_files as write_viewer_files

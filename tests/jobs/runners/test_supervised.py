@@ -9,6 +9,7 @@ import sys
 import time
 from collections.abc import Sequence
 from contextlib import closing, suppress
+from dataclasses import replace
 from pathlib import Path
 
 import psutil
@@ -97,6 +98,29 @@ def test_what_is_told_of_a_task(tmp_path: Path) -> None:
     told = [(change.state, change.stage) for change in changes if change is not None]
     assert told[:2] == [(State.RUNNING, None), (State.RUNNING, Stage.READ)]
     assert told[-1][0] is State.DONE
+
+
+@pytest.mark.parametrize("wanted", [True, False])
+def test_how_far_a_stage_is(tmp_path: Path, wanted: bool) -> None:
+    """Told only where it is wanted, at most twice a second, and not of the stage before."""
+    body = (
+        "for done in range(100):\n    console.progress(done + 1, 200)\ntime.sleep(0.6)\n"
+        'console.progress(150, 200)\nconsole.stage("write")'
+    )
+    run = supervised(tmp_path, body)
+    run._worker = replace(run._worker, tells_progress=wanted)
+    with run:
+        changes = [change for change in run(tasks_in(tmp_path, 1)) if change is not None]
+    shares = [change.share for change in changes if change.share is not None]
+    assert shares == ([0.005, 0.75] if wanted else [])
+    assert [change.share for change in changes if change.stage is Stage.WRITE] == [None]
+    assert changes[-1].state is State.DONE
+
+
+def test_the_way_to_more_time_is_named(tmp_path: Path) -> None:
+    limits = Limits(timeout_s=0.5, raised_by="--timeout-s")
+    (found,) = outcomes(supervised(tmp_path, "time.sleep(60)", limits), tasks_in(tmp_path, 1))
+    assert "raise --timeout-s" in str(found.error)
 
 
 def test_a_task_that_hangs_does_not_stop_the_next(tmp_path: Path) -> None:

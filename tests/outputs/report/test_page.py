@@ -343,6 +343,30 @@ def test_the_script_is_the_postprocessing(alone: Any, seed: int, min_ml: float) 
     assert np.array_equal(np.array(found).reshape(shape, order="F"), expected)
 
 
+def test_the_components_are_those_of_the_report(alone: Any) -> None:
+    """Volume, peak and mean of each region, largest first, as the Python side measures them."""
+    result = make_result()
+    mask, anomaly = result.segmentation.data, result.smoothed_map.data
+    found = alone.evaluate(
+        "([mask, map, shape]) => segmentation.components(new Uint8Array(mask), new"
+        " Float32Array(map), shape)",
+        [mask.ravel("F").tolist(), anomaly.ravel("F").tolist(), list(mask.shape)],
+    )
+    expected = result.report.lesions
+    assert len(found) == result.report.lesion_count
+    assert [one["voxels"] for one in found] == sorted(
+        (one["voxels"] for one in found), reverse=True
+    )
+    for lesion in expected:
+        # Equally large ones may stand in another order.
+        one = min(found, key=lambda one: abs(one["peak"] - lesion.peak))
+        assert one["voxels"] * result.image.voxel_ml == pytest.approx(lesion.volume_ml, abs=1e-3)
+        assert one["peak"] == pytest.approx(lesion.peak, rel=1e-5)
+        assert one["mean"] == pytest.approx(lesion.mean, rel=1e-5)
+    place = result.image.affine @ [*found[0]["voxel"], 1.0]
+    assert place[:3] == pytest.approx(expected[0].peak_mm, abs=1e-3)
+
+
 def test_the_outline_is_the_border_within_the_slice(alone: Any) -> None:
     mask = np.zeros((6, 7, 3), dtype=int)
     mask[1:5, 1:6, 1] = 1

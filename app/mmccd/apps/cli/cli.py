@@ -45,6 +45,7 @@ COMMANDS: dict[str, str] = {
         "phantom",
         "datalist",
         "benchmark",
+        "serve",
         "doctor",
         "viewers",
         "explain",

@@ -35,10 +35,12 @@ class Limits:
         timeout_s: seconds for one task, for the first one the models' loading included; 0: no
             limit.
         memory_mib: memory of the working process in MiB, looked at twice a second; 0: no limit.
+        raised_by: what a user gives to have more time.
     """
 
     timeout_s: float = 0.0
     memory_mib: float = 0.0
+    raised_by: str = "MMCCD_TIMEOUT_S"
 
 
 @dataclass(frozen=True)
@@ -51,6 +53,7 @@ class Worker:
         log_level: debug, info, warning or error.
         environment: its variables; None: those of this process.
         held: file descriptors that it keeps open for its life, such as that of a lock.
+        tells_progress: whether it also tells, now and then, how far a stage is.
     """
 
     how: str = IN_THE_WORKER
@@ -58,6 +61,7 @@ class Worker:
     log_level: str = "info"
     environment: Mapping[str, str] | None = None
     held: tuple[int, ...] = ()
+    tells_progress: bool = False
 
 
 class Supervised:
@@ -137,6 +141,7 @@ class Supervised:
                 "how": worker.how,
                 "log_format": worker.log_format,
                 "log_level": worker.log_level,
+                "tells_progress": worker.tells_progress,
             }
             environment = os.environ if worker.environment is None else worker.environment
             self._process = WorkerProcess(order, environment, worker.held)
@@ -170,7 +175,7 @@ class Supervised:
             return over.ended(
                 ResourceError.exit_code,
                 f"took longer than {limits.timeout_s:g} s, in the stage {now.stage}; raise"
-                " MMCCD_TIMEOUT_S, or take a GPU or a quicker preset",
+                f" {limits.raised_by}, or take a GPU or a quicker preset",
                 OUT_OF_TIME,
             )
         memory = self._process.memory_mib if limits.memory_mib and self._process else 0.0
@@ -203,7 +208,9 @@ def _after(event: Mapping[str, Any], now: Outcome) -> Outcome:
     if event["event"] == "begin":
         return replace(now, state=State.RUNNING)
     if event["event"] == "stage":
-        return replace(now, stage=Stage(event["stage"]))
+        return replace(now, stage=Stage(event["stage"]), share=None)
+    if event["event"] == "progress":
+        return replace(now, share=event["share"])
     outcome = Outcome.from_dict(event["outcome"])
     if outcome.exit_code == UsageError.exit_code:  # it would be the same for every task
         raise UsageError(outcome.error or "wrong usage")

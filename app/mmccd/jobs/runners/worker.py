@@ -2,8 +2,9 @@
 
 It is a process of its own so that a task that hangs, or that the system ends for want of memory,
 ends neither the others nor the account of the run. Its first line on stdin is an order (``how`` to
-run a task, ``log_format``, ``log_level``); each further one is a task. It tells, line by line, that
-a task begins, each stage, and the outcome.
+run a task, ``log_format``, ``log_level``, ``tells_progress``); each further one is a task. It
+tells, line by line, that a task begins, each stage, how far it is where that is wanted, and the
+outcome.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ import queue
 import signal
 import sys
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
@@ -39,17 +41,30 @@ logger = logging.getLogger(__name__)
 How = Callable[[Task, Callable[[], "AnomalyPipeline"], Console], Outcome]
 Tell = Callable[..., None]
 _CHUNK = 65536
+_PROGRESS_EVERY_S = 0.5
 
 
 class EventConsole(Console):
-    """Tells the parent of each stage."""
+    """Tells the parent of each stage.
 
-    def __init__(self, tell: Tell) -> None:
-        self._tell = tell
+    Args:
+        tell: writes an event.
+        tells_progress: whether it also tells, at most twice a second, how far the stage is.
+    """
+
+    def __init__(self, tell: Tell, tells_progress: bool = False) -> None:
+        self._tell, self._tells_progress, self._told = tell, tells_progress, 0.0
 
     def stage(self, name: str) -> None:
         """See :class:`~mmccd.core.Console`."""
         self._tell("stage", stage=name)
+
+    def progress(self, done: int, total: int) -> None:
+        """See :class:`~mmccd.core.Console`."""
+        now = time.monotonic()
+        if self._tells_progress and total and (now - self._told > _PROGRESS_EVERY_S):
+            self._told = now
+            self._tell("progress", share=round(done / total, 3))
 
 
 def main() -> int:
@@ -83,11 +98,13 @@ def main() -> int:
     return 0
 
 
-def _work(task: Task, how: How, pipelines: Pipelines, order: dict[str, str], tell: Tell) -> None:
+def _work(task: Task, how: How, pipelines: Pipelines, order: dict[str, Any], tell: Tell) -> None:
     """Run one task and tell how it ended."""
     log_to_stderr(order["log_format"], order["log_level"], Redactor.of([task]))
     tell("begin")
-    outcome = how(task, partial(pipelines.get, task.settings), EventConsole(tell))
+    outcome = how(
+        task, partial(pipelines.get, task.settings), EventConsole(tell, order["tells_progress"])
+    )
     memory = round(psutil.Process().memory_info().rss / 2**20, 1)
     tell("done", outcome=replace(outcome, memory_mib=memory).as_dict())
 

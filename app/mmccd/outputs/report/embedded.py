@@ -1,10 +1,9 @@
-"""Volumes for the page: cropped to the brain, axes as RAS, gzipped NIfTI in base64. No header field
+"""Volumes for a page: cropped to the brain, axes as RAS, gzipped NIfTI. No header field
 but the geometry is filled in.
 """
 
 from __future__ import annotations
 
-import base64
 import gzip
 from dataclasses import dataclass
 from typing import Any
@@ -105,8 +104,8 @@ def grey_levels(
 
 def encode(
     data: NDArray[Any], affine: NDArray[np.float64], slope: float = 1.0, intercept: float = 0.0
-) -> str:
-    """A NIfTI file, gzipped, in base64; float32 is kept to the bit.
+) -> bytes:
+    """A NIfTI file, gzipped; float32 is kept to the bit.
 
     Args:
         data: uint8 or float32, 3-D.
@@ -121,6 +120,4 @@ def encode(
     image.header.set_slope_inter(slope, intercept)
     image.header["vox_offset"] = _HEADER_BYTES
     header = image.header.binaryblock + bytes(_HEADER_BYTES - image.header.sizeof_hdr)
-    return base64.b64encode(
-        gzip.compress(header + data.tobytes(order="F"), _COMPRESSION, mtime=0)
-    ).decode("ascii")
+    return gzip.compress(header + data.tobytes(order="F"), _COMPRESSION, mtime=0)

@@ -4,21 +4,21 @@ that can be moved.
 
 from __future__ import annotations
 
+from base64 import b64encode
 from functools import lru_cache
 from importlib import resources
 from pathlib import Path
 from typing import Any
 
-import matplotlib
-import numpy as np
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from mmccd import NOTICE
 from mmccd.core import Result
 from mmccd.imaging import GridTransform
-from mmccd.outputs.report.embedded import Box, covered_brain, encode, grey_levels
+from mmccd.outputs.report.embedded import Box
 from mmccd.outputs.report.panels import draw_panels
-from mmccd.outputs.report.view import OUTLINE, RadiologicalView
+from mmccd.outputs.report.view import RadiologicalView
+from mmccd.outputs.report.viewer import viewer_figures, viewer_volumes
 from mmccd.outputs.report.wording import (
     confidence_sentence,
     map_sentence,
@@ -31,7 +31,6 @@ from mmccd.outputs.report.wording import (
 )
 
 SLICES = 5
-_COLOUR_STEPS = 16
 
 
 def write_page(result: Result, path: str | Path) -> None:
@@ -88,43 +87,11 @@ def _data(
     result: Result, view: RadiologicalView, box: Box, transform: GridTransform
 ) -> dict[str, Any]:
     """What the scripts read: volumes, and how the map becomes a segmentation."""
-    levels, slope, intercept = grey_levels(box.cut(result.image.data), view.window)
-    report = result.report
-    calibration = report.threshold.calibration
-    strongest = np.unravel_index(int(result.smoothed_map.data.argmax()), result.smoothed_map.shape)
-    peak = result.smoothed_map.affine @ np.array([*strongest, 1.0])
+    volumes = viewer_volumes(result, view, box, transform)
     return {
-        "volumes": {
-            "flair": encode(levels, box.affine, slope, intercept),
-            "map": encode(
-                box.cut(np.asarray(result.smoothed_map.data, dtype=np.float32)), box.affine
-            ),
-            "brain": encode(box.cut(covered_brain(result, transform)).astype(np.uint8), box.affine),
-        },
-        "threshold": report.threshold.value,
-        "min_component_ml": (report.settings.postprocessing.get("min_component_ml", 0.0)),
-        "voxel_ml": result.image.voxel_ml,
-        "top": view.top,
-        "range": max(view.top, report.threshold.value),
-        "window": list(view.window),
-        "first_slice": box.part[2].start,
-        "slices": box.shape[2],
-        "healthy_quantiles": {
-            name[1:]: value
-            for name, value in (calibration.healthy_error if calibration else {}).items()
-            if name.startswith("q")
-        },
-        "lesion_voxels": [box.voxel(component.peak_mm) for component in report.lesions],
-        "start_voxel": box.voxel(tuple(peak[:3])),
-        "colours": _colours(),
-        "outline": OUTLINE,
+        "volumes": {name: b64encode(content).decode("ascii") for name, content in volumes.items()},
+        **viewer_figures(result, view, box),
     }
-
-
-def _colours() -> list[list[int]]:
-    """The map's colour scale from 0 to its top, red, green and blue from 0 to 255."""
-    colours = matplotlib.colormaps["inferno"](np.linspace(0.0, 1.0, _COLOUR_STEPS + 1), bytes=True)
-    return [[int(value) for value in colour[:3]] for colour in colours]
 
 
 @lru_cache(maxsize=1)

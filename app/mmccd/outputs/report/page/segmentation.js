@@ -59,6 +59,28 @@
     return sum;
   }
 
+  /**
+   * The connected components of a mask, largest first: voxels, the voxel with the largest value of the map, that value, the mean.
+   * map: Float32Array; mask: Uint8Array, not 0 where it counts.
+   */
+  function components(mask, map, shape) {
+    const left = mask.map((value) => (value > 0 ? 1 : 0));
+    const found = [];
+    for (let n = 0; n < left.length; n++) {
+      if (left[n] !== 1) continue;
+      const members = fill(left, shape, n, 2);
+      let peak = n;
+      let sum = 0;
+      for (const voxel of members) {
+        sum += map[voxel];
+        if (map[voxel] > map[peak]) peak = voxel;
+      }
+      const place = [peak % shape[0], Math.floor(peak / shape[0]) % shape[1], Math.floor(peak / (shape[0] * shape[1]))];
+      found.push({ voxels: members.length, peak: map[peak], mean: sum / members.length, voxel: place });
+    }
+    return found.sort((one, other) => other.voxels - one.voxels);
+  }
+
   /** Voxels of the mask that touch, within their axial slice, a voxel that is not in it. */
   function outline(mask, shape) {
     const edge = new Uint8Array(mask.length);
@@ -85,5 +107,5 @@
     return [least, most];
   }
 
-  root.segmentation = { segment, count, outline, healthyAbove };
+  root.segmentation = { segment, count, components, outline, healthyAbove };
 })(globalThis);
