@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from tests.outputs.report.conftest import browser
+from tests.outputs.conftest import browser
 
 __all__ = ["browser"]

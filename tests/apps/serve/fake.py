@@ -25,7 +25,7 @@ from mmccd.apps.serve.run import _listen, run_server
 from mmccd.apps.serve.store import VIEW, Store
 from mmccd.jobs import Outcome, Runner, Stage, State, Task
 from mmccd.outputs import write_viewer
-from mmccd.outputs.report.write import write_result
+from mmccd.outputs.report.write import write_outputs
 
 PATIENCE_S = 60.0
 SHARES = (0.25, 0.5, 0.75)
@@ -69,7 +69,7 @@ def _end(task: Task, now: Outcome, seconds: float) -> Outcome:
     )
     for folder in (task.output, task.output.parent / VIEW):
         folder.mkdir()
-    write_result(result, task.output)
+    write_outputs(result, task.output)
     write_viewer(result, task.output.parent / VIEW)
     volumes = result.report.volumes_ml.model_dump()
     summary = {"volumes_ml": volumes, "threshold": result.report.threshold.value}

@@ -1,11 +1,10 @@
 // One canvas with NiiVue: a base image with map and segmentation over it.
 
-const { outline } = globalThis.segmentation;
+const { outline, shownFrom } = globalThis.segmentation;
 const { Niivue, NVImage, SLICE_TYPE, SHOW_RENDER } = globalThis.niivue;
 const FROM_ZERO_HIDDEN_BELOW_MIN = 2; // a colormapType of NiiVue: colours from 0 to cal_max, nothing below cal_min
 const FILL_OPACITY = 0.15;
 const SEGMENTED = 1;
-const SHOWN_FROM = 0.75; // of the threshold: what is far below it hides the image
 const { AXIAL, CORONAL, SAGITTAL, RENDER } = SLICE_TYPE;
 const whole = (sliceType) => [{ sliceType, position: [0, 0, 1, 1] }];
 const LAYOUTS = {
@@ -103,7 +102,7 @@ export class Pane {
     const shown = look.segmentation ? mask : new Uint8Array(mask.length);
     this.lines.img = outline(shown, this.scan.shape);
     this.fill.img = this.base === "returned" ? new Uint8Array(mask.length) : shown;
-    this.map.cal_min = Math.min(Math.max(SHOWN_FROM * look.threshold, 0), this.scan.figures.top);
+    this.map.cal_min = shownFrom(look.threshold, this.scan.figures.top);
   }
 
   /** Another segmentation of the same scan. */

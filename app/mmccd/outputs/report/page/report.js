@@ -1,7 +1,7 @@
 // The page's behaviour: viewer, threshold, lesions. The data are those of the JSON block; nothing is fetched.
 (async function () {
   "use strict";
-  const { segment, count, outline, healthyAbove } = globalThis.segmentation;
+  const { segment, count, outline, healthyAbove, shownFrom } = globalThis.segmentation;
   const data = JSON.parse(document.getElementById("data").textContent);
   const find = (id) => document.getElementById(id);
   const STEPS = 1000;
@@ -74,7 +74,7 @@
     outline(segmented, shape).forEach((value, n) => value && (shown[n] = SEGMENTED));
     layers.lines.img = shown;
     layers.fill.img = segmented;
-    layers.map.cal_min = Math.min(Math.max((2 / 3) * state.threshold, 0), data.top);
+    layers.map.cal_min = shownFrom(state.threshold, data.top);
   }
 
   function schedule() {

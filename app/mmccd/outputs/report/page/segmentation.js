@@ -107,5 +107,10 @@
     return [least, most];
   }
 
-  root.segmentation = { segment, count, components, outline, healthyAbove };
+  /** Where the map's colours begin: what is far below the threshold would hide the image. */
+  function shownFrom(threshold, top) {
+    return Math.min(Math.max(0.75 * threshold, 0), top);
+  }
+
+  root.segmentation = { segment, count, components, outline, healthyAbove, shownFrom };
 })(globalThis);

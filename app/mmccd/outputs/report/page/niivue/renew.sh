@@ -10,7 +10,7 @@ trap 'rm -rf "$work"' EXIT
 cd "$work"
 npm init --yes >/dev/null
 npm install --ignore-scripts --omit=optional --no-audit --no-fund "@niivue/niivue@$version"
-cp node_modules/@niivue/niivue/dist/niivue.umd.js "$here/niivue.umd.js"
+gzip -9 -n -c node_modules/@niivue/niivue/dist/niivue.umd.js >"$here/niivue.umd.js.gz"
 echo "$version" >"$here/VERSION"
 : >"$here/THIRD_PARTY_LICENSES.txt"
 # Whatever npm installed for it may be part of the built script.
