@@ -163,7 +163,7 @@ def test_a_run(
     assert Path(result.report).is_file()
     low, top = result.layers[0].span
     assert low == 0 and top >= 0.7
-    assert result.layers[0].lowest == pytest.approx(0.7 * 2 / 3)
+    assert result.layers[0].lowest == pytest.approx(0.7 * 0.75)
     assert "mL brain above the threshold 0.7" in result.summary
     assert "Not for diagnosis" in result.summary
     assert running.progress.text == "writing the results"

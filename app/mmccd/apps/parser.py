@@ -303,4 +303,11 @@ def _boolean(flag: str, text: str) -> bool:
 def _paragraph(term: str, text: str) -> str:
     first = f"  {term:<{_COLUMN - 4}}  "
     width = min(_WIDTH, max(shutil.get_terminal_size((_WIDTH, 24)).columns, _NARROWEST))
-    return textwrap.fill(text, width, initial_indent=first, subsequent_indent=" " * _COLUMN)
+    return textwrap.fill(
+        text,
+        width,
+        initial_indent=first,
+        subsequent_indent=" " * _COLUMN,
+        break_on_hyphens=False,
+        break_long_words=False,
+    )

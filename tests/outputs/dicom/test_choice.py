@@ -69,6 +69,7 @@ def test_which_objects(tmp_path: Path, result: Result, kinds: tuple[str, ...]) -
 
 IMAGES = {
     "anomaly_map.nii.gz",
+    "thumbnail.jpg",
     "segmentation.nii.gz",
     "brain_mask.nii.gz",
     "overview.png",

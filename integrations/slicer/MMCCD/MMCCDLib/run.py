@@ -203,9 +203,9 @@ def _layers(content: Mapping[str, Any]) -> tuple[Layer, ...]:
     files, threshold = content["files"], float(content["threshold"])
     top = max(_largest(files), threshold)
     known = {
-        # As on the report's page: coloured from two thirds of the threshold on.
+        # As on the report's page: coloured from three quarters of the threshold on.
         "anomaly_map.nii.gz": Layer(
-            "Anomaly map", "", "volume", span=(0.0, top), lowest=threshold * 2 / 3
+            "Anomaly map", "", "volume", span=(0.0, top), lowest=threshold * 0.75
         ),
         "segmentation.nii.gz": Layer("Anomaly", "", "segmentation", (0.0, 213 / 255, 1.0)),
         "brain_mask.nii.gz": Layer("Brain", "", "segmentation", (152 / 255, 164 / 255, 176 / 255)),
