@@ -33,8 +33,10 @@ from .files import (
     is_broken_link as is_broken_link,
     make_folder as make_folder,
     replacing as replacing,
+    synced as synced,
     write_json as write_json,
     write_text as write_text,
+    writing as writing,
 )
 from .findings import Finding as Finding
 from .logs import LOG_FORMATS as LOG_FORMATS, TEXT as TEXT, LogFormatter as LogFormatter

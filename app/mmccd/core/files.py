@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -55,6 +56,35 @@ def make_folder(folder: Path, way_out: str = "choose another --output") -> None:
 
 
 @contextlib.contextmanager
+def writing(place: Path, way_out: str = WAY_OUT) -> Iterator[None]:
+    """Tell whatever the system refuses in the block as an error of writing.
+
+    Args:
+        place: what is written, for the message.
+        way_out: what a user can do.
+
+    Raises:
+        OutputError: it cannot be written.
+    """
+    try:
+        yield
+    except OSError as error:
+        raise OutputError(
+            f"{place}: cannot be written ({error.strerror or error}); {way_out}",
+            code="output.not_writable",
+        ) from error
+
+
+def synced(path: Path) -> None:
+    """See that a file, or the names in a folder, are on the disk, and not only in memory."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+@contextlib.contextmanager
 def replacing(path: Path, way_out: str = WAY_OUT) -> Iterator[Path]:
     """A hidden file beside ``path`` to write to, which takes its place when the block ends.
 
@@ -69,13 +99,9 @@ def replacing(path: Path, way_out: str = WAY_OUT) -> Iterator[Path]:
     """
     staged = path.with_name(f".{path.name}.tmp")
     try:
-        yield staged
-        staged.replace(path)
-    except OSError as error:
-        raise OutputError(
-            f"{path}: cannot be written ({error.strerror or error}); {way_out}",
-            code="output.not_writable",
-        ) from error
+        with writing(path, way_out):
+            yield staged
+            staged.replace(path)
     finally:
         with contextlib.suppress(OSError):
             staged.unlink(missing_ok=True)

@@ -8,7 +8,7 @@ import shutil
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from mmccd.core import OutputError
+from mmccd.core import OutputError, writing
 
 MARKER = "report.json"
 DICOM = "dicom"
@@ -55,11 +55,11 @@ def staged_output(folder: str | Path, force: bool = False) -> Iterator[Path]:
     staging = folder / STAGING
     try:
         _make_folder(folder, made)
-        with _as_output_error(folder):
+        with writing(folder):
             shutil.rmtree(staging, ignore_errors=True)
             staging.mkdir()
         yield staging
-        with _as_output_error(folder):
+        with writing(folder):
             _publish(staging, folder)
     except BaseException:
         shutil.rmtree(staging, ignore_errors=True)
@@ -73,7 +73,7 @@ def check_output(folder: Path, force: bool) -> None:
     """Refuse a folder that holds an earlier run, or something that is no folder, before any work is
     done.
     """
-    with _as_output_error(folder):
+    with writing(folder):
         if folder.exists() and not folder.is_dir():
             raise OutputError(
                 f"{folder}: is a file; expected a folder; choose another --output",
@@ -104,7 +104,7 @@ def check_output(folder: Path, force: bool) -> None:
 
 def _make_folder(folder: Path, made: list[Path]) -> None:
     """Make the folder and those above it; each that was made is put at the front of ``made``."""
-    with _as_output_error(folder):
+    with writing(folder):
         for path in reversed([path for path in (folder, *folder.parents) if not path.exists()]):
             path.mkdir(exist_ok=True)
             made.insert(0, path)
@@ -157,15 +157,3 @@ def remove_results(folder: Path, names: Iterable[str] = NAMES) -> None:
         (folder / name).unlink(missing_ok=True)
     if (folder / DICOM).is_dir() and not any((folder / DICOM).iterdir()):
         (folder / DICOM).rmdir()
-
-
-@contextlib.contextmanager
-def _as_output_error(folder: Path) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        raise OutputError(
-            f"{folder}: cannot be written ({error.strerror or error}); choose another --output or"
-            " free some space",
-            code="output.not_writable",
-        ) from error

@@ -10,14 +10,13 @@ from __future__ import annotations
 import contextlib
 import json
 import logging
-import os
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from mmccd.core import OutputError, write_json
+from mmccd.core import synced, write_json, writing
 
 logger = logging.getLogger(__name__)
 
@@ -100,7 +99,7 @@ class Outbox:
         Raises:
             OutputError: it cannot be made.
         """
-        with _as_output_error(self._folder):
+        with writing(self._folder, _WAY_OUT):
             self._folder.mkdir(mode=0o700, exist_ok=True)
             self._folder.chmod(0o700)
             for path in self._folder.glob(".*"):
@@ -132,18 +131,18 @@ class Outbox:
             OutputError: there is no room for them.
         """
         folder, staged = self._folder / parcel_of, self._folder / f".{parcel_of}"
-        with _as_output_error(self._folder):
+        with writing(self._folder, _WAY_OUT):
             shutil.rmtree(staged, ignore_errors=True)
             staged.mkdir(mode=0o700)
             try:
                 for file in files:
                     shutil.copyfile(file, staged / file.name)
-                    _sync(staged / file.name)
+                    synced(staged / file.name)
                 Parcel(staged, study, **values).write()
-                _sync(staged / _NOTE)
+                synced(staged / _NOTE)
                 shutil.rmtree(folder, ignore_errors=True)
                 staged.replace(folder)
-                _sync(self._folder)
+                synced(self._folder)
             finally:
                 shutil.rmtree(staged, ignore_errors=True)
         return Parcel(folder, study, **values)
@@ -176,23 +175,3 @@ def _read(folder: Path) -> Parcel | None:
             extra={"study": folder.name},
         )
         return None
-
-
-def _sync(path: Path) -> None:
-    """See that it is on the disk, and not only in memory."""
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-@contextlib.contextmanager
-def _as_output_error(folder: Path) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        raise OutputError(
-            f"{folder}: cannot be written ({error.strerror or error}); {_WAY_OUT}",
-            code="output.not_writable",
-        ) from error

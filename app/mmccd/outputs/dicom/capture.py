@@ -13,6 +13,7 @@ from pydicom.valuerep import DA, TM
 
 from mmccd.core import Result
 from mmccd.outputs.dicom.identity import WATERMARK, Identity, digest_of, digest_of_texts
+from mmccd.outputs.dicom.items import coded, reference_to
 from mmccd.outputs.dicom.source import Source
 from mmccd.outputs.folder import CAPTURES
 from mmccd.outputs.report.view import RadiologicalView, draw_sides
@@ -130,17 +131,7 @@ def _capture(
 
 
 def _reference(header: Dataset) -> Dataset:
-    item = Dataset()
-    item.ReferencedSOPClassUID, item.ReferencedSOPInstanceUID = (
-        header.SOPClassUID,
-        header.SOPInstanceUID,
-    )
-    purpose = Dataset()
-    code = codes.DCM.SourceImageForImageProcessingOperation
-    purpose.CodeValue, purpose.CodingSchemeDesignator, purpose.CodeMeaning = (
-        code.value,
-        code.scheme_designator,
-        code.meaning,
-    )
+    item = reference_to(header)
+    purpose = coded(codes.DCM.SourceImageForImageProcessingOperation)
     item.PurposeOfReferenceCodeSequence = [purpose]
     return item

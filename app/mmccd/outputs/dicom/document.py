@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from highdicom.base import SOPClass
-from pydicom.dataset import Dataset
 from pydicom.sr.codedict import codes
 from pydicom.uid import EncapsulatedPDFStorage, ExplicitVRLittleEndian
 
 from mmccd.core import EarlierReport, Result
 from mmccd.outputs.dicom.earlier import superseded_sentence
 from mmccd.outputs.dicom.identity import WATERMARK, Identity, digest_of_texts
+from mmccd.outputs.dicom.items import coded, reference_to
 from mmccd.outputs.dicom.source import Source
 from mmccd.outputs.report.pdf import TITLE, sections_of, write_pdf
 
@@ -48,30 +48,11 @@ def make_document(
     dataset.ConversionType = "WSD"
     dataset.AcquisitionDateTime = "".join(source.acquired)
     dataset.BurnedInAnnotation = "NO"
-    dataset.SourceInstanceSequence = [_reference(header) for header in source.headers]
+    dataset.SourceInstanceSequence = [reference_to(header) for header in source.headers]
     dataset.DocumentTitle = f"{TITLE}; {WATERMARK}"
-    dataset.ConceptNameCodeSequence = [_title()]
+    dataset.ConceptNameCodeSequence = [coded(codes.DCM.ImagingMeasurementReport)]
     dataset.MIMETypeOfEncapsulatedDocument = "application/pdf"
     content_bytes = write_pdf(result, sections)
     dataset.EncapsulatedDocumentLength = len(content_bytes)
     dataset.EncapsulatedDocument = content_bytes + b"\0" * (len(content_bytes) % 2)
     return dataset
-
-
-def _reference(header: Dataset) -> Dataset:
-    item = Dataset()
-    item.ReferencedSOPClassUID, item.ReferencedSOPInstanceUID = (
-        header.SOPClassUID,
-        header.SOPInstanceUID,
-    )
-    return item
-
-
-def _title() -> Dataset:
-    item, code = Dataset(), codes.DCM.ImagingMeasurementReport
-    item.CodeValue, item.CodingSchemeDesignator, item.CodeMeaning = (
-        code.value,
-        code.scheme_designator,
-        code.meaning,
-    )
-    return item

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
-from collections.abc import Iterator
 from pathlib import Path
 
-from mmccd.core import USUAL_CHOICE, OutputChoice, OutputError, Result
+from mmccd.core import USUAL_CHOICE, OutputChoice, Result, writing
 from mmccd.io import write_nifti
 from mmccd.outputs.report.html import write_page
 from mmccd.outputs.report.overview import write_overview
@@ -36,7 +34,7 @@ def write_outputs(result: Result, folder: Path, choice: OutputChoice = USUAL_CHO
         result = write_dicom(result, folder, choice)
     if choice.images:
         write_images(result, folder)
-    with _as_output_error(folder):
+    with writing(folder.parent):
         content = json.dumps(result.report.model_dump(mode="json"), indent=2)
         (folder / "report.json").write_text(content + "\n")
     return result
@@ -57,18 +55,7 @@ def write_images(result: Result, folder: Path) -> None:
         write_nifti(result.percentile_map, folder / "percentile_map.nii.gz", "float32")
     write_nifti(result.segmentation, folder / "segmentation.nii.gz", "uint8")
     write_nifti(result.brain_mask, folder / "brain_mask.nii.gz", "uint8")
-    with _as_output_error(folder):
+    with writing(folder.parent):
         write_overview(result, folder / "overview.png")
         write_thumbnail(result, folder / "thumbnail.jpg")
         write_page(result, folder / "report.html")
-
-
-@contextlib.contextmanager
-def _as_output_error(folder: Path) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        raise OutputError(
-            f"{folder.parent}: cannot be written ({error.strerror or error}); choose another"
-            " --output or free some space"
-        ) from error

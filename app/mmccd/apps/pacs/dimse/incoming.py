@@ -25,7 +25,7 @@ from mmccd.apps.pacs.dimse.arrival import (
     header_of_file,
     hidden,
 )
-from mmccd.core import OutputError, ResourceError, make_folder
+from mmccd.core import OutputError, ResourceError, make_folder, synced
 from mmccd.jobs import study_name
 
 logger = logging.getLogger(__name__)
@@ -111,7 +111,7 @@ class Incoming:
             _stamp(part)
             part.replace(folder / name)
             study.headers[name], study.sizes[name] = arrival.header, arrival.size
-        _sync(folder)
+        synced(folder)
 
     def closed(self, sender: threading.Thread, properly: bool) -> None:
         """An association has ended."""
@@ -274,7 +274,7 @@ class Incoming:
             if len(self._studies) >= _MOST_STUDIES:
                 raise RefusedError("too many studies are waiting", OUT_OF_RESOURCES)
             folder.mkdir(mode=0o700, exist_ok=True)
-            _sync(self._root)
+            synced(self._root)
             found = self._studies[folder.name] = _Study(arrival.header.study)
         return found
 
@@ -353,12 +353,3 @@ def _stamp(path: Path) -> None:
     path.touch(0o600)
     moment = time.time_ns()
     os.utime(path, ns=(moment, moment))
-
-
-def _sync(folder: Path) -> None:
-    """Have names in a folder on the disk."""
-    number = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(number)
-    finally:
-        os.close(number)
