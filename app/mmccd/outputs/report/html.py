@@ -19,7 +19,7 @@ from mmccd.outputs.report.embedded import Box
 from mmccd.outputs.report.panels import draw_panels
 from mmccd.outputs.report.view import RadiologicalView
 from mmccd.outputs.report.viewer import viewer_figures, viewer_volumes
-from mmccd.outputs.report.viewer_files import SCRIPTS, viewer_script
+from mmccd.outputs.report.viewer_files import packed_viewer, viewer_script
 from mmccd.outputs.report.wording import (
     confidence_sentence,
     map_sentence,
@@ -74,12 +74,16 @@ def render_page(result: Result) -> str:
             _part("niivue/LICENSE") + "\n----\n\n" + _part("niivue/THIRD_PARTY_LICENSES.txt")
         ),
     }
-    shared = {name: viewer_script(name).decode("utf-8") for name in SCRIPTS}
-    scripts = {**shared, "report.js": _part("report.js")}
+    scripts = [viewer_script("segmentation.js").decode("utf-8"), _part("report.js")]
     return (
         _environment()
         .get_template("report.html")
-        .render(page, scripts=scripts, style=_part("report.css"))
+        .render(
+            page,
+            niivue=b64encode(packed_viewer()).decode("ascii"),
+            scripts=scripts,
+            style=_part("report.css"),
+        )
     )
 
 

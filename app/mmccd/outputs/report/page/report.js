@@ -120,7 +120,15 @@
     if (event.type === "keydown") viewer.moveCrosshairInVox(...MOVES[event.key]);
   }
 
+  // The viewer's script lies packed in the page; a script element runs what it holds.
+  async function unpackViewer() {
+    const script = document.createElement("script");
+    script.textContent = new TextDecoder().decode(await unpack(find("niivue").textContent));
+    document.head.append(script);
+  }
+
   async function startViewer() {
+    await unpackViewer();
     const { Niivue, NVImage, SLICE_TYPE, SHOW_RENDER } = globalThis.niivue;
     const canvas = find("canvas");
     if (!canvas.getContext("webgl2")) throw new Error("this browser offers no WebGL 2");
