@@ -4,6 +4,7 @@ networks.
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import logging
 import os
@@ -55,13 +56,42 @@ def calibrations_of_nobody(tmp_path_factory: pytest.TempPathFactory) -> Iterator
 
 @pytest.fixture(autouse=True)
 def logging_as_it_was() -> Iterator[None]:
-    """A bundle's logging.conf lasts no longer than the test that runs the bundle."""
+    """A bundle's logging.conf, or a front end's level, lasts no longer than its test."""
     root = logging.getLogger()
     handlers, level = root.handlers[:], root.level
+    logging.getLogger("mmccd").setLevel(logging.NOTSET)  # as front ends have left it
     yield
     if root.handlers != handlers:
         root.handlers[:] = handlers
         root.setLevel(level)
+
+
+BROWSERS = ("chromium", "chromium-browser", "google-chrome")
+_IN_SOFTWARE = [
+    "--no-sandbox",
+    "--use-gl=angle",
+    "--use-angle=swiftshader",
+    "--enable-unsafe-swiftshader",
+    "--ignore-gpu-blocklist",
+]
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Any]:
+    """Chromium, with WebGL 2 in software, one for all tests of a process: Playwright knows only
+    one at a time. Tests are skipped where there is none.
+    """
+    executable = next((path for name in BROWSERS if (path := shutil.which(name))), None)
+    if executable is None:
+        pytest.skip(f"none of {', '.join(BROWSERS)} is installed")
+    if importlib.util.find_spec("playwright") is None:
+        pytest.skip("the package playwright is not installed")
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(executable_path=executable, args=_IN_SOFTWARE)
+        yield chromium
+        chromium.close()
 
 
 @pytest.fixture(scope="session")

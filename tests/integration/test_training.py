@@ -394,7 +394,8 @@ class TestAfterTraining:
         ]
         bundles.run(FORWARD, *words, configs="cycle.json")
         names = sorted(path.name for path in (tmp_path / "out").iterdir())
-        assert names == ["cohort.csv", "cohort.json", "healthy", "lesion", "mirrored"]
+        files = ["cohort.csv", "cohort.json", "index.html"]
+        assert names == [*files, "healthy", "lesion", "mirrored"]
         for folder in (path for path in (tmp_path / "out").iterdir() if path.is_dir()):
             report = strict_json(folder / "report.json")
             assert report["settings"]["preset"] == "fast"
