@@ -395,7 +395,7 @@ class TestAfterTraining:
         bundles.run(FORWARD, *words, configs="cycle.json")
         names = sorted(path.name for path in (tmp_path / "out").iterdir())
         files = ["cohort.csv", "cohort.json", "index.html"]
-        assert names == [*files, "healthy", "lesion", "mirrored"]
+        assert names == sorted([*files, "healthy", "lesion", "mirrored"])
         for folder in (path for path in (tmp_path / "out").iterdir() if path.is_dir()):
             report = strict_json(folder / "report.json")
             assert report["settings"]["preset"] == "fast"
