@@ -36,20 +36,14 @@ from mmccd.imaging import Draws, Normalisation
 from mmccd.methods import decision_input, levelled, middle
 from mmccd.models import TranslationUNet
 from mmccd.training import warmup_stable_decay
-from mmccd.training.corruption import (
-    DECISION_FAMILIES,
-    corrupt,
-    jitter,
-    normalise_slices,
-    scan,
-    slip,
-)
+from mmccd.training.corruption import DECISION_FAMILIES, corrupt
+from mmccd.training.cycle.conditions import scanned_slices
 from mmccd.training.decision.objective import DecisionLoss
+from mmccd.training.decision.samples import APART, BLIND_SHARE
 
-_VEIL_SD, _LAST, _BLIND, _APART = 0.5, 999, 0.33, 1.0
+_VEIL_SD, _LAST = 0.5, 999
 _LEVELS = (-4.0, 8.0)
 _AROUND = (-1, 0, 1)
-_HEALTHY_BELOW = 0.1
 
 
 @dataclass(frozen=True)
@@ -124,26 +118,16 @@ def painted(stack: Tensor, brain: Tensor, seed: int) -> tuple[Tensor, Tensor]:
     before, inside = stack[:, 1:2], brain[:, 1:2]
     after, label = corrupt(before, inside, draws, DECISION_FAMILIES)
     change, touched = after - before, ((after - before).abs() > 0.05).float()
+    middle_one = scanned_slices(after, label, inside, Draws(seed + 1, stack.device), APART)
     layers = []
-    for place in range(3):
-        layer, held = stack[:, place : place + 1], brain[:, place : place + 1]
-        if place == 1:
-            layers.append(_scanned(after, held, seed, label < _HEALTHY_BELOW)[0])
-            continue
+    for place in (0, 2):  # the same seed: what a scanner does is alike in each slice of a stack
         erosion = int(draws.uniform(1).item() * 3)
         reach = -functional.max_pool2d(-touched, 2 * erosion + 1, 1, erosion)
+        layer, held = stack[:, place : place + 1], brain[:, place : place + 1]
         carried = torch.where(held, layer + change * reach, layer)
-        layers.append(_scanned(carried, held, seed, reach == 0)[0])
-    mask = _scanned(after, inside, seed, label < _HEALTHY_BELOW)[1]
-    return torch.cat(layers, dim=1), label * mask
-
-
-def _scanned(image: Tensor, brain: Tensor, seed: int, healthy: Tensor) -> tuple[Tensor, Tensor]:
-    """What a scanner and a brain mask do, alike in each slice of a stack."""
-    draws = Draws(seed + 1, image.device)
-    seen, mask = slip(torch.where(brain, scan(image, draws), 0), brain, draws)
-    seen = normalise_slices(seen, mask, healthy)
-    return jitter(seen, mask, draws, _APART).clamp(*_LEVELS), mask
+        again = Draws(seed + 1, stack.device)
+        layers.append(scanned_slices(carried, reach, held, again, APART).image)
+    return torch.cat([layers[0], middle_one.image, layers[1]], dim=1), middle_one.label
 
 
 def widened(network: TranslationUNet, more: int) -> TranslationUNet:
@@ -225,7 +209,7 @@ def train_decision(arm: Arm, batches: Batches, options: argparse.Namespace) -> I
         seed = options.seed + 20_000 + iteration
         stack, label = painted(source, brain, seed)
         draws = Draws(seed + 5, stack.device)
-        blind = draws.uniform(len(stack)).flatten() < _BLIND
+        blind = draws.uniform(len(stack)).flatten() < BLIND_SHARE
         given = arm.seen(stack, brain, draws, blind)
         truth = {"target": middle(label), "brain": middle(brain[:, 1:2])}
         yield step(loss(arm.decision(given), truth))

@@ -11,13 +11,10 @@ if TYPE_CHECKING:
 
 def make_runner(settings: Settings) -> Runner:
     """This process alone, or as many workers as the settings say."""
-    if settings.workers == 1 and settings.scheduler is None:
-        from mmccd.jobs import inline
+    from mmccd.jobs import Workers, by_workers, inline
 
-        return inline(make_pipeline)
-    from mmccd.jobs import Workers, by_workers
-
-    return by_workers(Workers(settings.workers, settings.scheduler, settings.threads))
+    workers = Workers.of(settings)
+    return inline(make_pipeline) if workers.is_one else by_workers(workers)
 
 
 def make_pipeline(settings: Settings) -> Any:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
@@ -58,21 +57,14 @@ def spread_calls(
             yield item
 
 
-_ONE_AT_A_TIME = threading.Lock()
-
-
 def _call(
     function: Callable[[Item, str], None], item: Item, device: str, terms: Terms
 ) -> Stopped | None:
     """In the worker."""
-    from distributed import get_worker
-
-    worker = get_worker()
-    with _ONE_AT_A_TIME:
-        terms.take_threads(worker)
+    with terms.at_work() as name:
         try:
-            terms.check_version(str(worker.name))
-            function(item, terms.device(str(worker.name), device))
+            terms.check_version(name)
+            function(item, terms.device(name, device))
         except MmccdError as error:
             return Stopped.by(error)
     return None

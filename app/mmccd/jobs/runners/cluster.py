@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import tempfile
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -14,9 +15,12 @@ import mmccd
 from mmccd.core import MmccdError, ResourceError, UsageError, error_class, first_line
 
 if TYPE_CHECKING:
-    from distributed import Client, Future, Worker
+    from distributed import Client, Future
+
+    from mmccd.core import Settings
 
 Item = TypeVar("Item")
+_ONE_AT_A_TIME = threading.Lock()
 
 logger = logging.getLogger(__name__)
 
@@ -38,6 +42,11 @@ class Workers:
     count: int = 1
     scheduler: str | None = None
     threads: int | None = None
+
+    @classmethod
+    def of(cls, settings: Settings) -> Workers:
+        """Those that the settings name."""
+        return cls(settings.workers, settings.scheduler, settings.threads)
 
     @property
     def is_local(self) -> bool:
@@ -77,16 +86,22 @@ class Terms:
         neighbours = {machine: machines.count(machine) for machine in machines}
         return cls(workers.threads, neighbours, workers.is_local, mmccd.__version__)
 
-    def take_threads(self, worker: Worker) -> None:
-        """In a worker: use as many threads as it is entitled to. Their number belongs to the
-        calling thread.
+    @contextmanager
+    def at_work(self) -> Iterator[str]:
+        """In a worker: one piece of work, with as many threads as the worker is entitled to; its
+        name. A worker that has several threads still takes one piece at a time.
         """
         import torch
+        from distributed import get_worker
 
         from mmccd.models import usable_cores
 
+        worker = get_worker()
         neighbours = self.neighbours.get(_machine(worker.address), 1)
-        torch.set_num_threads(self.threads or max(1, usable_cores() // neighbours))
+        with _ONE_AT_A_TIME:
+            # The number of threads belongs to the calling thread.
+            torch.set_num_threads(self.threads or max(1, usable_cores() // neighbours))
+            yield str(worker.name)
 
     def check_version(self, name: str) -> None:
         """In a worker: raise UsageError where it has another version."""

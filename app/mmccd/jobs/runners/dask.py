@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -86,18 +85,13 @@ def _outcome(future: Future, task: Task) -> Outcome:
 
 
 _PIPELINES = Pipelines()
-_ONE_AT_A_TIME = threading.Lock()
 
 
 def _work(task: Task, order: Order) -> Outcome | Stopped:
-    """In the worker: one task. A worker that has several threads still takes one task at a time."""
-    from distributed import get_worker
-
-    worker = get_worker()
-    with _ONE_AT_A_TIME:
-        order.terms.take_threads(worker)
+    """In the worker: one task."""
+    with order.terms.at_work() as name:
         try:
-            pipeline = _pipeline(order, task.settings, str(worker.name))
+            pipeline = _pipeline(order, task.settings, name)
         except MmccdError as error:
             return Stopped.by(error)
         return run_task(task, lambda: pipeline)

@@ -96,7 +96,21 @@ def corrupted_slices(
     """Healthy slices ``(batch, 1, size, size)`` and their brain with everything that can be wrong
     with them; ``apart`` is that of :func:`~mmccd.training.corruption.jitter`.
     """
-    changed, label = corrupt(image, brain, draws, families)
+    return scanned_slices(*corrupt(image, brain, draws, families), brain, draws, apart)
+
+
+def scanned_slices(
+    changed: Tensor, label: Tensor, brain: Tensor, draws: Draws, apart: float = 0.0
+) -> Seen:
+    """What a scanner and a brain mask make of painted slices.
+
+    Args:
+        changed: slices with anomalies, ``(batch, 1, size, size)``.
+        label: soft label of these.
+        brain: bool of the same shape.
+        draws: random numbers.
+        apart: that of :func:`~mmccd.training.corruption.jitter`.
+    """
     seen, mask = slip(torch.where(brain, scan(changed, draws), 0), brain, draws)
     seen = normalise_slices(seen, mask, label < UNCHANGED_BELOW)
     return Seen(jitter(seen, mask, draws, apart).clamp(LOWEST, HIGHEST), mask, label * mask)

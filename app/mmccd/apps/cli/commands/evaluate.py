@@ -164,7 +164,7 @@ def evaluate(
         )
         points = _points(operating_points)
         sets_plan = _sets_plan(sets, validation, setup, _set_methods(methods, setup), rate, draws)
-        workers = Workers(settings.workers, settings.scheduler, settings.threads)
+        workers = Workers.of(settings)
         _run_sets(replace(sets_plan, points=points), Path(output), workers, json)
         return
     if settings.workers != 1 or settings.scheduler is not None:

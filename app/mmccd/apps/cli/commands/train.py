@@ -51,7 +51,7 @@ def train(
     if checked is None:
         return _say_all(problems)
     folder = Path(output or f"{path.stem}_mmccd")
-    workers = Workers(settings.workers, settings.scheduler, settings.threads)
+    workers = Workers.of(settings)
     run = open_run(checked, folder, settings.device, settings.bundles, workers)
     if not settings.force:
         run.refuse_changed()

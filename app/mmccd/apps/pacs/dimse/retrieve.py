@@ -8,6 +8,7 @@ import contextlib
 import logging
 import threading
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -61,7 +62,7 @@ class _Outcome:
         self.warnings = int(answer.get("NumberOfWarningSuboperations") or self.warnings)
 
 
-class _Queried:
+class _Queried(ABC):
     """An archive that is asked by C-FIND; how it sends is told by its subclasses.
 
     Args:
@@ -154,15 +155,15 @@ class _Queried:
             self._check_images(study, series, awaited, outcome)
         return len(awaited.objects), awaited.size
 
+    @abstractmethod
     def _call(self, awaited: Awaited) -> AbstractContextManager[Association]:
         """An association to ask for objects on."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _send(
         self, association: Association, keys: Dataset
     ) -> Iterable[tuple[Dataset, Dataset | None]]:
         """Ask for objects; the archive's answers."""
-        raise NotImplementedError
 
     def _wait_for_stragglers(
         self, awaited: Awaited, outcome: _Outcome, beat: Callable[[], None]
