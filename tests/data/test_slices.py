@@ -13,7 +13,6 @@ import torch
 
 import mmccd.data.labels as labels_module
 import mmccd.data.slices as slices_module
-from mmccd.brain import Brain
 from mmccd.core.errors import InputError, UnsuitableInputError
 from mmccd.core.volume import Volume
 from mmccd.data.cases import Case, add_to_datalist, find_cases
@@ -191,8 +190,6 @@ def files_read(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
     for module in (labels_module, slices_module):
         monkeypatch.setattr(module, "read_nifti", counted)
-    # Brains that are remembered are not read.
-    monkeypatch.setattr(slices_module, "_BRAINS", slices_module._KnownBrains(most=0))
     return names
 
 
@@ -269,34 +266,6 @@ def test_brain_mask_of_the_case_is_taken(phantom_data: Path, tmp_path: Path) -> 
     found = load_case(replace(case, brain=path), FLAIR_T2)
     assert 0.4 < int(found.brain.sum()) / int(whole.brain.sum()) < 0.6
     assert (found.images["t2"][~found.brain] == 0).all()
-
-
-def test_a_brain_is_found_once(
-    phantom_data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """As long as the file stays as it is; whoever changes a mask changes their own."""
-    path = tmp_path / "flair.nii.gz"
-    source = read_nifti(lesion_case(phantom_data).images["flair"], "flair")
-    write_nifti(source, path, "float32")
-    case = Case("alone", {"flair": path}, None, "alone")
-    calls: list[str] = []
-
-    def counted(one: Case, volume: Volume) -> Brain:
-        calls.append(one.name)
-        return found(one, volume)
-
-    found = slices_module.find_case_brain
-    monkeypatch.setattr(slices_module, "find_case_brain", counted)
-    flair = {"flair": FLAIR_T2["flair"]}
-    first = load_case(case, flair).brain
-    expected = first.clone()
-    first[:] = False
-    assert torch.equal(load_case(replace(case, name="again"), flair).brain, expected)
-    assert calls == ["alone"]
-    source.data[: source.shape[0] // 2] = 0
-    write_nifti(source, path, "float32")
-    assert int(load_case(case, flair).brain.sum()) < int(expected.sum())
-    assert calls == ["alone", "alone"]
 
 
 def test_slices_are_listed_as_often_as_the_case_says(phantom_data: Path, tmp_path: Path) -> None:

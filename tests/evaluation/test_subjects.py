@@ -2,14 +2,28 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
+from mmccd.brain import Brain
+from mmccd.core import Volume
+from mmccd.data import Case
 from mmccd.data.cases import split_cases
 from mmccd.data.slices import SliceRule
-from mmccd.evaluation.subjects import Subject, load_subject, load_with_neighbours, with_image
+from mmccd.evaluation import subjects
+from mmccd.evaluation.subjects import (
+    DISPLAY,
+    Subject,
+    load_subject,
+    load_with_neighbours,
+    normalised_slices,
+    with_image,
+)
+from mmccd.io import read_nifti, write_nifti
 from mmccd.phantom import Phantom
 
 
@@ -97,3 +111,32 @@ def test_other_contrast_of_the_same_slice(labelled_data: Path) -> None:
     assert ((other != 0) == inside).mean() > 0.98, "in register"
     del case.images["t1"]
     assert with_image(subject, "t1") is None
+
+
+def test_a_brain_is_found_once(
+    labelled_data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As long as the file stays as it is; whoever changes a mask changes their own."""
+    path = tmp_path / "flair.nii.gz"
+    (given,) = split_cases(labelled_data)["test"]
+    source = read_nifti(given.images["flair"], "flair")
+    write_nifti(source, path, "float32")
+    case = Case("alone", {"flair": path}, None, "alone")
+    calls: list[str] = []
+
+    def counted(one: Case, volume: Volume) -> Brain:
+        calls.append(one.name)
+        return found(one, volume)
+
+    found = subjects.find_case_brain
+    monkeypatch.setattr(subjects, "find_case_brain", counted)
+    first = normalised_slices(case, "flair", DISPLAY).brain
+    expected = first.clone()
+    first[:] = False
+    again = normalised_slices(replace(case, name="again"), "flair", DISPLAY).brain
+    assert torch.equal(again, expected)
+    assert calls == ["alone"]
+    source.data[: source.shape[0] // 2] = 0
+    write_nifti(source, path, "float32")
+    assert int(normalised_slices(case, "flair", DISPLAY).brain.sum()) < int(expected.sum())
+    assert calls == ["alone", "alone"]

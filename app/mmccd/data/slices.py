@@ -93,13 +93,18 @@ class CaseSlices:
     transform: GridTransform
 
 
-def load_case(case: Case, normalisations: dict[str, Normalisation]) -> CaseSlices:
+def load_case(
+    case: Case,
+    normalisations: dict[str, Normalisation],
+    brain_of: Callable[[Case, Volume], NDArray[np.bool_]] | None = None,
+) -> CaseSlices:
     """Read a case, find its brain (its mask file, or the first modality's foreground), and bring
     all modalities to one model grid.
 
     Args:
         case: files.
         normalisations: modalities to read and how to normalise them.
+        brain_of: gives the brain of the first modality; None: :func:`find_case_brain` finds it.
 
     Raises:
         InputError: a modality is missing or a file cannot be read.
@@ -113,8 +118,8 @@ def load_case(case: Case, normalisations: dict[str, Normalisation]) -> CaseSlice
             " another source or target"
         )
     volumes = {name: read_nifti(case.images[name], name) for name in normalisations}
-    name, reference = next(iter(volumes.items()))
-    brain = _BRAINS.of(case, name, reference)
+    reference = next(iter(volumes.values()))
+    brain = brain_of(case, reference) if brain_of else find_case_brain(case, reference).mask
     transform = GridTransform.fit(reference, brain)
     images = {
         name: (
@@ -143,35 +148,6 @@ def find_case_brain(case: Case, volume: Volume) -> Brain:
     :func:`~mmccd.brain.find_brain`.
     """
     return find_brain(volume, read_nifti(case.brain, "mask") if case.brain else None)
-
-
-class _KnownBrains:
-    """The masks of the last cases, packed, as long as their files stay as they are: an evaluation
-    reads each case once for every method, and finding the brain takes longer than reading.
-    """
-
-    def __init__(self, most: int = 256) -> None:
-        self._masks: dict[tuple[object, ...], NDArray[np.uint8]] = {}
-        self._most = most
-
-    def of(self, case: Case, name: str, volume: Volume) -> NDArray[np.bool_]:
-        """The brain of the image ``name`` of a case, which was read as ``volume``."""
-        key = tuple(_state(path) for path in (case.images[name], case.brain) if path)
-        packed = self._masks.pop(key, None)
-        if packed is None:
-            packed = np.packbits(find_case_brain(case, volume).mask)
-        self._masks[key] = packed
-        if len(self._masks) > self._most:
-            del self._masks[next(iter(self._masks))]
-        return np.unpackbits(packed, count=volume.data.size).reshape(volume.shape).astype(bool)
-
-
-def _state(path: Path) -> tuple[str, int, int]:
-    about = path.stat()
-    return str(path.resolve()), about.st_size, about.st_mtime_ns
-
-
-_BRAINS = _KnownBrains()
 
 
 class LoadPairs(Transform):

@@ -4,17 +4,49 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from mmccd.data import Case, CaseSlices, SliceRule, load_case
+from mmccd.core import Volume
+from mmccd.data import Case, CaseSlices, SliceRule, find_case_brain, load_case
 from mmccd.imaging import Normalisation
 from mmccd.methods import Slices
 
 Bools = NDArray[np.bool_]
 DISPLAY = Normalisation("range", 2.0, 98.0)
 """Normalisation of the images in figures."""
+
+
+class KnownBrains:
+    """The masks of the last cases, packed, as long as their files stay as they are: an evaluation
+    reads each case once for every method, and finding the brain takes longer than reading.
+    """
+
+    def __init__(self, most: int = 256) -> None:
+        self._masks: dict[tuple[object, ...], NDArray[np.uint8]] = {}
+        self._most = most
+
+    def of(self, case: Case, volume: Volume) -> Bools:
+        """The brain of an image of a case."""
+        files = (case.images[volume.modality], case.brain)
+        key = tuple(_state(path) for path in files if path)
+        packed = self._masks.pop(key, None)
+        if packed is None:
+            packed = np.packbits(find_case_brain(case, volume).mask)
+        self._masks[key] = packed
+        if len(self._masks) > self._most:
+            del self._masks[next(iter(self._masks))]
+        return np.unpackbits(packed, count=volume.data.size).reshape(volume.shape).astype(bool)
+
+
+def _state(path: Path) -> tuple[str, int, int]:
+    about = path.stat()
+    return str(path.resolve()), about.st_size, about.st_mtime_ns
+
+
+_BRAINS = KnownBrains()
 
 
 @dataclass(frozen=True)
@@ -113,7 +145,7 @@ def load_with_neighbours(
     Raises:
         InputError, UnsuitableInputError: see :func:`~mmccd.data.slices.load_case`.
     """
-    slices = load_case(case, {source: DISPLAY})
+    slices = load_case(case, {source: DISPLAY}, _BRAINS.of)
     pixels = slices.brain.flatten(1).sum(1).tolist()
     wanted = rule.select(pixels)
     area = slices.lesion_area.numpy()
@@ -163,11 +195,11 @@ def with_image(subject: Subject, modality: str) -> NDArray[np.float32] | None:
     """
     if modality not in subject.case.images:
         return None
-    images = load_case(subject.case, {modality: DISPLAY}).images[modality]
+    images = load_case(subject.case, {modality: DISPLAY}, _BRAINS.of).images[modality]
     return np.asarray(images[subject.slices[subject.picture], 0])
 
 
 def normalised_slices(case: Case, source: str, normalisation: Normalisation) -> Slices:
     """What a scorer sees of a case: all its slices."""
-    found = load_case(replace(case, label=None), {source: normalisation})
+    found = load_case(replace(case, label=None), {source: normalisation}, _BRAINS.of)
     return Slices(found.images[source], found.brain, found.transform.spacing[2])
