@@ -27,9 +27,9 @@ _TYPES = {".json": "application/json", ".png": "image/png", ".html": "text/html;
 _REPORT_CSP = (
     "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; img-src data:"
     " blob:; font-src data:; connect-src data: blob:; base-uri 'none'; form-action 'none';"
-    " frame-ancestors 'none'; sandbox allow-scripts"
+    " frame-ancestors 'none'; sandbox allow-scripts allow-modals"
 )
-"""Of a report: its scripts stand in it, and reach nothing of the server."""
+"""Of a report: its scripts stand in it, and reach nothing of the server. Printing is a modal."""
 _VIEW_NAMES = (VIEWER_FILE, *(f"{name}.nii.gz" for name in VOLUMES))
 _ERRORS: dict[int | str, dict[str, Any]] = {"4XX": {"model": Refused}, "5XX": {"model": Refused}}
 _UPLOAD = {
