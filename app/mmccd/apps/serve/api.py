@@ -136,11 +136,12 @@ def make_router(store: Store, options: ServeOptions, token: str | None) -> APIRo
         return shown(store.cancel(scan_id))
 
     @router.post("/api/scans/{scan_id}/again")
-    def again(scan_id: str, unchecked: bool = False) -> Scan:
+    def again(scan_id: str, unchecked: bool = False, series: str | None = None) -> Scan:
         """Do a scan again that was refused, failed or cancelled; `unchecked`: whatever the checks
-        find, which the report then warns of.
+        find, which the report then warns of; `series`: the id of one of its `choices`, for one that
+        is done, too, whose results are replaced.
         """
-        return shown(store.again(scan_id, unchecked))
+        return shown(store.again(scan_id, unchecked, series))
 
     @router.delete("/api/scans/{scan_id}", status_code=204)
     def delete(scan_id: str) -> Response:
