@@ -54,7 +54,7 @@ def _offer_series(work: Work) -> None:
     if work.result is not None:
         codes = {finding.code for finding in work.result.report.findings}
     else:
-        codes = {getattr(work.error, "code", None)}
+        codes = {str(getattr(work.error, "code", ""))}
     if codes.isdisjoint(_UNCLEAR):
         return
     try:
