@@ -44,5 +44,20 @@ def test_meaning(point: OperatingPoint, meaning: str) -> None:
     assert point.meaning == meaning
 
 
+@pytest.mark.parametrize(
+    ("rate", "millilitres"), [(0.0005, "0.5"), (0.001, "1"), (0.01, "10"), (0.0123, "12.3")]
+)
+def test_what_is_marked_of_a_litre(rate: float, millilitres: str) -> None:
+    start = f"of 1000 mL healthy brain at most {millilitres} mL is marked, "
+    assert replace(POINT, rate=rate).per_litre == f"{start}the median over 8 validation cases"
+    pooled = replace(POINT, rate=rate, statistic="pooled", cases=1)
+    assert pooled.per_litre == f"{start}over 1 validation case taken together"
+
+
+def test_the_usual_share() -> None:
+    assert POINT.usual_share == 0.0009
+    assert replace(POINT, statistic="pooled").usual_share == 0.002
+
+
 def test_percent() -> None:
     assert [as_percent(rate) for rate in RATES.values()] == ["0.05 %", "0.1 %", "1 %"]

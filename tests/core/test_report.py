@@ -234,3 +234,34 @@ def test_core_does_without_pydantic_until_a_report_is_touched() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.split() == ["False", "True"]
+
+
+def test_without_names() -> None:
+    """Everywhere, findings and the reader's warning too; nothing else changes."""
+    text = '2 series; series 5 "Smith" was taken, not series 7 "Smith other" (axial)'
+    report = report_of(
+        input={
+            "file": 'DICOM series 5 "Smith"',
+            "format": "DICOM",
+            "series_description": "Smith",
+            "warning": 'DICOM series 5 "Smith": dark',
+        },
+        warnings=[text],
+        findings=[{"code": "dicom.several_series", "text": text, "severity": "warning"}],
+    )
+    hidden = report.without_names()
+    assert "Smith" not in hidden.model_dump_json()
+    assert hidden.warnings == ("2 series; series 5 was taken, not series 7 (axial)",)
+    assert hidden.findings[0].text == hidden.warnings[0]
+    assert hidden.input.warning == "the input: dark"
+    assert hidden.volumes_ml == report.volumes_ml
+    assert hidden.without_names() == hidden
+
+
+def test_without_names_of_a_file() -> None:
+    report = report_of(
+        input={"file": "SMITH.nii.gz", "format": "NIfTI"}, warnings=["SMITH.nii.gz: x"]
+    )
+    hidden = report.without_names()
+    assert (hidden.input.file, hidden.input.format) == (None, "NIfTI")
+    assert hidden.warnings == ("the input: x",)

@@ -11,11 +11,13 @@ import nibabel as nib
 import numpy as np
 import pytest
 from tests.io.dicom_files import write_series
+from tests.reports import report_of
 
 from mmccd.core import PHASES, Console, Settings
 from mmccd.core.errors import CancelledError, ModelError, ResourceError, UnsuitableInputError
 from mmccd.io.dicom.scan import scan
 from mmccd.jobs.find import find_studies
+from mmccd.jobs.inputs import Input
 from mmccd.jobs.outcome import Outcome
 from mmccd.jobs.pipelines import Pipelines
 from mmccd.jobs.run_task import Work, run_task
@@ -77,8 +79,35 @@ def test_results(tmp_path: Path, head: Path, make: Callable[[], AnomalyPipeline]
     report = json.loads((tmp_path / "out" / "report.json").read_text())
     assert report["volumes_ml"]["anomalous"] == outcome.volume_ml
     assert list(report["timings_s"]) == [n for n in PHASES if n not in ("start", "write")]
+    assert "file" not in report["input"], "a private task shows no name of a file"
+    assert "head.nii.gz" not in (tmp_path / "out" / "report.html").read_text()
     again = run(head, tmp_path / "out", make)
     assert (again.state, again.exit_code, again.stage) == (State.FAILED, 5, Stage.READ)
+
+
+@pytest.mark.parametrize(
+    ("kind", "private", "hidden", "named"),
+    [
+        ("NIfTI", False, False, True),
+        ("NIfTI", True, False, False),
+        ("NIfTI", False, True, False),
+        ("DICOM", True, False, True),
+        ("DICOM", False, True, False),
+    ],
+)
+def test_the_name_of_the_input(
+    tmp_path: Path, kind: str, private: bool, hidden: bool, named: bool
+) -> None:
+    """A file's stands in no result of a private task, a series' description in all; neither where
+    the setting says so.
+    """
+    notes = {"file": "SMITH", "format": kind, "series_description": "t2"}
+    settings = Settings(hide_input=hidden)
+    task = Task(1, Input(tmp_path, "a", kind), tmp_path / "out", "a", settings, private=private)
+    report = Work(task, refuse)._said(report_of(input=notes, warnings=["SMITH: dark"]))
+    assert report.input.file == ("SMITH" if named else None)
+    assert report.input.series_description == ("t2" if named else None)
+    assert report.warnings == (f"{'SMITH' if named else 'the input'}: dark",)
 
 
 def test_models_that_are_missing(tmp_path: Path, head: Path) -> None:

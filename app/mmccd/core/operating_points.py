@@ -51,12 +51,30 @@ class OperatingPoint:
     @property
     def meaning(self) -> str:
         """What the threshold promises, in words."""
-        how = "median" if self.statistic == "median over cases" else "pooled"
+        how = "median" if self._is_of_median else "pooled"
         cases = f"{self.cases} case{'s' * (self.cases != 1)}"
         return (
             f"at most {as_percent(self.rate)} of healthy brain is marked, {how} over the"
             f" lesion-free slices of {cases}"
         )
+
+    @property
+    def usual_share(self) -> float:
+        """The share that keeps to the rate: of the median case, or, of few cases, of all voxels
+        taken together.
+        """
+        return self.median_share if self._is_of_median else self.pooled_rate
+
+    @property
+    def per_litre(self) -> str:
+        """The promise in mL, for people who look at brains."""
+        cases = f"{self.cases} validation case{'s' * (self.cases != 1)}"
+        how = f"the median over {cases}" if self._is_of_median else f"over {cases} taken together"
+        return f"of 1000 mL healthy brain at most {1000 * self.rate:g} mL is marked, {how}"
+
+    @property
+    def _is_of_median(self) -> bool:
+        return self.statistic == "median over cases"
 
 
 def as_percent(share: float) -> str:

@@ -6,7 +6,9 @@ python -m mmccd.core.report > docs/report.schema.json
 from __future__ import annotations
 
 import json
+import re
 import sys
+from dataclasses import replace
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -16,6 +18,8 @@ from mmccd.core.operating_points import Confidence, OperatingPoint, PointName
 
 REPORT_VERSION = 1
 SCHEMA_ID = "https://json-schema.org/draft/2020-12/schema"
+_QUOTED = re.compile(r'(series (?:\d+|without number)) "[^"]*"')
+"""How a DICOM series is called in a text, with its description."""
 
 
 def _is_none(value: object) -> bool:
@@ -272,6 +276,29 @@ class Report(_Part):
                 "findings": (*self.findings, finding),
             }
         )
+
+    def without_names(self) -> Report:
+        """The same without what is typed in by hand and may name a patient: the input's file name,
+        and the descriptions of series, in the texts of findings and warnings, too.
+        """
+        hidden: dict[str, str | None] = {"file": None, "series_description": None}
+        if self.input.warning is not None:
+            hidden["warning"] = self._nameless(self.input.warning)
+        findings = (replace(one, text=self._nameless(one.text)) for one in self.findings)
+        return self.model_copy(
+            update={
+                "input": self.input.model_copy(update=hidden),
+                "warnings": tuple(map(self._nameless, self.warnings)),
+                "findings": tuple(findings),
+            }
+        )
+
+    def _nameless(self, text: str) -> str:
+        if self.input.file:
+            text = text.replace(self.input.file, "the input")
+        if self.input.series_description:
+            text = text.replace(f' "{self.input.series_description}"', "")
+        return _QUOTED.sub(r"\1", text)
 
 
 def report_schema() -> dict[str, Any]:

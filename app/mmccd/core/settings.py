@@ -383,6 +383,15 @@ class Settings(SettingsModel):
             page="dicom.md#what-is-written",
         ),
     ] = ONE_SEGMENT
+    hide_input: Annotated[
+        bool,
+        Setting(
+            "leave the input's file name, or the description of its series, out of page and"
+            " reports: a file name may hold a patient's",
+            changes_result=True,
+            page="report.md#which-input-it-is",
+        ),
+    ] = False
     force: Annotated[bool, Setting("replace the results of an earlier run")] = False
     workers: Annotated[
         int,

@@ -16,7 +16,11 @@ from .dicom.origin import (
     origin_of as origin_of,
 )
 from .dicom.scan import DICOM_ENDINGS as DICOM_ENDINGS, Series as Series, scan as scan
-from .dicom.select import choose as choose
+from .dicom.select import (
+    choose as choose,
+    is_readable as is_readable,
+    series_doubt as series_doubt,
+)
 from .dicom.starts import (
     broken_links as broken_links,
     files_below as files_below,
@@ -24,7 +28,7 @@ from .dicom.starts import (
     is_absent as is_absent,
     looks_like_dicom as looks_like_dicom,
 )
-from .dicom.visits import one_visit as one_visit
+from .dicom.visits import Visit as Visit, one_visit as one_visit, visits as visits
 from .nifti import (
     is_nifti_name as is_nifti_name,
     read_nifti as read_nifti,

@@ -7,6 +7,7 @@ from .bids import (
     run_bids as run_bids,
     write_group as write_group,
 )
+from .choices import SeriesChoice as SeriesChoice, series_to_choose as series_to_choose
 from .cohort import (
     NAME as NAME,
     TABLE as TABLE,

@@ -235,7 +235,14 @@ class Work:
                 replace(finding, text=self._say(finding.text)) for finding in report.findings
             ),
         }
-        return report.model_copy(update=texts)
+        return self._named(report.model_copy(update=texts))
+
+    def _named(self, report: Report) -> Report:
+        """With the input's name, unless that is hidden. Of a private task a file has none; the
+        description of a DICOM series has no word of the patient's name.
+        """
+        hidden = self.task.private and report.input.format != "DICOM"
+        return report.without_names() if hidden or self.task.settings.hide_input else report
 
     def _write(self) -> None:
         """Write the results, all or nothing."""

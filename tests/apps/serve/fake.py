@@ -1,7 +1,8 @@
 """A quick engine in the place of the networks, and the server with it, in a thread or a process.
 
-An upload that begins with ``broken`` is refused, as the checks would; any other gives the results
-of a run made by hand.
+An upload that begins with ``broken`` is refused, as the checks would; one that begins with
+``studies`` holds several, and one with ``series`` several series that look like FLAIR; any other
+gives the results of a run made by hand.
 """
 
 from __future__ import annotations
@@ -22,8 +23,9 @@ from tests.outputs.report.results import POINTS, make_result
 from mmccd.apps.serve.application import make_application
 from mmccd.apps.serve.options import ServeOptions
 from mmccd.apps.serve.run import _listen, run_server
-from mmccd.apps.serve.store import VIEW, Store
-from mmccd.jobs import Outcome, Runner, Stage, State, Task
+from mmccd.apps.serve.store import CHOICES, VIEW, Store
+from mmccd.core import Settings, write_json
+from mmccd.jobs import Outcome, Runner, SeriesChoice, Stage, State, Task
 from mmccd.outputs import write_viewer
 from mmccd.outputs.report.write import write_outputs
 
@@ -32,13 +34,42 @@ SHARES = (0.25, 0.5, 0.75)
 REFUSAL = "looks like T2, expected FLAIR; give the FLAIR, or --unchecked"
 
 
-def fake_runner(seconds: float = 0.0, did: list[str] | None = None) -> Runner:
-    """Takes about so long for a scan; ``did`` gets the names of the inputs' folders."""
+def choice(number: int, study: int, **more: Any) -> SeriesChoice:
+    """A series of 24 images of a study of that number."""
+    values: dict[str, Any] = {
+        "id": f"{study:06d}{number:06d}",
+        "patient": None,
+        "study": study,
+        "date": f"2024-03-0{study}",
+        "study_description": "Brain MRI",
+        "number": number,
+        "description": f"t2 flair {number}",
+        "images": 24,
+        "plane": "axial",
+        "doubt": "",
+        "uid": f"1.2.{study}.{number}",
+        "study_uid": "",
+    }
+    return SeriesChoice(**{**values, **more})
+
+
+STUDIES = (choice(3, 1), choice(5, 2), choice(6, 2, doubt="not FLAIR (the description says T1)"))
+SERIES = (choice(5, 1), choice(7, 1))
+
+
+def fake_runner(
+    seconds: float = 0.0, did: list[str] | None = None, settings: list[Settings] | None = None
+) -> Runner:
+    """Takes about so long for a scan; ``did`` gets the names of the inputs' folders, ``settings``
+    what each was done with.
+    """
 
     def run(tasks: Sequence[Task]) -> Iterator[Outcome | None]:
         for task in tasks:
             if did is not None:
                 did.append(task.input.name)
+            if settings is not None:
+                settings.append(task.settings)
             now = Outcome(task.number, task.shown, State.RUNNING)
             yield now
             for stage in Stage:
@@ -58,7 +89,14 @@ def fake_runner(seconds: float = 0.0, did: list[str] | None = None) -> Runner:
 def _end(task: Task, now: Outcome, seconds: float) -> Outcome:
     path = task.input.path
     first = path if path.is_file() else min(path.iterdir())
-    if first.read_bytes().startswith(b"broken") and not task.settings.unchecked:
+    content, is_chosen = first.read_bytes(), task.settings.series != "auto"
+    offered = {b"studies": STUDIES, b"series!": SERIES}.get(content[:7], ())
+    if offered and not is_chosen:
+        write_json(task.output.parent / CHOICES, [one.as_dict() for one in offered])
+    if offered is STUDIES and not is_chosen:
+        text = f"{first.name}: holds 2 studies, newest first: (UID); expected one visit"
+        return now.ended(4, text, "dicom.several_studies", seconds=seconds)
+    if content.startswith(b"broken") and not task.settings.unchecked:
         text = f"{first.name}: {REFUSAL} ({task.shown})"
         return now.ended(4, text, "contrast.not_flair", seconds=seconds)
     result = make_result(

@@ -10,17 +10,22 @@ import stat
 import threading
 import time
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import httpx
 import numpy as np
 import pytest
-from tests.apps.serve.fake import REFUSAL, Served, fake_runner, served, wait_for
+from tests.apps.serve.fake import REFUSAL, STUDIES, Served, fake_runner, served, wait_for
+from tests.field.test_studies import SECOND_VISIT, SECRETS, add
 
 from mmccd import NOTICE
 from mmccd.apps.serve.store import JOBS
+from mmccd.apps.serve.worker import run_for_the_page
+from mmccd.core import Console, ModelError, Settings
+from mmccd.jobs import Outcome, Runner, Task
+from mmccd.pipeline import AnomalyPipeline
 
 PATIENT = "MUELLER_ANNA_1950-01-01.nii.gz"
 HEAD = b'--x\r\nContent-Disposition: form-data; name="files"; filename="a.nii"\r\n\r\n'
@@ -310,6 +315,108 @@ class TestRestart:
             ]
         assert [path.name for path in (tmp_path / JOBS).iterdir()] == [good]
         assert list((tmp_path / "incoming").iterdir()) == []
+
+
+class TestChoice:
+    """An upload of which it is not clear which series is meant."""
+
+    def test_several_studies(self, tmp_path: Path) -> None:
+        settings: list[Settings] = []
+        with served(tmp_path, fake_runner(settings=settings)) as running:
+            scan = running.wait(running.upload("a.zip", b"studies")["id"])
+            assert (scan["state"], scan["error"]["code"]) == ("refused", "dicom.several_studies")
+            assert [one["description"] for one in scan["choices"]] == [
+                one.description for one in STUDIES
+            ]
+            assert scan["choices"][2]["doubt"] == STUDIES[2].doubt
+            assert "1.2." not in json.dumps(scan), "no UID"
+            wanted = scan["choices"][1]["id"]
+            again = running.client.post(f"/api/scans/{scan['id']}/again?series={wanted}").json()
+            assert (again["series"], again["error"]) == (wanted, None)
+            done = running.wait(scan["id"])
+        assert (done["state"], done["series"]) == ("done", wanted)
+        assert done["choices"] == scan["choices"], "another one can be chosen"
+        assert [one.series for one in settings] == ["auto", "uid=1.2.2.5"]
+
+    def test_another_series_of_a_scan_that_is_done(self, server: Served) -> None:
+        scan = server.wait(server.upload("a.zip", b"series!")["id"])
+        assert scan["state"] == "done"
+        place = f"/api/scans/{scan['id']}/again"
+        assert code(server.client.post(place)) == "serve.not_now"
+        wanted = scan["choices"][1]["id"]
+        again = server.client.post(f"{place}?series={wanted}")
+        assert again.json()["state"] in ("waiting", "running")
+        assert server.wait(scan["id"])["series"] == wanted
+        assert code(server.client.post(f"{place}?series={wanted}")) == "serve.not_now", "it is that"
+
+    def test_one_that_is_not_there(self, server: Served) -> None:
+        scan = server.wait(server.upload("a.zip", b"studies")["id"])
+        answer = server.client.post(f"/api/scans/{scan['id']}/again?series=1.2.3")
+        assert (answer.status_code, code(answer)) == (404, "serve.no_series")
+        assert server.scan(scan["id"])["state"] == "refused"
+
+    def test_it_outlives_a_restart(self, tmp_path: Path) -> None:
+        with served(tmp_path, fake_runner()) as running:
+            scan = running.wait(running.upload("a.zip", b"studies")["id"])
+        with served(tmp_path, fake_runner(2.0)) as running:
+            assert running.scan(scan["id"]) == scan
+            wanted = scan["choices"][0]["id"]
+            running.client.post(f"/api/scans/{scan['id']}/again?series={wanted}")
+            running.wait(scan["id"], lambda one: one["stage"] is not None)
+        settings: list[Settings] = []
+        with served(tmp_path, fake_runner(settings=settings)) as running:
+            done = running.wait(scan["id"])
+            assert (done["state"], done["series"]) == ("done", wanted)
+        assert [one.series for one in settings] == ["uid=1.2.1.3"]
+
+    def test_a_record_from_before_there_were_choices(self, tmp_path: Path) -> None:
+        with served(tmp_path) as running:
+            scan = running.wait(running.upload()["id"])
+        path = tmp_path / JOBS / scan["id"] / "job.json"
+        record = json.loads(path.read_text())
+        del record["choices"], record["series"]
+        path.write_text(json.dumps(record))
+        with served(tmp_path) as running:
+            assert running.scan(scan["id"]) == scan
+
+    def test_true_files(self, tmp_path: Path) -> None:
+        """Two visits of a patient in one zip, listed by what the working process runs, and the
+        chosen one taken.
+        """
+        folder = tmp_path / "visits"
+        add(folder, 3)
+        add(folder, 4, **SECOND_VISIT)
+        archive = tmp_path / "visits.zip"
+        with zipfile.ZipFile(archive, "w") as content:
+            for file in folder.iterdir():
+                content.write(file, file.name)
+        tasks: list[Task] = []
+        with served(tmp_path / "served", without_models(tasks)) as running:
+            scan = running.wait(running.upload("visits.zip", archive.read_bytes())["id"])
+            assert scan["error"]["code"] == "dicom.several_studies"
+            told = [
+                (one["date"], one["study_description"], one["images"]) for one in scan["choices"]
+            ]
+            assert told == [("2024-06-11", "Brain again", 6), ("2023-01-05", "Brain", 6)]
+            assert not [word for word in SECRETS if word in json.dumps(scan).lower()]
+            wanted = scan["choices"][1]["id"]
+            running.client.post(f"/api/scans/{scan['id']}/again?series={wanted}")
+            assert running.wait(scan["id"])["error"]["code"] == "bundle.missing"
+        assert [one.settings.series for one in tasks] == ["auto", "uid=1.2.31.3"]
+
+
+def without_models(seen: list[Task]) -> Runner:
+    """What the working process runs, up to the loading of models."""
+
+    def no_models() -> AnomalyPipeline:
+        raise ModelError("there are no models", code="bundle.missing")
+
+    def run(tasks: Sequence[Task]) -> Iterator[Outcome | None]:
+        for task in tasks:
+            seen.append(task)
+            yield run_for_the_page(task, no_models, Console())
+
+    return run  # type: ignore[return-value]
 
 
 class TestPrivacy:

@@ -12,13 +12,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.apps.serve.fake import REFUSAL, Served, fake_runner, served
+from tests.apps.serve.fake import REFUSAL, STUDIES, Served, fake_runner, served
 from tests.outputs.report.results import POINTS, make_result
 
 from mmccd import NOTICE
 from mmccd.apps.serve.engine import working_process
 from mmccd.apps.serve.options import ServeOptions
 from mmccd.core import Settings
+from mmccd.outputs.report.risks import risks_of
 from mmccd.phantom import DEMO_LESIONS, Acquisition, make_phantom, write_phantom
 
 PATIENCE_MS = 120_000
@@ -208,6 +209,50 @@ class TestQueue:
         quick.page.wait_for_selector("#problem", state="hidden")
 
 
+class TestChoice:
+    def test_several_studies(self, quick: Opened) -> None:
+        quick.drop(("visits.zip", b"studies"))
+        item = quick.item("visits.zip")
+        item.get_by_text("holds several studies: choose a series").wait_for()
+        assert item.locator(".problem").is_hidden()
+        rows = item.locator(".choices tbody tr")
+        told = [" | ".join(row.locator("td").all_inner_texts()) for row in rows.all()]
+        assert "2024-03-01 | Brain MRI | series 3 “t2 flair 3” | 24 images, axial" in told[0]
+        assert "not FLAIR" in told[2]
+        quick.page.reload()
+        quick.page.wait_for_selector("body[data-ready]")
+        rows.nth(1).locator("button").click()
+        done = quick.item("visits.zip, series 5 “t2 flair 5”")
+        done.locator("[data-action=show]").wait_for()
+        assert done.locator(".choices").is_hidden()
+        (scan,) = quick.server.client.get("/api/scans").json()["scans"]
+        assert scan["series"] == STUDIES[1].id
+        assert quick.complaints == []
+
+    def test_another_series_of_a_scan_that_is_done(self, quick: Opened) -> None:
+        quick.drop(("study.zip", b"series!"))
+        item = quick.item("study.zip")
+        item.locator("[data-action=show]").wait_for()
+        quick.show("study.zip")
+        button = item.locator("[data-action=series]")
+        assert button.get_attribute("aria-expanded") == "false"
+        button.press("Enter")
+        assert button.get_attribute("aria-expanded") == "true"
+        assert quick.page.evaluate("document.activeElement.dataset.action") == "series"
+        item.locator(".choices button").nth(1).click()
+        quick.page.wait_for_selector("#viewer", state="hidden")
+        quick.item("study.zip, series 7").locator("[data-action=show]").wait_for()
+        quick.item("study.zip").locator("[data-action=series]").click()
+        assert item.locator(".choices button").nth(1).is_disabled(), "it is the chosen one"
+
+    @pytest.mark.parametrize("size", SIZES)
+    def test_the_list_fits(self, quick: Opened, size: tuple[int, int]) -> None:
+        quick.page.set_viewport_size({"width": size[0], "height": size[1]})
+        quick.drop(("visits.zip", b"studies"))
+        quick.item("visits.zip").locator(".choices button").first.wait_for()
+        assert quick.page.evaluate("document.documentElement.scrollWidth") <= size[0]
+
+
 class TestViewer:
     def test_it_starts_without_a_complaint_and_asks_only_its_server(self, opened: Opened) -> None:
         assert opened.page.is_hidden("#no-viewer")
@@ -286,6 +331,12 @@ class TestViewer:
         opened.slide("opacity", 25)
         assert opened.page.evaluate("mmccd.panes.main.map.opacity") == 0.25
         assert opened.complaints == []
+
+    def test_the_risks_are_those_of_the_report(self, opened: Opened) -> None:
+        result = make_result(report={"threshold": {"calibration": {"points": POINTS}}})
+        told = opened.page.locator("#risks li").all_inner_texts()
+        assert [one.line for one in risks_of(result) if one.code != "volume.seen"] == told
+        assert "of 1000 mL healthy brain at most 1 mL" in opened.page.inner_text("#point-meaning")
 
     def test_downloads(self, opened: Opened) -> None:
         with opened.page.expect_download() as download:

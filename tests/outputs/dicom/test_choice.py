@@ -226,17 +226,21 @@ class TestPdf:
         assert content.rstrip().endswith(b"%%EOF")
         text = text_of(content)
         assert NOTICE in text
-        assert not [secret for secret in (*SECRETS, "Jörg", "t2_flair") if secret in text]
+        assert not [secret for secret in (*SECRETS, "Jörg") if secret in text]
         assert "CreationDate" not in text
 
     def test_the_words(self, result: Result) -> None:
         from mmccd.outputs.report.pdf import sections_of
+        from mmccd.outputs.report.wording import input_sentence
 
         report = changed(result.report, warnings=['series 5 "Mustermann" was asked for'])
-        sections = {one.heading: one.lines for one in sections_of(report, ["more"])}
+        sections = {
+            one.heading: one.lines for one in sections_of(replace(result, report=report), ["more"])
+        }
         regions = sections["Connected regions above the threshold"]
         assert regions[1].split()[:2] == ["1", f"{report.lesions[0].volume_ml:.2f}"]
         assert sections["Warnings"] == ("- series 5 was asked for",)
+        assert sections["Result"][0] == f"Input: {input_sentence(report)}."
         assert sections["Result"][-1] == "more"
 
     def test_many_lines_take_more_pages(self, result: Result) -> None:
@@ -244,7 +248,7 @@ class TestPdf:
 
         report = changed(result.report, warnings=[f"warning {n} " * 12 for n in range(40)])
         pages = [
-            write_pdf(replace(result, report=one), sections_of(one)).count(b"/Type /Page ")
-            for one in (result.report, report)
+            write_pdf(one, sections_of(one)).count(b"/Type /Page ")
+            for one in (result, replace(result, report=report))
         ]
         assert pages[0] < pages[1]

@@ -32,6 +32,7 @@ from mmccd.core.result import Result
 from mmccd.methods.mmccd.settings import CycleSettings
 from mmccd.outputs.report.embedded import Box, grey_levels
 from mmccd.outputs.report.html import render_page, write_page
+from mmccd.outputs.report.pdf import sections_of
 from mmccd.outputs.report.wording import (
     map_sentence,
     map_unit,
@@ -115,25 +116,82 @@ def test_grey_levels_of_a_constant_and_of_nan() -> None:
     assert low == 3.0
 
 
-def test_nothing_of_the_patient() -> None:
-    result = make_result(
-        report={
-            "input": {
-                "file": 'DICOM series 5 "SMITH JOHN flair"',
-                "series_description": "SMITH JOHN flair",
-                "shape": [1, 2, 3],
-            },
-            "warnings": [
-                '2 series look like FLAIR; series 5 "SMITH JOHN flair" was taken, not series 7'
-                ' "SMITH other" (axial, 5 slices)'
-            ],
-        }
+SERIES = {
+    "file": 'DICOM series 5 "t2 flair"',
+    "format": "DICOM",
+    "series_description": "t2 flair",
+    "files": 24,
+    "shape": [1, 2, 3],
+}
+
+
+def input_of(page: str) -> str:
+    (found,) = re.findall(r'<p id="input">(.*?)</p>', page)
+    return unescape(found)
+
+
+def test_which_input_it_is() -> None:
+    assert input_of(render_page(make_result())) == "SMITH_JOHN_flair.nii.gz"
+    series = make_result(report={"input": SERIES})
+    assert input_of(render_page(series)) == "DICOM series \u201ct2 flair\u201d, 24 images"
+    nameless = {**SERIES, "series_description": "", "file": "DICOM series 5", "files": 1}
+    assert (
+        input_of(render_page(make_result(report={"input": nameless})))
+        == "DICOM series, without a description, 1 image"
     )
-    page = render_page(result)
+
+
+@pytest.mark.parametrize(
+    ("notes", "said"),
+    [
+        ({}, "NIfTI volume, its name is left out"),
+        (
+            {**SERIES, "file": 'DICOM series 5 "SMITH"', "series_description": "SMITH"},
+            "DICOM series, its description is left out, 24 images",
+        ),
+    ],
+)
+def test_nothing_of_the_patient_where_names_are_left_out(notes: dict[str, Any], said: str) -> None:
+    warnings = [
+        '2 series look like FLAIR; series 5 "SMITH JOHN flair" was taken, not series 7 "SMITH'
+        ' other" (axial, 5 slices)',
+        f"{notes.get('file', 'SMITH_JOHN_flair.nii.gz')}: too bright",
+    ]
+    result = make_result(report={"input": notes, "warnings": warnings})
+    assert "SMITH" in render_page(result), "it is there to be found"
+    hidden = replace(result, report=result.report.without_names())
+    page = render_page(hidden)
     assert "SMITH" not in page
     assert "series 5 was taken, not series 7 (axial" in page
-    assert "SMITH" not in render_page(make_result())
-    assert "SMITH" in make_result().report.model_dump_json(), "it was there to be found"
+    assert "the input: too bright" in page
+    assert input_of(page) == said
+    assert "SMITH" not in hidden.report.model_dump_json()
+
+
+def test_warnings_never_name_the_input() -> None:
+    page = render_page(make_result(report={"warnings": ['series 7 "SMITH other" was left out']}))
+    assert page.count("SMITH") == 1, "the input's own name, once"
+
+
+def test_the_promise_in_millilitres() -> None:
+    page = render_page(make_result(report={"threshold": at_point("specific")}))
+    assert "of 1000 mL healthy brain at most 0.5 mL is marked, the median over 6" in page
+    assert "1000 mL" not in render_page(make_result()), "of a threshold without an operating point"
+
+
+def test_the_document_says_what_the_page_says() -> None:
+    result = make_result(report={"threshold": at_point("balanced"), "input": SERIES})
+    page = unescape(re.sub(r"<[^>]*>", "", render_page(result)))
+    sections = {one.heading: one.lines for one in sections_of(result)}
+    lines = [*sections["Result"][2:], sections["Result"][0].removeprefix("Input: ")[:-1]]
+    lines += [line.removeprefix("- ") for line in sections["Marks that are probably wrong"]]
+    assert len(lines) > 6
+    assert [line for line in lines if line not in page] == []
+
+
+def test_every_printed_sheet_has_the_notice() -> None:
+    page = render_page(make_result())
+    assert f'@bottom-left {{ content: "{NOTICE}"' in page
 
 
 class Page(HTMLParser):

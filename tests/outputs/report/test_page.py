@@ -276,10 +276,28 @@ def test_what_a_reader_must_see(opened: Opened) -> None:
     assert page.is_visible(".warnings")
     assert not page.is_visible("#viewer")
     assert page.is_visible(".pictures")
+    assert page.is_visible("#risks-title")
+    assert not page.is_visible("#print")
     page.emulate_media(media="screen")
 
 
-@pytest.mark.parametrize("size", [(1400, 900), (800, 1200), (420, 800)])
+def test_the_button_prints(opened: Opened) -> None:
+    opened.page.evaluate("globalThis.print = () => { globalThis.printed = true; }")
+    opened.page.click("#print")
+    assert opened.page.evaluate("globalThis.printed")
+
+
+def test_print_is_light_where_the_screen_is_dark(opened: Opened) -> None:
+    page = opened.page
+    page.emulate_media(color_scheme="dark")
+    dark = page.evaluate("getComputedStyle(document.body).backgroundColor")
+    page.emulate_media(media="print", color_scheme="dark")
+    light = page.evaluate("getComputedStyle(document.body).backgroundColor")
+    assert light == "rgb(255, 255, 255)" != dark
+    page.emulate_media(media="screen", color_scheme="light")
+
+
+@pytest.mark.parametrize("size", [(1400, 900), (800, 1200), (400, 800)])
 def test_nothing_is_cut_off(opened: Opened, size: tuple[int, int]) -> None:
     opened.page.set_viewport_size({"width": size[0], "height": size[1]})
     assert opened.page.evaluate("document.documentElement.scrollWidth") <= size[0]

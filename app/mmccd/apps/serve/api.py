@@ -27,9 +27,9 @@ _TYPES = {".json": "application/json", ".png": "image/png", ".html": "text/html;
 _REPORT_CSP = (
     "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; img-src data:"
     " blob:; font-src data:; connect-src data: blob:; base-uri 'none'; form-action 'none';"
-    " frame-ancestors 'none'; sandbox allow-scripts"
+    " frame-ancestors 'none'; sandbox allow-scripts allow-modals"
 )
-"""Of a report: its scripts stand in it, and reach nothing of the server."""
+"""Of a report: its scripts stand in it, and reach nothing of the server. Printing is a modal."""
 _VIEW_NAMES = (VIEWER_FILE, *(f"{name}.nii.gz" for name in VOLUMES))
 _ERRORS: dict[int | str, dict[str, Any]] = {"4XX": {"model": Refused}, "5XX": {"model": Refused}}
 _UPLOAD = {
@@ -136,11 +136,12 @@ def make_router(store: Store, options: ServeOptions, token: str | None) -> APIRo
         return shown(store.cancel(scan_id))
 
     @router.post("/api/scans/{scan_id}/again")
-    def again(scan_id: str, unchecked: bool = False) -> Scan:
+    def again(scan_id: str, unchecked: bool = False, series: str | None = None) -> Scan:
         """Do a scan again that was refused, failed or cancelled; `unchecked`: whatever the checks
-        find, which the report then warns of.
+        find, which the report then warns of; `series`: the id of one of its `choices`, for one that
+        is done, too, whose results are replaced.
         """
-        return shown(store.again(scan_id, unchecked))
+        return shown(store.again(scan_id, unchecked, series))
 
     @router.delete("/api/scans/{scan_id}", status_code=204)
     def delete(scan_id: str) -> Response:

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import logging
 import os
 import shutil
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from mmccd.apps.serve.options import ServeOptions
-from mmccd.apps.serve.store import ARCHIVE, INPUT, RESULT, TEMPORARY, VIEW, Job, Store
+from mmccd.apps.serve.store import ARCHIVE, CHOICES, INPUT, RESULT, TEMPORARY, VIEW, Job, Store
+from mmccd.apps.serve.upload import ARCHIVE_ENDINGS
 from mmccd.core import MmccdError
 from mmccd.jobs import (
     DICOM,
@@ -91,7 +95,8 @@ class Engine:
         place = self._store.place(job)
         for name in (RESULT, VIEW):
             shutil.rmtree(place / name, ignore_errors=True)
-        (place / ARCHIVE).unlink(missing_ok=True)
+        for name in (ARCHIVE, CHOICES):
+            (place / name).unlink(missing_ok=True)
         account = Account([self._task(job)])
         try:
             run_tasks(account, self._run, self._watch(job))
@@ -119,14 +124,19 @@ class Engine:
 
     def _task(self, job: Job) -> Task:
         folder = self._store.place(job) / INPUT
-        path, kind = (folder / job.file, NIFTI) if job.file else (folder, DICOM)
+        path = folder / job.file
+        # Of an archive the content decides; as DICOM the chosen series of it is looked for.
+        is_file = job.file and not job.file.endswith(ARCHIVE_ENDINGS)
+        kind = NIFTI if is_file else DICOM
         settings = self._options.settings
+        own: dict[str, Any] = dict(job.chosen.settings) if job.chosen else {}
+        own["unchecked"] = job.unchecked or settings.unchecked
         return Task(
             1,
             Input(path, job.id, kind),
             self._store.place(job) / RESULT,
             job.shown,
-            settings.model_copy(update={"unchecked": job.unchecked or settings.unchecked}),
+            settings.model_copy(update=own),
             private=True,
         )
 
@@ -147,12 +157,21 @@ class Engine:
 
     def _note(self, job: Job, change: Outcome) -> None:
         """Keep how the scan stands, as long as it is wanted."""
+        offered = self._offered(job) if change.state.is_over else ()
         for state in (State.WAITING, State.RUNNING):
             noted = self._store.change(
-                job.id, lambda one: one.after(change) if one.created == job.created else one, state
+                job.id, lambda one: _after(one, change, offered, job.created), state
             )
             if noted is not None:
                 return
+
+    def _offered(self, job: Job) -> tuple[dict[str, Any], ...]:
+        """The series that the working process has found to choose from."""
+        try:
+            content = json.loads((self._store.place(job) / CHOICES).read_text())
+        except (OSError, ValueError):
+            return ()
+        return tuple(content)
 
     def _sweep(self) -> None:
         if time.monotonic() - self._swept > _SWEEP_EVERY_S:
@@ -165,3 +184,10 @@ class Engine:
         if close is not None:
             with contextlib.suppress(OSError):
                 close()
+
+
+def _after(job: Job, change: Outcome, offered: tuple[dict[str, Any], ...], created: str) -> Job:
+    """How a scan stands when its task stands so; another run of it than that of the task stays."""
+    if job.created != created:
+        return job
+    return replace(job.after(change), choices=offered or job.choices)

@@ -25,6 +25,25 @@ class Refused(BaseModel):
     error: Problem
 
 
+class Choice(BaseModel):
+    """A series of an upload that can be chosen."""
+
+    id: Annotated[str, Field(description="of the choice, for `again`")]
+    patient: Annotated[
+        int | None, Field(description="a number, where the upload holds several patients")
+    ]
+    study: Annotated[int, Field(description="a number, the newest first")]
+    date: Annotated[str, Field(description="of the study, YYYY-MM-DD, or empty")]
+    study_description: str
+    number: Annotated[int | None, Field(description="of the series")]
+    description: Annotated[str, Field(description="without words of the patient's name")]
+    images: int
+    plane: Annotated[str, Field(description="axial, coronal, sagittal, or empty")]
+    doubt: Annotated[
+        str, Field(description="why it is not taken without being chosen; empty where it is")
+    ]
+
+
 class Scan(BaseModel):
     """A scan, and how it stands."""
 
@@ -44,6 +63,11 @@ class Scan(BaseModel):
     error: Problem | None
     summary: Annotated[dict[str, Any] | None, Field(description="of the report")]
     warnings: list[str]
+    choices: Annotated[
+        list[Choice],
+        Field(description="series of the upload, where it was not clear which one is meant"),
+    ]
+    series: Annotated[str, Field(description="id of the one that was chosen, or empty")]
 
     @classmethod
     def of(cls, job: Job, store: Store, keep_h: float) -> Scan:
@@ -68,6 +92,8 @@ class Scan(BaseModel):
             error=Problem(**job.error) if job.error else None,
             summary=dict(job.summary) if job.summary is not None else None,
             warnings=list(job.warnings),
+            choices=[Choice.model_validate(dict(one)) for one in job.choices],
+            series=job.series,
         )
 
 

@@ -27,10 +27,12 @@ from mmccd.core import (
     make_folder,
     write_json,
 )
-from mmccd.jobs import UNPACKED, Outcome, Stage, State
+from mmccd.jobs import UNPACKED, Outcome, SeriesChoice, Stage, State
 
 JOBS, INCOMING, TEMPORARY = "jobs", "incoming", "tmp"
 RECORD, INPUT, RESULT, VIEW, ARCHIVE = "job.json", "input", "result", "view", "results.zip"
+CHOICES = "series.json"
+"""What a working process writes where somebody may choose the series; then in the record."""
 SHOWN_DIGITS = 8
 _LOCK = ".lock"
 _VERSION = 1
@@ -75,6 +77,9 @@ class Job:
         stage_seconds: of each stage.
         summary: of the report.
         warnings: of the report.
+        choices: the series of the upload, where it was not clear which one is meant; see
+            :class:`~mmccd.jobs.SeriesChoice`.
+        series: id of the one that its user has chosen; "" where the usual rule chooses.
     """
 
     id: str
@@ -94,6 +99,14 @@ class Job:
     stage_seconds: Mapping[str, float] = field(default_factory=dict)
     summary: Mapping[str, Any] | None = None
     warnings: tuple[str, ...] = ()
+    choices: tuple[Mapping[str, Any], ...] = ()
+    series: str = ""
+
+    @property
+    def chosen(self) -> SeriesChoice | None:
+        """The series that its user has chosen."""
+        found = (SeriesChoice(**one) for one in self.choices if one["id"] == self.series)
+        return next(found, None)
 
     @property
     def shown(self) -> str:
@@ -103,7 +116,9 @@ class Job:
     def waiting(self) -> Job:
         """The same, as if it had just come."""
         return Job(
-            self.id, self.name, self.file, self.size, self.files, self.created, self.unchecked
+            *(self.id, self.name, self.file, self.size, self.files, self.created, self.unchecked),
+            choices=self.choices,
+            series=self.series,
         )
 
     def after(self, outcome: Outcome) -> Job:
@@ -147,6 +162,7 @@ class Job:
             "state": State(values["state"]),
             "stage": Stage(values["stage"]) if values["stage"] else None,
             "warnings": tuple(values["warnings"]),
+            "choices": tuple(values.get("choices", ())),
         }
         return cls(**{**values, **known})
 
@@ -331,24 +347,46 @@ class Store:
                 self._put(job)
             return job
 
-    def again(self, job_id: str, unchecked: bool) -> Job:
-        """Put a job that was refused, failed or cancelled at the end of the queue.
+    def again(self, job_id: str, unchecked: bool, series: str | None = None) -> Job:
+        """Put a job that was refused, failed or cancelled at the end of the queue; one that is done
+        only for another series.
+
+        Args:
+            job_id: of the job.
+            unchecked: whether the checks may not refuse it.
+            series: id of one of its choices; None: as it was.
 
         Raises:
-            RequestError: there is none with this id, or it is done, or not over.
+            RequestError: there is none with this id, or no such series, or it is done, or not over.
         """
         with self._changed:
             job = self.get(job_id)
-            if job.state not in (State.REFUSED, State.FAILED, State.CANCELLED):
+            if series is not None and series not in {one["id"] for one in job.choices}:
+                raise RequestError(
+                    404,
+                    InputError(
+                        "the scan has no such series to choose; see its choices",
+                        code="serve.no_series",
+                    ),
+                )
+            allowed = [State.REFUSED, State.FAILED, State.CANCELLED]
+            if series not in (None, job.series):
+                allowed.append(State.DONE)
+            if job.state not in allowed:
                 raise RequestError(
                     409,
                     UsageError(
                         f"the scan is {job.state}; only one that was refused, failed or cancelled"
-                        " can be done again",
+                        " can be done again, or one that is done with another series",
                         code="serve.not_now",
                     ),
                 )
-            fresh = replace(job.waiting(), unchecked=unchecked, created=time_now())
+            fresh = replace(
+                job.waiting(),
+                unchecked=unchecked,
+                created=time_now(),
+                series=job.series if series is None else series,
+            )
             del self._jobs[job_id]  # to the end
             self._put(fresh)
             return fresh

@@ -23,6 +23,7 @@ logger = logging.getLogger(__name__)
 MAX_ISOTROPIC_MM = 2.0
 _MAX_LISTED = 12
 
+_UID = re.compile(r"[0-9.]{1,64}")
 _LOCALISER_WORDS = re.compile(r"locali[sz]er|scout|survey|aahead|3[ -]?pl\b|plan_loc")
 _NOT_CORRECTED = re.compile(r"_nd(?![a-z])")
 _DERIVED = {"DERIVED", "MPR", "REFORMATTED", "RESAMPLED"}
@@ -99,6 +100,17 @@ def choose(study: Study, path: Path, uid: str | None = None, visit: str = AUTO) 
 def series_refusal(series: Series) -> Refusal | None:
     """Why a series is not taken without being asked for; None where it can be."""
     return volume_refusal(series) or _derived(series) or _other_contrast(series)
+
+
+def is_readable(series: Series) -> bool:
+    """Whether a series is one volume that can be read, FLAIR or not, where it is asked for."""
+    return bool(_UID.fullmatch(series.uid)) and volume_refusal(series) is None
+
+
+def series_doubt(series: Series) -> str:
+    """Why a series that can be read is not taken without being asked for; "" where it can be."""
+    doubt = _derived(series) or _other_contrast(series)
+    return doubt.reason if doubt else ""
 
 
 def _may_be_a_part(series: Series, refusal: Refusal | None) -> bool:

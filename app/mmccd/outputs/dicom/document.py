@@ -27,7 +27,7 @@ def make_document(
         identity: of the run.
         superseded: earlier reports that it names.
     """
-    sections = sections_of(result.report, [superseded_sentence(superseded)])
+    sections = sections_of(result, [superseded_sentence(superseded)])
     content = digest_of_texts(
         *(line for section in sections for line in (section.heading, *section.lines))
     )

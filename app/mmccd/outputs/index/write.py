@@ -5,24 +5,22 @@ from __future__ import annotations
 import base64
 import hashlib
 from collections.abc import Sequence
-from functools import lru_cache
-from importlib import resources
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from mmccd import NOTICE
 from mmccd.core import write_text
 from mmccd.outputs.index.cases import IndexCase
 from mmccd.outputs.index.curves import HEIGHT, WIDTH, curves
 from mmccd.outputs.index.outliers import LEAST_CASES, outliers_first
+from mmccd.outputs.templates import part, templates
 
 INDEX = "index.html"
 INDEX_FILES = "index_files"
 """Folder for reports and pictures of cases whose folders the page must not name."""
-_PAGE = "page"
+_PACKAGE = "mmccd.outputs.index"
 QUALITY = (
     ("flair_probability", "FLAIR", "How sure the check of the contrast is that it is a FLAIR"),
     ("ood_score", "OOD", "Out-of-distribution score: about 1 for what is usual"),
@@ -50,7 +48,7 @@ def write_index(cases: Sequence[IndexCase], folder: Path, title: str = "MMCCD co
 
 def render_index(cases: Sequence[IndexCase], title: str = "MMCCD cohort") -> str:
     """The page as text."""
-    script, style = _part("index.js"), _part("index.css")
+    script, style = part(_PACKAGE, "index.js"), part(_PACKAGE, "index.css")
     volumes = [one.volume_ml for one in cases if one.volume_ml is not None]
     page: dict[str, Any] = {
         "title": title,
@@ -69,7 +67,7 @@ def render_index(cases: Sequence[IndexCase], title: str = "MMCCD cohort") -> str
         "script_hash": _hash(script),
         "style_hash": _hash(style),
     }
-    return _environment().get_template("index.html").render(page)
+    return templates(_PACKAGE).get_template("index.html").render(page)
 
 
 def _counts(cases: Sequence[IndexCase]) -> list[tuple[str, int]]:
@@ -86,18 +84,3 @@ def _spread(volumes: Sequence[float]) -> tuple[float, float, float] | None:
 def _hash(text: str) -> str:
     """By which the page's policy knows its own script and style."""
     return "sha256-" + base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
-
-
-@lru_cache(maxsize=1)
-def _environment() -> Environment:
-    return Environment(
-        loader=PackageLoader("mmccd.outputs.index", _PAGE),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-
-
-def _part(name: str) -> str:
-    return (resources.files("mmccd.outputs.index") / _PAGE / name).read_text(encoding="utf-8")

@@ -18,7 +18,7 @@ from mmccd.imaging import GridTransform
 
 MARGIN_MM = 10.0
 _GREY_LEVELS = 255
-_COMPRESSION = 4
+_COMPRESSION = 6
 _HEADER_BYTES = 352
 
 

@@ -5,39 +5,41 @@ that can be moved.
 from __future__ import annotations
 
 from base64 import b64encode
-from functools import lru_cache
-from importlib import resources
 from pathlib import Path
 from typing import Any
-
-from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from mmccd import NOTICE
 from mmccd.core import Result
 from mmccd.imaging import GridTransform
 from mmccd.outputs.report.embedded import Box
 from mmccd.outputs.report.panels import draw_panels
+from mmccd.outputs.report.risks import risks_of
 from mmccd.outputs.report.view import RadiologicalView
 from mmccd.outputs.report.viewer import viewer_figures, viewer_volumes
 from mmccd.outputs.report.viewer_files import packed_viewer, viewer_script
 from mmccd.outputs.report.wording import (
     confidence_sentence,
+    input_sentence,
     map_sentence,
     map_unit,
+    promise_sentence,
     returned_sentence,
     settings_rows,
     threshold_sentence,
     unusual_rows,
     warnings_without_names,
 )
+from mmccd.outputs.templates import part, templates
 
 SLICES = 5
+_PACKAGE = "mmccd.outputs.report"
 
 
 def write_page(result: Result, path: str | Path) -> None:
     """Write the page.
 
-    It holds voxels and figures of the run, and nothing of the input's headers or its file name.
+    It holds voxels and figures of the run, and nothing of the input's headers but, where the report
+    has it, which input it is: a file's name, or the description of a DICOM series.
 
     Args:
         result: a finished run.
@@ -59,6 +61,9 @@ def render_page(result: Result) -> str:
         "notice": NOTICE,
         "report": report,
         "warnings": warnings_without_names(report),
+        "input": input_sentence(report),
+        "risks": risks_of(result),
+        "promise_sentence": promise_sentence(report),
         "threshold_sentence": threshold_sentence(report),
         "confidence_sentence": confidence_sentence(report),
         "map_sentence": map_sentence(report),
@@ -69,20 +74,22 @@ def render_page(result: Result) -> str:
         "panels": draw_panels(result, view, transform, SLICES),
         "slices": len(view.image),
         "data": _data(result, view, box, transform),
-        "niivue_version": _part("niivue/VERSION").strip(),
+        "niivue_version": part(_PACKAGE, "niivue/VERSION").strip(),
         "licences": (
-            _part("niivue/LICENSE") + "\n----\n\n" + _part("niivue/THIRD_PARTY_LICENSES.txt")
+            part(_PACKAGE, "niivue/LICENSE")
+            + "\n----\n\n"
+            + part(_PACKAGE, "niivue/THIRD_PARTY_LICENSES.txt")
         ),
     }
-    scripts = [viewer_script("segmentation.js").decode("utf-8"), _part("report.js")]
+    shared = [viewer_script(name).decode("utf-8") for name in ("segmentation.js", "viewing.js")]
     return (
-        _environment()
+        templates(_PACKAGE)
         .get_template("report.html")
         .render(
             page,
             niivue=b64encode(packed_viewer()).decode("ascii"),
-            scripts=scripts,
-            style=_part("report.css"),
+            scripts=[*shared, part(_PACKAGE, "report.js")],
+            style=part(_PACKAGE, "report.css"),
         )
     )
 
@@ -96,18 +103,3 @@ def _data(
         "volumes": {name: b64encode(content).decode("ascii") for name, content in volumes.items()},
         **viewer_figures(result, view, box),
     }
-
-
-@lru_cache(maxsize=1)
-def _environment() -> Environment:
-    return Environment(
-        loader=PackageLoader("mmccd.outputs.report", "page"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-
-
-def _part(name: str) -> str:
-    return (resources.files("mmccd.outputs.report") / "page" / name).read_text(encoding="utf-8")

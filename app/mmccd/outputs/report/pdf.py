@@ -18,12 +18,17 @@ from numpy.typing import NDArray
 from mmccd import NOTICE
 from mmccd.core import Report, Result
 from mmccd.outputs.report.overview import draw_overview
+from mmccd.outputs.report.risks import risks_of
 from mmccd.outputs.report.wording import (
     confidence_sentence,
+    input_sentence,
     map_sentence,
     map_unit,
+    promise_sentence,
+    returned_sentence,
     settings_rows,
     threshold_sentence,
+    unusual_rows,
     warnings_without_names,
 )
 
@@ -55,34 +60,41 @@ class Section:
     is_table: bool = False
 
 
-def sections_of(report: Report, more: Sequence[str] = ()) -> list[Section]:
-    """All text of the document but title and notice: figures of the run, nothing of the input's
-    headers or its file name, and no times, so that the same run gives the same text.
+def sections_of(result: Result, more: Sequence[str] = ()) -> list[Section]:
+    """All text of the document but title and notice: what the page says, without times, so that
+    the same run gives the same text.
 
     Args:
-        report: of the run.
+        result: a finished run.
         more: further lines of the first section.
     """
+    report = result.report
     volumes = report.volumes_ml
     found = (
         f"{volumes.anomalous:.1f} mL above the threshold, in {report.lesion_count} regions"
         if report.anomaly_found
         else "Nothing above the threshold"
     )
-    result = (
+    lines = (
+        f"Input: {input_sentence(report)}.",
         f"{found}. Brain: {volumes.brain:.0f} mL.",
+        promise_sentence(report),
         threshold_sentence(report),
         map_sentence(report),
+        returned_sentence(report),
         *more,
     )
+    risks = tuple(f"- {one.line}" for one in risks_of(result)) or ("None that this run knows of.",)
     warnings = tuple(f"- {text}" for text in warnings_without_names(report)) or ("None.",)
     settings = tuple(
         f"{name}: {value}" for name, value in settings_rows(report) if name not in _NOT_REPEATABLE
     )
     return [
-        Section("Result", tuple(line for line in result if line)),
+        Section("Result", tuple(line for line in lines if line)),
+        Section("Marks that are probably wrong", risks),
         _lesions(report),
         Section("Warnings", warnings),
+        *_unusual(report),
         Section("Settings", settings),
     ]
 
@@ -125,6 +137,21 @@ def _lesions(report: Report) -> Section:
     ).strip()
     lines = (head, *rows, *more, *textwrap.wrap(note, _TABLE_COLUMNS))
     return Section("Connected regions above the threshold", lines, is_table=True)
+
+
+def _unusual(report: Report) -> list[Section]:
+    rows = unusual_rows(report)
+    if not rows:
+        return []
+    lines = (
+        "Volume whose error is larger than that of so many percent of the healthy voxels of the"
+        " same place and brightness:",
+        *(
+            f"{level} %: {found:.1f} mL, in a healthy brain {expected:.1f} mL"
+            for level, found, expected in rows
+        ),
+    )
+    return [Section("How unusual", lines)]
 
 
 def _figures(result: Result, sections: Sequence[Section]) -> Iterator[Figure]:

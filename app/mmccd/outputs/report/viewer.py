@@ -14,6 +14,7 @@ import numpy as np
 from mmccd.core import Result
 from mmccd.imaging import GridTransform
 from mmccd.outputs.report.embedded import Box, covered_brain, encode, grey_levels
+from mmccd.outputs.report.risks import risks_of
 from mmccd.outputs.report.view import OUTLINE, RadiologicalView
 from mmccd.outputs.report.viewer_files import VIEWER_FILE
 from mmccd.outputs.report.wording import (
@@ -97,7 +98,7 @@ def write_viewer(result: Result, folder: Path) -> None:
         "anomalous_ml": report.volumes_ml.anomalous,
         "operating_point": report.threshold.operating_point,
         "points": {
-            name: {"threshold": point.threshold, "meaning": point.meaning}
+            name: {"threshold": point.threshold, "meaning": point.per_litre}
             for name, point in (calibration.points if calibration else {}).items()
         },
         "map_unit": map_unit(report),
@@ -106,6 +107,7 @@ def write_viewer(result: Result, folder: Path) -> None:
         "confidence_sentence": confidence_sentence(report),
         "returned_sentence": returned_sentence(report),
         "warnings": warnings_without_names(report),
+        "risks": [{"title": one.title, "text": one.text} for one in risks_of(result)],
         "target": report.settings.target,
     }
     for name, content in volumes.items():

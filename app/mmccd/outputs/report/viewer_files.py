@@ -8,7 +8,11 @@ from importlib import resources
 VIEWER_FILE = "viewer.json"
 VOLUMES = ("flair", "map", "brain", "returned")
 """Each a file ``NAME.nii.gz``; the reconstructed image only where there is one."""
-SCRIPTS = {"niivue.js": "niivue/niivue.umd.js.gz", "segmentation.js": "segmentation.js"}
+SCRIPTS = {
+    "niivue.js": "niivue/niivue.umd.js.gz",
+    "segmentation.js": "segmentation.js",
+    "viewing.js": "viewing.js",
+}
 
 
 def viewer_script(name: str) -> bytes:

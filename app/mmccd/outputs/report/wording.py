@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from typing import Any
 
@@ -22,7 +21,6 @@ _CYCLE = (
     *("reading", "hiding", "veil_sd", "draws", "steps", "stride", "width", "sampler"),
     *("sign", "other_side", "rounds", "level"),
 )
-_QUOTED = re.compile(r'(series (?:\d+|without number)) "[^"]*"')
 
 
 def map_unit(report: Report) -> str:
@@ -109,16 +107,22 @@ def _point_sentence(report: Report, point: OperatingPoint) -> str:
     calibration = report.threshold.calibration
     data = calibration.origin.get("data") if calibration else None
     brain = report.volumes_ml.brain
-    by_median = point.statistic == "median over cases"
-    share = point.median_share if by_median else point.pooled_rate
     return (
         f"The threshold {report.threshold.value:.4g} is that of the operating point"
         f" {report.threshold.operating_point}: {point.meaning}{f' ({data})' if data else ''}."
         f" Taken together, {as_percent(point.pooled_rate)} of their healthy voxels lie above it, in"
         f" the worst case {as_percent(point.largest_share)}. In a healthy brain of this size"
-        f" ({brain:.0f} mL) that would be about {brain * share:.1f} mL,"
+        f" ({brain:.0f} mL) that would be about {brain * point.usual_share:.1f} mL,"
         f" {brain * point.largest_share:.1f} mL in the worst case."
     )
+
+
+def promise_sentence(report: Report) -> str:
+    """What the operating point means, in mL; empty of any other threshold."""
+    point = report.threshold.point
+    if point is None:
+        return ""
+    return f"Operating point {report.threshold.operating_point}: {point.per_litre}."
 
 
 def confidence_sentence(report: Report) -> str:
@@ -145,19 +149,26 @@ def returned_sentence(report: Report) -> str:
     )
 
 
-def warnings_without_names(report: Report) -> list[str]:
-    """The run's warnings without the names of files and the descriptions of series: what is typed
-    in by hand may name a patient.
+def input_sentence(report: Report) -> str:
+    """Which input it is: a file by its name, a DICOM series by its description (which has no word
+    of the patient's name) and number of images; by its format alone where names are left out.
     """
     notes = report.input
-    texts = []
-    for text in report.warnings:
-        if notes.file:
-            text = text.replace(notes.file, "the input")
-        if notes.series_description:
-            text = text.replace(f' "{notes.series_description}"', "")
-        texts.append(_QUOTED.sub(r"\1", text))
-    return texts
+    if notes.format != "DICOM":
+        return notes.file or f"{notes.format or 'A'} volume, its name is left out"
+    images = (notes.model_extra or {}).get("files")
+    count = "" if images is None else f", {images} image{'s' * (images != 1)}"
+    if notes.series_description:
+        return f"DICOM series \u201c{notes.series_description}\u201d{count}"
+    left_out = "without a description" if notes.file else "its description is left out"
+    return f"DICOM series, {left_out}{count}"
+
+
+def warnings_without_names(report: Report) -> list[str]:
+    """The run's warnings without the names of files and the descriptions of series: what is typed
+    in by hand may name a patient, and what they say holds for the input, whatever it is called.
+    """
+    return list(report.without_names().warnings)
 
 
 def settings_rows(report: Report) -> list[tuple[str, str]]:

@@ -13,7 +13,8 @@ from mmccd.apps.parser import Only
 from mmccd.core import Setting, UsageError
 
 SHARED = Only(
-    "preset", "target", "device", "bundles", "operating_point", "extractor", "bias_correction"
+    *("preset", "target", "device", "bundles", "operating_point", "extractor", "bias_correction"),
+    "hide_input",
 )
 Host = Annotated[
     str,

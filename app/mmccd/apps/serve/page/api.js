@@ -49,7 +49,7 @@ export const scans = () => json("/api/scans");
 export const files = (id) => json(`/api/scans/${id}/files`);
 export const cancel = (id) => ask(`/api/scans/${id}/cancel`, { method: "POST" });
 export const remove = (id) => ask(`/api/scans/${id}`, { method: "DELETE" });
-export const again = (id, unchecked) => ask(`/api/scans/${id}/again?unchecked=${unchecked}`, { method: "POST" });
+export const again = (id, unchecked, series) => ask(`/api/scans/${id}/again?unchecked=${unchecked}${series ? `&series=${series}` : ""}`, { method: "POST" });
 export const figures = (id) => json(`/api/scans/${id}/view/viewer.json`);
 export const fileAddress = (id, name) => `/api/scans/${id}/files/${name}`;
 export const downloadAddress = (id) => `/api/scans/${id}/download`;

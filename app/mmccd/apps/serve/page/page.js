@@ -2,7 +2,7 @@
 
 import * as api from "./api.js";
 import { listen } from "./drop.js";
-import { draw, news, size } from "./queue.js";
+import { draw, inThePage, news, size, toggleSeries } from "./queue.js";
 import { Pane } from "./viewer.js";
 import { above, load, regions } from "./volumes.js";
 
@@ -107,6 +107,14 @@ const tried = (run) => async (...words) => {
 const actions = {
   cancel: (scan) => (scan.key ? (scan.abort ?? (() => forget(scan)))() : cancel(scan.id)),
   again: (scan, unchecked) => (scan.key ? retry(scan) : again(scan.id, unchecked)),
+  toggle: (scan) => {
+    toggleSeries(scan.id);
+    redraw();
+  },
+  choose: (scan, choice) => {
+    if (scan.id === state.shown) hide();
+    return again(scan.id, false, choice.id);
+  },
   remove: (scan) => (scan.key ? forget(scan) : remove(scan.id)),
   show: (scan) => show(scan.id).then(() => find("viewer-title").focus()),
 };
@@ -205,8 +213,16 @@ async function showPanes() {
 
 async function describe(scan) {
   const { figures } = scan;
-  find("warnings").replaceChildren(...figures.warnings.map((text) => element("li", text)));
+  find("warnings").replaceChildren(...figures.warnings.map((text) => element("li", inThePage(text))));
   find("warnings").hidden = figures.warnings.length === 0;
+  find("risks").replaceChildren(
+    ...figures.risks.map(({ title, text }) => {
+      const item = element("li", ` ${text}`);
+      item.prepend(element("b", `${title}:`));
+      return item;
+    }),
+  );
+  find("risks-title").hidden = find("risks").hidden = figures.risks.length === 0;
   find("brain").textContent = figures.brain_ml.toFixed(0);
   find("unit").textContent = figures.map_unit;
   find("range").textContent = figures.range.toPrecision(3);

@@ -2,24 +2,17 @@
 (async function () {
   "use strict";
   const { segment, count, outline, healthyAbove, shownFrom } = globalThis.segmentation;
+  const { SEGMENTED, BRAIN, planes, makeViewer, makeLayers, showLayers, go } = globalThis.viewing;
   const data = JSON.parse(document.getElementById("data").textContent);
   const find = (id) => document.getElementById(id);
   const STEPS = 1000;
   const HEADER_BYTES = 352;
-  const FROM_ZERO_HIDDEN_BELOW_MIN = 2; // a colormapType of NiiVue: colours from 0 to cal_max, nothing below cal_min
-  const FILL_OPACITY = 0.15;
-  const SEGMENTED = 1;
-  const BRAIN = 2;
   const state = { threshold: data.threshold, mask: null, voxel: null };
 
   async function unpack(text) {
     const bytes = Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0));
     const stream = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("gzip"));
     return new Response(stream).arrayBuffer();
-  }
-
-  function hexToRgb(text) {
-    return [1, 3, 5].map((n) => parseInt(text.slice(n, n + 2), 16));
   }
 
   const files = {};
@@ -60,12 +53,13 @@
   find("slider").addEventListener("input", (event) => setThreshold((Number(event.target.value) / STEPS) * data.range));
   find("value").addEventListener("change", (event) => setThreshold(event.target.value === "" ? NaN : Number(event.target.value)));
   find("reset").addEventListener("click", () => setThreshold(data.threshold));
+  find("print").addEventListener("click", () => print());
   resegment();
 
   // ---- viewer
 
   let viewer = null;
-  const layers = {};
+  let layers = null;
   let waiting = false;
 
   function drawLayers() {
@@ -88,10 +82,7 @@
   }
 
   function show(voxel) {
-    if (!viewer) return;
-    viewer.scene.crosshairPos = viewer.vox2frac(voxel);
-    viewer.createOnLocationChange();
-    viewer.drawScene();
+    if (viewer) go(viewer, voxel);
   }
 
   function located(place) {
@@ -103,23 +94,6 @@
     find("location").textContent = `Slice ${data.first_slice + voxel[2] + 1} of ${data.slices} · R ${x}, A ${y}, S ${z} mm · ${value}`;
   }
 
-  // The image's left is the patient's right, which is where the first axis grows.
-  const MOVES = {
-    ArrowLeft: [1, 0, 0],
-    ArrowRight: [-1, 0, 0],
-    ArrowUp: [0, 1, 0],
-    ArrowDown: [0, -1, 0],
-    PageUp: [0, 0, 1],
-    PageDown: [0, 0, -1],
-  };
-
-  function onKey(event) {
-    event.stopImmediatePropagation();
-    if (!(event.key in MOVES)) return;
-    event.preventDefault();
-    if (event.type === "keydown") viewer.moveCrosshairInVox(...MOVES[event.key]);
-  }
-
   // The viewer's script lies packed in the page; a script element runs what it holds.
   async function unpackViewer() {
     const script = document.createElement("script");
@@ -129,52 +103,12 @@
 
   async function startViewer() {
     await unpackViewer();
-    const { Niivue, NVImage, SLICE_TYPE, SHOW_RENDER } = globalThis.niivue;
-    const canvas = find("canvas");
-    if (!canvas.getContext("webgl2")) throw new Error("this browser offers no WebGL 2");
-    canvas.addEventListener("keydown", onKey);
-    canvas.addEventListener("keyup", onKey);
-    const made = new Niivue({
-      isRadiologicalConvention: true,
-      sliceType: SLICE_TYPE.MULTIPLANAR,
-      multiplanarShowRender: SHOW_RENDER.NEVER,
-      isCornerOrientationText: false,
-      dragAndDropEnabled: false,
-      scrollRequiresFocus: true,
-      logLevel: "error",
-      loadingText: "",
-      backColor: [0, 0, 0, 1],
-      crosshairColor: [0.55, 1, 0.45, 0.7],
-      crosshairWidth: 0.6,
-      fontColor: [1, 1, 1, 1],
-      isNearestInterpolation: false,
-    });
-    const column = (n) => data.colours.map((colour) => colour[n]);
-    const ramp = data.colours.map((_, n) => Math.round((255 * n) / (data.colours.length - 1)));
-    made.addColormap("anomaly", { R: column(0), G: column(1), B: column(2), A: ramp.map((value) => Math.min(255, 255 * value)), I: ramp });
-    await made.attachToCanvas(canvas, true);
+    const made = await makeViewer(find("canvas"));
     made.onLocationChange = located;
-    const flair = await NVImage.new(files.flair, "flair.nii", "gray", 1);
-    [flair.cal_min, flair.cal_max] = data.window;
-    layers.map = await NVImage.new(files.map, "map.nii", "anomaly", find("opacity").value / 100);
-    layers.map.colormapType = FROM_ZERO_HIDDEN_BELOW_MIN;
-    layers.map.cal_max = data.top;
-    const [red, green, blue] = hexToRgb(data.outline);
-    made.addColormap("segmentation", { R: [0, red], G: [0, green], B: [0, blue], A: [0, 255], I: [0, 255] });
-    layers.fill = await NVImage.new(files.brain, "fill.nii", "segmentation", FILL_OPACITY);
-    [layers.fill.cal_min, layers.fill.cal_max] = [0, 1];
-    layers.lines = await NVImage.new(files.brain, "lines.nii", "gray", 1);
-    layers.lines.setColormapLabel({ R: [0, red, 255], G: [0, green, 255], B: [0, blue, 255], A: [0, 255, 255], I: [0, SEGMENTED, BRAIN], labels: ["", "segmentation", "brain"] });
+    layers = await makeLayers(made, data, files, "flair", data.window, find("opacity").value / 100);
     drawLayers();
-    made.opts.atlasOutline = 1;
-    // addVolume draws everything anew, so only the last one goes through it.
-    made.volumes = [flair, layers.map, layers.fill];
-    made.addVolume(layers.lines);
-    made.setCustomLayout([
-      { sliceType: SLICE_TYPE.AXIAL, position: [0, 0, 0.62, 1] },
-      { sliceType: SLICE_TYPE.CORONAL, position: [0.62, 0, 0.38, 0.5] },
-      { sliceType: SLICE_TYPE.SAGITTAL, position: [0.62, 0.5, 0.38, 0.5] },
-    ]);
+    showLayers(made, layers);
+    made.setCustomLayout(planes());
     return made;
   }
 
