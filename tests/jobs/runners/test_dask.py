@@ -9,6 +9,7 @@ import os
 import signal
 import subprocess
 import time
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -106,6 +107,15 @@ def test_ctrl_c_ends_the_workers_too(cohort: Cohort) -> None:
     assert not list(cohort.output.rglob(".*"))
 
 
+@pytest.fixture
+def heeding_ctrl_c() -> Iterator[None]:
+    """A run in the background of a shell passes on that Ctrl-C is to be ignored."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("heeding_ctrl_c")
 def test_a_worker_takes_no_notice_of_ctrl_c(capfd: pytest.CaptureFixture[str]) -> None:
     """It goes to all processes of a terminal; ours decides, and nobody else says anything. What a
     worker has started ends by it.
