@@ -22,8 +22,9 @@ demo: $(STAMP)
 serve: $(STAMP)
 	$(BIN)/mmccd serve $(ARGS)
 
-# A process for each core, at most four: each needs up to 2 GB. A module's tests stay together, because they share what they make.
-PYTEST := $(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile
+# A process for each core, at most four: each needs up to 2 GB. A module's tests stay together, because they share what they make;
+# the modules keep the order that tests/conftest.py gives them.
+PYTEST := $(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
 test: $(STAMP)
 	$(PYTEST)

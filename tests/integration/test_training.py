@@ -7,8 +7,10 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import socket
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,6 +21,7 @@ import numpy as np
 import pytest
 import torch
 from tests.conftest import TINY
+from tests.programs import run_python
 
 from mmccd.apps.cli import cli
 from mmccd.bundle import BACKWARD, FORWARD, list_weights, load_models
@@ -29,6 +32,8 @@ from mmccd.phantom import Phantom
 pytestmark = pytest.mark.slow
 
 DECISION = "decision"
+PLAIN: tuple[str, ...] = ()
+TORCHRUN = ("-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2")
 QUICK = [
     "--precision",
     "fp32",
@@ -51,41 +56,65 @@ class Bundles:
     data: Path
 
     def run(
-        self, name: str, *words: str, configs: str = "train.json", program: tuple[str, ...] = ()
+        self,
+        name: str,
+        *words: str,
+        configs: str = "train.json",
+        program: tuple[str, ...] | None = None,
     ) -> str:
-        """``monai.bundle run`` in a bundle's folder; what it printed. Fails where it fails."""
-        files = [f"configs/{config}" for config in configs.split()] + (
-            ["../tiny.json"] if "train.json" in configs else []
-        )
-        command = [
-            sys.executable,
-            *program,
-            "-m",
-            "monai.bundle",
-            "run",
-            "--config_file",
-            str(files),
-            "--dataset_dir",
-            str(self.data),
-        ]
+        """``monai.bundle run`` in a bundle's folder; what it printed. Fails where it fails.
+
+        Args:
+            program: starts it anew, with these words behind ``python``; None: it is forked.
+        """
+        place = self.root / name
         environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-        found = subprocess.run(
-            [*command, *words],
-            cwd=self.root / name,
-            env=environment,
-            capture_output=True,
-            text=True,
-            timeout=300,
-            check=False,
-        )
+        command = ["-m", *self.words(*words, configs=configs)]
+        if program is not None:
+            found = subprocess.run(
+                [sys.executable, *program, *command],
+                cwd=place,
+                env=environment,
+                capture_output=True,
+                text=True,
+                timeout=300,
+                check=False,
+            )
+        else:
+            found = run_python(command, place, environment)
         assert found.returncode == 0, found.stdout[-2000:] + found.stderr[-4000:]
         return found.stdout + found.stderr
 
-    def train(self, name: str, output: str, *words: str) -> Path:
-        """A training run of two epochs; its folder."""
-        self.run(
-            name, *QUICK, "--max_epochs", "2", "--batch_size", "3", "--output_dir", output, *words
+    def run_two(self, name: str, *words: str, configs: str) -> None:
+        """The same in two processes that find each other as those of ``torchrun`` do."""
+        with socket.socket() as one:
+            one.bind(("127.0.0.1", 0))
+            port = one.getsockname()[1]
+        shared = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "WORLD_SIZE": "2"}
+
+        def rank(number: int) -> subprocess.CompletedProcess[str]:
+            own = {"RANK": str(number), "LOCAL_RANK": str(number), "OMP_NUM_THREADS": "1"}
+            command = ["-m", *self.words(*words, configs=configs)]
+            return run_python(command, self.root / name, {**os.environ, **shared, **own})
+
+        with ThreadPoolExecutor(2) as both:
+            for found in both.map(rank, range(2)):
+                assert found.returncode == 0, found.stdout[-2000:] + found.stderr[-4000:]
+
+    def words(self, *words: str, configs: str) -> list[str]:
+        """The module and its words."""
+        files = [f"configs/{config}" for config in configs.split()] + (
+            ["../tiny.json"] if "train.json" in configs else []
         )
+        always = ["--config_file", str(files), "--dataset_dir", str(self.data)]
+        return ["monai.bundle", "run", *always, *words]
+
+    def train(
+        self, name: str, output: str, *words: str, program: tuple[str, ...] | None = None
+    ) -> Path:
+        """A training run of two epochs; its folder."""
+        always = [*QUICK, "--max_epochs", "2", "--batch_size", "3", "--output_dir", output]
+        self.run(name, *always, *words, program=program)
         return self.root / name / output
 
 
@@ -102,8 +131,10 @@ def bundles(tmp_path_factory: pytest.TempPathFactory, project: Path, phantom_dat
 
 @pytest.fixture(scope="module")
 def trained_g(bundles: Bundles) -> Path:
-    """Run folder of a g that was trained without interruption."""
-    return bundles.train(BACKWARD, "runs/t2_flair")
+    """Run folder of a g that was trained without interruption, by a program of its own: that it
+    equals the one that forks have trained says that forks are no others.
+    """
+    return bundles.train(BACKWARD, "runs/t2_flair", program=PLAIN)
 
 
 @pytest.fixture(scope="module")
@@ -445,9 +476,8 @@ class TestOtherSettings:
     @pytest.mark.parametrize("name", [FORWARD, BACKWARD, DECISION])
     def test_several_processes(self, bundles: Bundles, exported: Path, name: str) -> None:
         """Twelve epochs without validation in between: both processes reach the ends of epochs
-        together. d goes through the f and g that were exported.
+        together. d goes through the f and g that were exported. ``torchrun`` starts those of f.
         """
-        torchrun = ("-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2")
         words = [
             *QUICK,
             "--max_epochs",
@@ -459,7 +489,11 @@ class TestOtherSettings:
             "--output_dir",
             "runs/two",
         ]
-        bundles.run(name, *words, configs="train.json multi_gpu_train.json", program=torchrun)
+        configs = "train.json multi_gpu_train.json"
+        if name == FORWARD:
+            bundles.run(name, *words, configs=configs, program=TORCHRUN)
+        else:
+            bundles.run_two(name, *words, configs=configs)
         folder = bundles.root / name / "runs" / "two"
         last = checkpoint(folder / "last.pt")
         assert (last["epoch"], last["iteration"]) == (

@@ -39,6 +39,7 @@ from .files import (
     writing as writing,
 )
 from .findings import Finding as Finding
+from .locks import lock_folder as lock_folder
 from .logs import LOG_FORMATS as LOG_FORMATS, TEXT as TEXT, LogFormatter as LogFormatter
 from .operating_points import (
     BALANCED as BALANCED,
@@ -87,4 +88,5 @@ from .settings import (
     as_flag as as_flag,
     unknown_setting as unknown_setting,
 )
+from .statuses import SKIPPED as SKIPPED, STATUSES as STATUSES, UNFINISHED as UNFINISHED
 from .volume import Volume as Volume

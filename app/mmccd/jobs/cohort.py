@@ -14,11 +14,11 @@ from pathlib import Path
 from typing import Any
 
 import mmccd
-from mmccd.core import CancelledError, Console, Settings, write_json, write_text
+from mmccd.core import STATUSES, CancelledError, Console, Settings, write_json, write_text
 from mmccd.jobs.account import Account
 from mmccd.jobs.index import write_cohort_index
 from mmccd.jobs.inputs import Input
-from mmccd.jobs.outcome import STATUSES, Outcome, status_of
+from mmccd.jobs.outcome import Outcome, status_of
 from mmccd.jobs.run import Runner, make_output_folder, run_tasks
 from mmccd.jobs.states import INTERRUPTED, State
 from mmccd.jobs.task import Task, shown_in_a_list

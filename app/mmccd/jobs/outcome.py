@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mmccd.core import MmccdError, ResourceError
+from mmccd.core import SKIPPED, UNFINISHED, MmccdError, ResourceError
 from mmccd.jobs.states import Stage, State, in_files, state_of
 from mmccd.jobs.task import Task
 
@@ -20,10 +20,6 @@ if TYPE_CHECKING:
 
 DEFECT = "defect"
 OUT_OF_MEMORY = "resource.memory"
-
-SKIPPED, UNFINISHED = "skipped", "unfinished"
-STATUSES = (str(State.DONE), SKIPPED, str(State.FAILED), UNFINISHED)
-"""How a case of a cohort stands, in the files and for people."""
 
 _NO_MEMORY = re.compile(
     r"can(?:no|')t allocate memory|failed to map segment from shared object", re.IGNORECASE
@@ -115,7 +111,7 @@ def waiting(task: Task) -> Outcome:
 
 
 def status_of(one: Outcome) -> str:
-    """One of :data:`STATUSES`."""
+    """One of :data:`mmccd.core.STATUSES`."""
     if one.exit_code is None:
         return UNFINISHED
     return SKIPPED if one.skipped else in_files(one.state)

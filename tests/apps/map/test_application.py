@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from pydicom.dataset import Dataset
 from tests.conftest import PROJECT
 from tests.io.dicom_files import SECRETS, as_archived, save_all, single_frames, write_series
+from tests.programs import run_python
 
 from mmccd.jobs import study_name
 from mmccd.phantom import Phantom
@@ -50,10 +51,8 @@ def nifti(tmp_path: Path, head: Image) -> Path:
     return tmp_path / "head.nii.gz"
 
 
-def start(
-    source: Path, output: Path, models: Path, *words: str, **variables: str
-) -> subprocess.Popen[str]:
-    """The application with settings that are quick."""
+def variables_of(variables: dict[str, str]) -> dict[str, str]:
+    """Settings that are quick, and nobody's own."""
     clean = {
         key: value
         for key, value in os.environ.items()
@@ -65,20 +64,19 @@ def start(
         "MMCCD_THRESHOLD": "0.7",
         "OMP_NUM_THREADS": "1",
     }
-    command = [
-        sys.executable,
-        str(PROJECT / "app"),
-        "-i",
-        str(source),
-        "-o",
-        str(output),
-        "-m",
-        str(models),
-        *words,
-    ]
+    return {**clean, **settings, **variables}
+
+
+def command(source: Path, output: Path, models: Path) -> list[str]:
+    """What follows ``python``."""
+    return [str(PROJECT / "app"), "-i", str(source), "-o", str(output), "-m", str(models)]
+
+
+def start(source: Path, output: Path, models: Path, **variables: str) -> subprocess.Popen[str]:
+    """The application with settings that are quick."""
     return subprocess.Popen(
-        command,
-        env={**clean, **settings, **variables},
+        [sys.executable, *command(source, output, models)],
+        env=variables_of(variables),
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -87,14 +85,23 @@ def start(
 
 
 def run(
-    source: Path, output: Path, models: Path, *words: str, **variables: str
+    source: Path, output: Path, models: Path, anew: bool = False, **variables: str
 ) -> tuple[int, str, dict[str, Any]]:
-    """The application to its end: exit code, stderr, status file (empty where there is none)."""
-    process = start(source, output, models, *words, **variables)
-    out, err = process.communicate(timeout=300)
+    """The application to its end: exit code, stderr, status file (empty where there is none).
+
+    Args:
+        anew: started as a program, and its working process too, else both are forked.
+    """
+    if anew:
+        process = start(source, output, models, **variables)
+        out, err = process.communicate(timeout=300)
+        code = process.returncode
+    else:
+        found = run_python(command(source, output, models), output.parent, variables_of(variables))
+        code, out, err = found.returncode, found.stdout, found.stderr
     assert out == ""
     status = output / "status.json"
-    return process.returncode, err, json.loads(status.read_text()) if status.is_file() else {}
+    return code, err, json.loads(status.read_text()) if status.is_file() else {}
 
 
 def in_study(uid: str) -> Callable[[list[Dataset]], None]:
@@ -114,6 +121,7 @@ def test_one_nifti_file(tmp_path: Path, nifti: Path, shared_bundles: Path) -> No
         nifti,
         tmp_path / "out",
         shared_bundles,
+        anew=True,
         MMCCD_LOG_FORMAT="json",
         MMCCD_BIAS_CORRECTION="1",
         MMCCD_SEED="7",

@@ -7,7 +7,9 @@ from __future__ import annotations
 import json
 import os
 import signal
+import subprocess
 import time
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -103,6 +105,37 @@ def test_ctrl_c_ends_the_workers_too(cohort: Cohort) -> None:
     assert not psutil.wait_procs(running, timeout=60)[1], "workers outlive the run"
     assert json.loads((cohort.output / "cohort.json").read_text())["status"] == "cancelled"
     assert not list(cohort.output.rglob(".*"))
+
+
+@pytest.fixture
+def heeding_ctrl_c() -> Iterator[None]:
+    """A run in the background of a shell passes on that Ctrl-C is to be ignored."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("heeding_ctrl_c")
+def test_a_worker_takes_no_notice_of_ctrl_c(capfd: pytest.CaptureFixture[str]) -> None:
+    """It goes to all processes of a terminal; ours decides, and nobody else says anything. What a
+    worker has started ends by it.
+    """
+
+    def interrupted_child() -> int:
+        with subprocess.Popen(["sleep", "60"]) as child:
+            child.send_signal(signal.SIGINT)
+            return child.wait()
+
+    with cluster.connected(cluster.Workers(2, threads=1), 2) as client:
+        before = client.run(os.getpid)
+        assert len(before) == 2
+        for number in before.values():
+            os.kill(number, signal.SIGINT)
+        time.sleep(0.5)
+        assert client.run(os.getpid) == before
+        ended = client.run(interrupted_child)
+    assert set(ended.values()) == {-signal.SIGINT}
+    assert capfd.readouterr().err == ""
 
 
 class FakeFuture:

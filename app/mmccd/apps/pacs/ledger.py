@@ -4,7 +4,6 @@ goes, and names nobody.
 
 from __future__ import annotations
 
-import fcntl
 import json
 import logging
 import threading
@@ -16,7 +15,7 @@ from typing import IO, Any
 
 from mmccd.apps.pacs import clock
 from mmccd.apps.pacs.settings import PacsSettings
-from mmccd.core import MmccdError, OutputError, ResourceError, UsageError, make_folder
+from mmccd.core import MmccdError, ResourceError, lock_folder, make_folder
 from mmccd.jobs import HEARTBEAT_S, STATUS, STATUS_VERSION, State, replace_status
 
 logger = logging.getLogger(__name__)
@@ -32,7 +31,6 @@ STATES = (
     GIVEN_UP,
 )
 PREDICTING = "predict"
-_LOCK = ".lock"
 _ENDING_S = 10.0
 """A service that was killed holds its lock until its working processes have ended, too."""
 _MOST_TROUBLE_S = 3600.0
@@ -115,20 +113,13 @@ class Ledger:
         """
         folder = self.settings.state
         make_folder(folder)
-        try:
-            self._lock = (folder / _LOCK).open("w")
-            _lock(self._lock)
-        except BlockingIOError:
-            self.close()
-            raise UsageError(
-                f"{folder}: another service works with it; expected one for each state folder; wait"
-                " for it or end it"
-            ) from None
-        except OSError as error:
-            raise OutputError(
-                f"{folder}: cannot be written ({error.strerror or error}); expected a writable"
-                " folder; change its owner"
-            ) from error
+        self._lock = lock_folder(
+            folder,
+            "service",
+            "expected one for each state folder; wait for it or end it",
+            "expected a writable folder; change its owner",
+            _ENDING_S,
+        )
         self.records = _read(folder / STATUS)
         for name, record in self.records.items():
             if record.state == State.RUNNING:
@@ -319,19 +310,6 @@ class Ledger:
         with self._one:
             self.records[name] = replace(self.records[name], **values, updated=clock.now())
             self.write()
-
-
-def _lock(file: IO[str]) -> None:
-    """Take the lock, or wait for what is left of a service that has just ended."""
-    end = time.monotonic() + _ENDING_S
-    while True:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            return
-        except BlockingIOError:
-            if time.monotonic() > end:
-                raise
-            time.sleep(0.1)
 
 
 def _forgive(record: Record) -> None:

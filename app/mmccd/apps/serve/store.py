@@ -5,7 +5,6 @@ is the queue. Ids are random; what the user called a scan stands in that file al
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import json
 import logging
 import secrets
@@ -24,8 +23,10 @@ from mmccd.core import (
     OutputError,
     ResourceError,
     UsageError,
+    lock_folder,
     make_folder,
     write_json,
+    writing,
 )
 from mmccd.jobs import UNPACKED, Outcome, SeriesChoice, Stage, State
 
@@ -34,7 +35,6 @@ RECORD, INPUT, RESULT, VIEW, ARCHIVE = "job.json", "input", "result", "view", "r
 CHOICES = "series.json"
 """What a working process writes where somebody may choose the series; then in the record."""
 SHOWN_DIGITS = 8
-_LOCK = ".lock"
 _VERSION = 1
 _WAY_OUT = "free some space, or give another --folder"
 _HISTORY = 5
@@ -193,21 +193,11 @@ class Store:
         """
         for name in ("", JOBS, INCOMING, TEMPORARY):
             make_folder(self.folder / name, _WAY_OUT)
-        try:
+        with writing(self.folder, _WAY_OUT):
             self.folder.chmod(0o700)
-            self._lock = (self.folder / _LOCK).open("w")
-            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            self.close()
-            raise UsageError(
-                f"{self.folder}: another 'mmccd serve' is at work with it; stop that one, or give"
-                " another --folder"
-            ) from error
-        except OSError as error:
-            raise OutputError(
-                f"{self.folder}: cannot be written ({error.strerror}); {_WAY_OUT}",
-                code="output.not_writable",
-            ) from error
+        self._lock = lock_folder(
+            self.folder, "'mmccd serve'", "stop that one, or give another --folder", _WAY_OUT
+        )
         for left in (self.folder / INCOMING).iterdir():
             shutil.rmtree(left, ignore_errors=True)
         self.remove_temporary()

@@ -13,9 +13,11 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import mmccd
 from mmccd.core import MmccdError, ResourceError, UsageError, error_class, first_line
+from mmccd.jobs.runners import interrupts
 
 if TYPE_CHECKING:
     from distributed import Client, Future
+    from tornado.ioloop import IOLoop
 
     from mmccd.core import Settings
 
@@ -233,7 +235,9 @@ def connected(workers: Workers, cases: int) -> Iterator[Client]:
     with (
         tempfile.TemporaryDirectory(prefix="mmccd_") as scratch,
         dask.config.set(_configuration(count, workers.threads)),
+        _loop() as loop,
         distributed.LocalCluster(
+            loop=loop,
             n_workers=count,
             threads_per_worker=1,
             processes=True,
@@ -253,6 +257,20 @@ def connected(workers: Workers, cases: int) -> Iterator[Client]:
         yield client
 
 
+@contextmanager
+def _loop() -> Iterator[IOLoop]:
+    """The loop, in a thread of its own, that starts the workers."""
+    from distributed.utils import LoopRunner
+
+    runner = LoopRunner()
+    with interrupts.out_of_reach():
+        runner.start()
+    try:
+        yield runner.loop
+    finally:
+        runner.stop()
+
+
 def _configuration(count: int, threads: int | None) -> dict[str, Any]:
     """Dask's, for workers on this machine."""
     from mmccd.models import usable_cores
@@ -260,6 +278,7 @@ def _configuration(count: int, threads: int | None) -> dict[str, Any]:
     each = str(threads or max(1, usable_cores() // count))
     return {
         "distributed.scheduler.allowed-failures": RETRIES,
+        "distributed.worker.preload": [interrupts.__name__],
         "distributed.scheduler.worker-ttl": None,  # a process that is busy for long is no dead one
         "distributed.comm.timeouts.connect": "120s",
         "distributed.nanny.pre-spawn-environ": {

@@ -12,7 +12,7 @@ class IndexCase:
 
     Attributes:
         name: by which the case is shown; never a patient's where names are hidden.
-        status: ``done``, ``skipped``, ``failed`` or ``unfinished``.
+        status: one of :data:`mmccd.core.STATUSES`.
         report: link to its page, relative to the index; None where there is none.
         thumbnail: likewise, to its small picture.
         volume_ml: above the threshold, mL.

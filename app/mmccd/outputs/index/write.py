@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from mmccd import NOTICE
-from mmccd.core import write_text
+from mmccd.core import STATUSES, write_text
 from mmccd.outputs.index.cases import IndexCase
 from mmccd.outputs.index.curves import HEIGHT, WIDTH, curves
 from mmccd.outputs.index.outliers import LEAST_CASES, outliers_first
@@ -71,8 +71,7 @@ def render_index(cases: Sequence[IndexCase], title: str = "MMCCD cohort") -> str
 
 
 def _counts(cases: Sequence[IndexCase]) -> list[tuple[str, int]]:
-    words = ("done", "skipped", "failed", "unfinished")
-    counts = [(word, sum(one.status == word for one in cases)) for word in words]
+    counts = [(word, sum(one.status == word for one in cases)) for word in STATUSES]
     return [(word, count) for word, count in counts if count]
 
 
