@@ -49,19 +49,21 @@ class Case:
     Attributes:
         name: of the picture and of the block in the page.
         folder: below the data's; the files' names begin with its own.
+        heading: in the page.
+        scan: thickness of its slices, and whether the skull is there.
         labelled: whether there is a mask of the lesions.
-        what: for the table.
     """
 
     name: str
     folder: str
+    heading: str
+    scan: str
     labelled: bool
-    what: str
 
     @property
     def anchor(self) -> str:
-        """Of its heading in the page."""
-        return self.name.replace("_", "-")
+        """Of the heading."""
+        return self.heading.lower().replace(":", "").replace(" ", "-")
 
     def file(self, part: str, data: Path) -> Path:
         """One of its images."""
@@ -69,11 +71,11 @@ class Case:
 
 
 CASES = (
-    Case("glioma", "raw/FG6692", False, "glioma, slices of 5.5 mm, skull"),
-    Case("ms_thick_1", "raw/OPENMS_L01", False, "multiple sclerosis, slices of 3 mm, skull"),
-    Case("ms_thick_2", "raw/OPENMS_L12", False, "multiple sclerosis, slices of 3 mm, skull"),
-    Case("ms_test", "ms/OPENMS_26", True, "multiple sclerosis, 1 mm, stripped"),
-    Case("ms_small", "ms/OPENMS_07", True, "multiple sclerosis, 1 mm, stripped"),
+    Case("glioma", "raw/FG6692", "Glioma", "5.5 mm, skull", False),
+    Case("ms_one", "raw/OPENMS_L01", "MS: one large plaque", "3 mm, skull", False),
+    Case("ms_many", "raw/OPENMS_L12", "MS: many small plaques", "3 mm, skull", False),
+    Case("ms_test", "ms/OPENMS_26", "MS: the test patient", "1 mm, stripped", True),
+    Case("ms_known", "ms/OPENMS_07", "MS: a patient of the training", "1 mm, stripped", True),
 )
 
 
@@ -169,15 +171,15 @@ def outline(axis: Axes, mask: NDArray[np.bool_], colour: str) -> None:
 
 def table(figures: dict[str, Any]) -> str:
     """All cases, a row each."""
-    head = ["case", "what", "lesions, mL", "marked, mL", "of it lesion, mL", "places"]
+    head = ["case", "slices", "lesions, mL", "marked, mL", "of it lesion, mL", "places"]
     rows = [head, ["---"] * len(head)]
     for case in CASES:
         row = figures["cases"][case.name]
-        link = f"[{Path(case.folder).name}](#{case.anchor})"
+        link = f"[{case.heading}](#{case.anchor})"
         lesion, right = (
             f"{row[key]:.1f}" if key in row else "?" for key in ("lesion_ml", "right_ml")
         )
-        rows.append([link, case.what, lesion, f"{row['marked_ml']:.1f}", right, str(row["places"])])
+        rows.append([link, case.scan, lesion, f"{row['marked_ml']:.1f}", right, str(row["places"])])
     return "".join(f"| {' | '.join(row)} |\n" for row in rows)
 
 
