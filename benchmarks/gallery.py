@@ -183,21 +183,22 @@ def table(figures: dict[str, Any]) -> str:
     return "".join(f"| {' | '.join(row)} |\n" for row in rows)
 
 
-def sentence(row: dict[str, float]) -> str:
-    """One case, in words that follow from its figures."""
-    places = f"{row['places']} place{'' if row['places'] == 1 else 's'}"
+def sentences(row: dict[str, float]) -> str:
+    """One case, in words that follow from its figures, one sentence a line."""
+    marked = (
+        f"{row['marked_ml']:.1f} mL in {row['places']} place{'' if row['places'] == 1 else 's'}"
+    )
     if "lesion_ml" not in row:
         outside = (
             f", {row['outside_ml']:.1f} mL of it outside the brain that HD-BET finds"
             if "outside_ml" in row
             else ""
         )
-        return f"Marked: {row['marked_ml']:.1f} mL in {places}{outside}; lesions: not drawn.\n"
-    wrong = row["marked_ml"] - row["right_ml"]
+        return f"Marked: {marked}{outside}.\n"
+    missed, wrong = (row[key] - row["right_ml"] for key in ("lesion_ml", "marked_ml"))
     return (
-        f"Lesions: {row['lesion_ml']:.1f} mL. Marked: {row['marked_ml']:.1f} mL in {places},"
-        f" {row['right_ml']:.1f} mL of it rightly and {wrong:.1f} mL wrongly;"
-        f" {row['lesion_ml'] - row['right_ml']:.1f} mL are missed.\n"
+        f"Lesions: {row['lesion_ml']:.1f} mL, {missed:.1f} mL of it missed.\n"
+        f"Marked: {marked}, {wrong:.1f} mL of it wrongly.\n"
     )
 
 
@@ -206,7 +207,7 @@ def renew(text: str, figures: dict[str, Any]) -> str:
 
     def block(match: re.Match[str]) -> str:
         name = match[2]
-        body = table(figures) if name == "table" else sentence(figures["cases"][name])
+        body = table(figures) if name == "table" else sentences(figures["cases"][name])
         return f"{match[1]}\n{body}\n{match[3]}"
 
     return _BLOCK.sub(block, text)

@@ -81,15 +81,13 @@ def test_wrong_is_what_touches_no_lesion(gallery: ModuleType) -> None:
 
 
 def test_sentences(gallery: ModuleType) -> None:
-    drawn = {"lesion_ml": 8.0, "marked_ml": 5.0, "right_ml": 4.0, "places": 1}
-    assert gallery.sentence(drawn) == (
-        "Lesions: 8.0 mL. Marked: 5.0 mL in 1 place, 4.0 mL of it rightly and 1.0 mL wrongly;"
-        " 4.0 mL are missed.\n"
+    drawn = {"lesion_ml": 8.0, "marked_ml": 5.0, "right_ml": 3.0, "places": 1}
+    assert gallery.sentences(drawn) == (
+        "Lesions: 8.0 mL, 5.0 mL of it missed.\nMarked: 5.0 mL in 1 place, 2.0 mL of it wrongly.\n"
     )
     other = {"marked_ml": 5.0, "places": 2, "outside_ml": 1.5}
-    assert gallery.sentence(other) == (
-        "Marked: 5.0 mL in 2 places, 1.5 mL of it outside the brain that HD-BET finds;"
-        " lesions: not drawn.\n"
+    assert gallery.sentences(other) == (
+        "Marked: 5.0 mL in 2 places, 1.5 mL of it outside the brain that HD-BET finds.\n"
     )
 
 
