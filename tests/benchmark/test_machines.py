@@ -49,7 +49,7 @@ def test_the_quicker_precision_counts(figures: dict[str, Any]) -> None:
 
 
 def test_a_gpu_gives_the_name(figures: dict[str, Any]) -> None:
-    assert Machine.of(figures).name == "2 cores of Intel(R) Xeon(R) Processor (AVX512, AMX)"
+    assert Machine.of(figures).name == "Intel Xeon, AMX, 2 cores"
     figures["machine"]["gpu"] = "NVIDIA H100"
     assert Machine.of(figures).name == "NVIDIA H100"
 
@@ -72,11 +72,25 @@ def test_this_machine_stands_among_the_others(figures: dict[str, Any]) -> None:
         row["ms_per_pass"] = 10.0
     figures["machine"] |= {"load_before": 3.5, "processor": "A New One"}
     first, here, last = rows(as_text(figures))
-    assert "Xeon" in first and "2.5 times as slow" in first, "20 / 7.88 ms"
-    assert here.strip().startswith("this one") and "3.5 (busy: can do better)" in here
-    assert "times as" not in here
-    assert "AVX2" in last and "1.9 times as quick" in last, "37.71 / 20 ms"
+    assert "Xeon" in first and "2.5x slower" in first, "20 / 7.88 ms"
+    assert here.strip().startswith("this one") and here.endswith(" 3.5*")
+    assert "quicker" not in here and "slower" not in here
+    assert "AVX2" in last and "1.9x quicker" in last, "37.71 / 20 ms"
     assert "| this one |" in as_markdown(figures)
+    assert max(map(len, rows(as_text(figures)))) <= 80
+
+
+@pytest.mark.parametrize(
+    ("processor", "name"),
+    [
+        ("Intel(R) Core(TM) i7-1185G7 CPU @ 3.00GHz", "Intel Core i7-1185G7, AVX512, 1 core"),
+        ("AMD Ryzen 9 5950X 16-Core Processor", "AMD Ryzen 9 5950X 16-Core, AVX512, 1 core"),
+        ("arm", "arm, AVX512, 1 core"),
+    ],
+)
+def test_names_of_processors(figures: dict[str, Any], processor: str, name: str) -> None:
+    figures["machine"] |= {"processor": processor, "amx": False, "cores": 1}
+    assert Machine.of(figures).name == name
 
 
 def test_a_documented_machine_stands_there_once(figures: dict[str, Any]) -> None:

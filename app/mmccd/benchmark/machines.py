@@ -8,6 +8,7 @@ python -m mmccd.benchmark.machines docs/benchmarks/*.json > app/mmccd/benchmark/
 from __future__ import annotations
 
 import json
+import re
 import sys
 from dataclasses import asdict, dataclass
 from importlib import resources
@@ -20,7 +21,7 @@ class Machine:
     """What was measured on one machine, with its quicker precision.
 
     Attributes:
-        name: cores, processor, instructions, and the GPU where one was measured.
+        name: the GPU where one was measured, else processor, instructions and cores.
         load_before: number of processes that ran or waited before the run, mean over a minute;
             None where the system does not tell.
         precision: ``bf16`` where it was the quicker one, else ``fp32``.
@@ -57,13 +58,13 @@ class Machine:
 
 
 def _name(machine: dict[str, Any]) -> str:
+    """Short enough for a table in a terminal of 80 columns."""
     if machine["gpu"]:
         return str(machine["gpu"])
-    extra = ", AMX" if machine["amx"] else ""
+    maker = re.sub(r"\((?:R|TM)\)|\bProcessor\b|\bCPU\b|@.*", "", machine["processor"])
+    instructions = "AMX" if machine["amx"] else machine["instructions"]
     plural = "" if machine["cores"] == 1 else "s"
-    return f"{machine['cores']} core{plural} of {machine['processor']}" + (
-        f" ({machine['instructions']}{extra})"
-    )
+    return f"{' '.join(maker.split())}, {instructions}, {machine['cores']} core{plural}"
 
 
 def documented_machines() -> list[Machine]:

@@ -79,21 +79,23 @@ def _beside(figures: dict[str, Any]) -> Table:
         ]
         for machine in sorted([here, *others], key=lambda machine: machine.ms_per_pass)
     ]
-    title = "Beside the machines of docs/benchmarks.md, each with its quicker precision"
-    header = ["machine", "precision", "GFLOP/s", "f and g, ms a slice", "this one is", "load"]
-    return title, header, rows
+    title = (
+        "Beside the machines of docs/benchmarks.md (ms: one slice through f and g;"
+        " load*: other work ran, so it can do better)"
+    )
+    return title, ["machine", "with", "GFLOP/s", "ms", "this one is", "load"], rows
 
 
 def _pace(ratio: float) -> str:
     """How much quicker, in words."""
-    return f"{ratio:.1f} times as quick" if ratio >= 1 else f"{1 / ratio:.1f} times as slow"
+    return f"{ratio:.1f}x quicker" if ratio >= 1 else f"{1 / ratio:.1f}x slower"
 
 
 def _load(machine: Machine) -> str:
-    """Of other work, and what it means."""
+    """Of other work, marked where it counts."""
     if machine.load_before is None:
         return "unknown"
-    return f"{machine.load_before:g}{' (busy: can do better)' if machine.was_busy else ''}"
+    return f"{machine.load_before:g}{'*' if machine.was_busy else ''}"
 
 
 def _networks(figures: dict[str, Any]) -> Table:
