@@ -94,6 +94,7 @@ block that scrolls in a place of its own may.
 def test_no_page_is_wider_than_a_phone(site: Path, browser: Any) -> None:
     names = sorted(path.relative_to(site).as_posix() for path in site.rglob("*.html"))
     page = browser.new_page(viewport=PHONE)
+    page.set_default_timeout(300_000)  # the API is long, and machines are busy
     found = {}
     for name in names:
         page.goto((site / name).as_uri())
