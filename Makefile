@@ -72,9 +72,9 @@ lock: $(STAMP)
 	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python docker/lock.py $(if $(TORCH),--torch $(TORCH))
 
 # Wheel, sources, bundles, cards and raw results (RESULTS: a folder) with their hashes, into release/dist, and an install of them
-# into an empty environment. OWNER: on the hub.
+# into an empty environment. OWNER: on the hub. ADDRESS: of the repository on its code host, where the README's links lead from an index.
 release: $(STAMP)
-	$(BIN)/python release/make.py $(if $(RESULTS),--results $(RESULTS)) $(if $(OWNER),--owner $(OWNER))
+	$(BIN)/python release/make.py $(if $(RESULTS),--results $(RESULTS)) $(if $(OWNER),--owner $(OWNER)) $(if $(ADDRESS),--address $(ADDRESS))
 	$(BIN)/python release/check.py release/dist
 
 # Ten minutes of one GPU, here; docs/training.md has the way to another machine. DATA: options of 'prepare'; TRAIN: of 'run'.

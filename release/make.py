@@ -6,6 +6,7 @@ The tracked files are taken as they lie in the checkout, so commit first. Nothin
 from __future__ import annotations
 
 import argparse
+import configparser
 import hashlib
 import json
 import re
@@ -17,6 +18,8 @@ import tempfile
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
+
+from readme import index_readme
 
 PROJECT = Path(__file__).resolve().parents[1]
 PUBLISHED = {
@@ -45,25 +48,32 @@ def main(words: list[str] | None = None) -> None:
     parser.add_argument("--output", type=Path, default=PROJECT / "release" / "dist")
     parser.add_argument("--results", type=Path, help="folder of raw results, packed with the rest")
     parser.add_argument("--owner", default="OWNER", help="on the hub, where the zoo finds weights")
+    parser.add_argument("--address", help="of the repository, where the links of the README lead")
     options = parser.parse_args(words)
-    make(options.output, options.results, options.owner)
+    make(options.output, options.results, options.owner, options.address or None)
     sys.stdout.write((options.output / "SHA256SUMS").read_text())
 
 
-def make(output: Path, results: Path | None = None, owner: str = "OWNER") -> None:
+def make(
+    output: Path,
+    results: Path | None = None,
+    owner: str = "OWNER",
+    address: str | None = None,
+) -> None:
     """Write all parts of a release.
 
     Args:
         output: folder; what was there is replaced.
         results: folder of raw results.
         owner: of the repositories on the hub, from which the Model Zoo takes weights.
+        address: of the repository on its code host, for the links of the README.
     """
     shutil.rmtree(output, ignore_errors=True)
     output.mkdir(parents=True)
     with tempfile.TemporaryDirectory() as place:
         tree = Path(place) / "tree"
         copy_tracked(PROJECT, tree)
-        version = build_package(tree, output)
+        version = build_package(tree, output, address)
         for name in PUBLISHED:
             add_bundle(tree / "bundles" / name, output, owner)
         pack_results(tree, results, output / f"mmccd-results-{version}.tar.xz")
@@ -81,8 +91,9 @@ def copy_tracked(project: Path, target: Path) -> None:
             shutil.copy(project / name, target / name)
 
 
-def build_package(tree: Path, output: Path) -> str:
+def build_package(tree: Path, output: Path, address: str | None = None) -> str:
     """The source distribution, and the wheel that is built from it alone; their version."""
+    write_index_readme(tree, address)
     code = f"import setuptools.build_meta as build; build.build_sdist({str(output)!r})"
     subprocess.run([sys.executable, "-c", code], cwd=tree, check=True, stdout=subprocess.DEVNULL)
     (sdist,) = output.glob("mmccd-*.tar.gz")
@@ -95,6 +106,16 @@ def build_package(tree: Path, output: Path) -> str:
     if size > LARGEST_WHEEL:
         raise SystemExit(f"{wheel}: has {size:.1f} MiB, expected {LARGEST_WHEEL} or less")
     return wheel.name.split("-")[1]
+
+
+def write_index_readme(tree: Path, address: str | None) -> None:
+    """The README of a copy, which becomes the package's description, with links that work on the
+    package index.
+    """
+    config = configparser.ConfigParser()
+    config.read(tree / "setup.cfg")
+    page = tree / "README.md"
+    page.write_text(index_readme(page.read_text(), address, f"v{config['metadata']['version']}"))
 
 
 def add_bundle(bundle: Path, output: Path, owner: str) -> None:

@@ -8,6 +8,7 @@ import subprocess
 import sys
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 import pytest
 from tests.docs.markdown import ROOT, pages, slug
@@ -69,6 +70,41 @@ def test_nothing_is_loaded_from_elsewhere(site: Path) -> None:
         assert not re.search(r"@import|url\(\s*[\"']?(?:https?:)?//", style.read_text()), (
             style.relative_to(site)
         )
+
+
+PHONE = {"width": 400, "height": 800}
+BEYOND = """() => {
+    const root = document.documentElement;
+    const scrolls = node => ["auto", "scroll", "hidden"].includes(getComputedStyle(node).overflowX);
+    const inside = node => {
+        for (let parent = node.parentElement; parent !== null; parent = parent.parentElement)
+            if (parent !== root && parent !== document.body && scrolls(parent)) return true;
+        return false;
+    };
+    const wide = [...document.querySelectorAll("main *")].filter(node =>
+        node.getBoundingClientRect().right > root.clientWidth + 1 && !inside(node));
+    return [root.scrollWidth - root.clientWidth, wide.map(node => node.outerHTML.slice(0, 80))];
+}"""
+"""By how much the page is wider than the window, in pixels, and what reaches beyond it; a table or
+block that scrolls in a place of its own may.
+"""
+
+
+@pytest.mark.slow
+def test_no_page_is_wider_than_a_phone(site: Path, browser: Any) -> None:
+    names = sorted(path.relative_to(site).as_posix() for path in site.rglob("*.html"))
+    page = browser.new_page(viewport=PHONE)
+    page.set_default_timeout(300_000)  # the API is long, and machines are busy
+    found = {}
+    for name in names:
+        page.goto((site / name).as_uri())
+        found[name] = page.evaluate(BEYOND)
+    page.evaluate("document.querySelector('main p').style.width = '600px'")
+    spoilt = page.evaluate(BEYOND)
+    page.close()
+    assert len(names) > 30
+    assert {name: beyond for name, beyond in found.items() if beyond != [0, []]} == {}
+    assert spoilt[0] > 0 and spoilt[1], "a paragraph that is too wide would have been seen"
 
 
 def test_the_api_is_shown(site: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import configparser
 import importlib.util
 import json
 import re
@@ -32,8 +33,14 @@ def load(name: str) -> ModuleType:
 
 
 @pytest.fixture(scope="module")
-def make() -> ModuleType:
-    """The script."""
+def readme() -> ModuleType:
+    """The script that makes links work on an index."""
+    return load("readme")
+
+
+@pytest.fixture(scope="module")
+def make(readme: ModuleType) -> ModuleType:
+    """The script; it imports its neighbour."""
     return load("make")
 
 
@@ -132,6 +139,44 @@ def test_names_of_the_zoo(make: ModuleType) -> None:
     assert all(re.fullmatch("brain_mri_[a-z0-9_]+", name) for name in make.PUBLISHED.values())
 
 
+ADDRESS = "https://example.org/someone/mmccd"
+
+
+class TestReadme:
+    """What a package index shows: it knows the text of README.md, and no file beside it."""
+
+    def test_links_lead_to_the_host(self, readme: ModuleType) -> None:
+        text = "![a, b](docs/a.png) and [c](docs/c.md#d), [e](#f), [g](https://h.org/i.md)"
+        assert readme.index_readme(text, ADDRESS + "/", "v1") == (
+            f"![a, b]({ADDRESS}/raw/v1/docs/a.png) and [c]({ADDRESS}/blob/v1/docs/c.md#d),"
+            " [e](#f), [g](https://h.org/i.md)"
+        )
+
+    def test_without_an_address_no_link_is_broken(self, readme: ModuleType) -> None:
+        text = "one\n\n![a](docs/a.png)\n\n[c](docs/c.md#d), [g](https://h.org/i.md)\n"
+        assert readme.index_readme(text, None, "v1") == "one\n\nc, [g](https://h.org/i.md)\n"
+
+    @pytest.mark.parametrize("address", [ADDRESS, None])
+    def test_of_this_project(self, readme: ModuleType, address: str | None) -> None:
+        text = (PROJECT / "README.md").read_text()
+        assert len(readme.relative_links(text)) > 10
+        shown = readme.index_readme(text, address, "v1")
+        assert readme.relative_links(shown) == []
+        for place in re.findall(rf"{ADDRESS}/(?:raw|blob)/v1/([^)#]+)", shown):
+            assert (PROJECT / place).exists(), place
+
+    def test_it_becomes_the_description(self, make: ModuleType, tmp_path: Path) -> None:
+        for name in ("setup.cfg", "README.md"):
+            shutil.copy(PROJECT / name, tmp_path)
+        make.write_index_readme(tmp_path, ADDRESS)
+        config = configparser.ConfigParser()
+        config.read(tmp_path / "setup.cfg")
+        assert config["metadata"]["long_description"] == "file: README.md"
+        page, version = (tmp_path / "README.md").read_text(), config["metadata"]["version"]
+        assert f"]({ADDRESS}/blob/v{version}/docs/" in page
+        assert f"]({ADDRESS}/raw/v{version}/docs/images/" in page
+
+
 def test_a_changed_file_is_found(check: ModuleType, one: Path, tmp_path: Path) -> None:
     (tmp_path / "SHA256SUMS").write_text((one / "SHA256SUMS").read_text())
     (tmp_path / "new.txt").write_text("new")
@@ -153,6 +198,7 @@ def test_results(make: ModuleType, tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_it_installs_and_its_bundles_load(
     make: ModuleType,
+    readme: ModuleType,
     check: ModuleType,
     tmp_path: Path,
     capfd: pytest.CaptureFixture[str],
@@ -162,11 +208,16 @@ def test_it_installs_and_its_bundles_load(
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
     make.make(tmp_path / "release")
     assert not list((tmp_path / "release").rglob("runs"))
+    (wheel,) = (tmp_path / "release").glob("*.whl")
+    with zipfile.ZipFile(wheel) as archive:
+        (metadata,) = (name for name in archive.namelist() if name.endswith("/METADATA"))
+        description = archive.read(metadata).decode()
+    assert "Research use only, not a medical device." in description
+    assert readme.relative_links(description) == []
     check.check_sums(tmp_path / "release")
     python = check.new_environment(tmp_path / "venv", "--without-pip")
     (site,) = (tmp_path / "venv").glob("lib/python*/site-packages")
     (site / "others.pth").write_text(borrowed())
-    (wheel,) = (tmp_path / "release").glob("*.whl")
     words = ["pip", "--python", python, "install", "--no-deps", "--no-index", "--quiet"]
     check.run([sys.executable, "-m", *words, "--force-reinstall", wheel], tmp_path)
     check.check_installed(python, tmp_path / "release", tmp_path)

@@ -8,6 +8,7 @@ from typing import Any
 
 from matplotlib.figure import Figure
 
+from mmccd.benchmark.machines import Machine, documented_machines
 from mmccd.core import PHASES, OutputError, make_folder
 
 Table = tuple[str, list[str], list[list[str]]]
@@ -32,6 +33,7 @@ def tables(figures: dict[str, Any], cohort: int | None = None) -> list[Table]:
     """
     return [
         _machine(figures),
+        _beside(figures),
         _networks(figures),
         _loops(figures),
         _volumes(figures),
@@ -60,6 +62,40 @@ def _machine(figures: dict[str, Any]) -> Table:
         ["PyTorch", figures["versions"]["torch"]],
     ]
     return "Machine", ["", ""], rows
+
+
+def _beside(figures: dict[str, Any]) -> Table:
+    """The machine and those that the documentation knows, the quickest first."""
+    here = Machine.of(figures)
+    others = [machine for machine in documented_machines() if machine != here]
+    rows = [
+        [
+            "this one" if machine is here else machine.name,
+            machine.precision,
+            f"{machine.peak_gflops:.0f}",
+            f"{machine.ms_per_pass:.1f}",
+            "" if machine is here else _pace(machine.ms_per_pass / here.ms_per_pass),
+            _load(machine),
+        ]
+        for machine in sorted([here, *others], key=lambda machine: machine.ms_per_pass)
+    ]
+    title = (
+        "Beside the machines of docs/benchmarks.md (ms: one slice through f and g;"
+        " load*: other work ran, so it can do better)"
+    )
+    return title, ["machine", "with", "GFLOP/s", "ms", "this one is", "load"], rows
+
+
+def _pace(ratio: float) -> str:
+    """How much quicker, in words."""
+    return f"{ratio:.1f}x quicker" if ratio >= 1 else f"{1 / ratio:.1f}x slower"
+
+
+def _load(machine: Machine) -> str:
+    """Of other work, marked where it counts."""
+    if machine.load_before is None:
+        return "unknown"
+    return f"{machine.load_before:g}{'*' if machine.was_busy else ''}"
 
 
 def _networks(figures: dict[str, Any]) -> Table:
