@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 
+import nibabel as nib
 import numpy as np
 import pytest
 from numpy.typing import NDArray
@@ -17,6 +19,7 @@ from mmccd.brain.background import find_background
 from mmccd.core.errors import UnsuitableInputError
 from mmccd.core.volume import Volume
 from mmccd.imaging import brain_values
+from mmccd.io import read_nifti
 from mmccd.io.dicom.padding import pad_with_air
 
 Array = NDArray[np.float32]
@@ -149,3 +152,30 @@ def test_padding_of_dicom_is_air(
         header["PixelPaddingRangeLimit"] = DataElement(0x00280121, "SS", limit)
     given = np.array([-2000, 5, 9, -1990], np.float32)
     np.testing.assert_array_equal(pad_with_air(given, [header]), expected)
+
+
+@pytest.mark.parametrize(("factor", "fits"), [(1e300, False), (1e-50, False), (1e20, True)])
+@pytest.mark.parametrize("shape", [(6, 5, 4), (6, 5, 4, 1)])
+def test_values_beyond_single_precision_are_refused(
+    tmp_path: Path, factor: float, fits: bool, shape: tuple[int, ...]
+) -> None:
+    data = np.arange(120, dtype=np.float64).reshape(shape) * factor
+    nib.save(nib.Nifti1Image(data, np.diag([1, 1, 5, 1])), tmp_path / "a.nii.gz")
+    if fits:
+        np.testing.assert_array_equal(
+            read_nifti(tmp_path / "a.nii.gz").data, data.reshape(6, 5, 4).astype(np.float32)
+        )
+        return
+    with pytest.raises(UnsuitableInputError, match="single precision") as caught:
+        read_nifti(tmp_path / "a.nii.gz")
+    assert caught.value.code == "image.range"
+
+
+def test_a_large_volume_is_converted_in_pieces(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data = np.random.default_rng(0).integers(0, 999, (6, 5, 40)).astype(np.int16)
+    nib.save(nib.Nifti1Image(data, np.diag([1, 1, 5, 1])), tmp_path / "a.nii.gz")
+    monkeypatch.setattr("mmccd.io.nifti._MOST_AT_ONCE", 100)
+    monkeypatch.setattr("mmccd.io.nifti._PIECE", 200)
+    np.testing.assert_array_equal(read_nifti(tmp_path / "a.nii.gz").data, data)

@@ -33,6 +33,7 @@ from .files import (
     is_broken_link as is_broken_link,
     make_folder as make_folder,
     replacing as replacing,
+    shown_name as shown_name,
     synced as synced,
     write_json as write_json,
     write_text as write_text,

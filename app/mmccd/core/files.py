@@ -55,6 +55,11 @@ def make_folder(folder: Path, way_out: str = "choose another --output") -> None:
         ) from error
 
 
+def shown_name(path: Path) -> str:
+    """The name of a file as text; bytes in it that are none stand there as escapes."""
+    return path.name.encode("utf-8", "backslashreplace").decode()
+
+
 @contextlib.contextmanager
 def writing(place: Path, way_out: str = WAY_OUT) -> Iterator[None]:
     """Tell whatever the system refuses in the block as an error of writing.
@@ -108,9 +113,11 @@ def replacing(path: Path, way_out: str = WAY_OUT) -> Iterator[Path]:
 
 
 def write_text(path: Path, text: str, way_out: str = WAY_OUT) -> None:
-    """Write a text file (UTF-8) in one step; raises as :func:`replacing`."""
+    """Write a text file (UTF-8) in one step; raises as :func:`replacing`. What a file's name holds
+    that is no text stands there as an escape.
+    """
     with replacing(path, way_out) as staged:
-        staged.write_text(text, encoding="utf-8")
+        staged.write_text(text, encoding="utf-8", errors="backslashreplace")
 
 
 def write_json(path: Path, content: Any, way_out: str = WAY_OUT) -> None:

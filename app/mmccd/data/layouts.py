@@ -11,7 +11,7 @@ from pathlib import Path
 
 from mmccd.core import InputError, entries_of, is_broken_link
 from mmccd.data.patients import is_visit_alone, patient_of
-from mmccd.io import is_nifti_name, read_nifti
+from mmccd.io import is_nifti_name, is_volume_name, read_nifti
 
 SUFFIXES: dict[str, tuple[str, ...]] = {
     "flair": ("_flair", "-flair", "-t2f", "_t2f"),
@@ -26,7 +26,7 @@ _BRAIN_ML = 300.0
 """A mask ``CASE_mask`` of this volume or more is the brain; lesions are smaller."""
 _MASK_NAME = re.compile(
     r"(mask|seg|segm|segmentation|parcellation|[-_. ](labels?|lesions?|roi|gt|consensus"
-    r"|ground[-_]?truth|manual\d?))(\.nii(\.gz)?)?$",
+    r"|ground[-_]?truth|manual\d?))(\.(nii(\.(gz|bz2|xz))?|nrrd|nhdr|mha|mhd|mgz|mgh))?$",
     re.IGNORECASE,
 )
 OTHER_FOLDERS = frozenset({"derivatives", "sourcedata", "code", "labelstr", "labelsts", "__macosx"})
@@ -211,8 +211,9 @@ def _refuse_broken_folders(root: Path) -> None:
 
 
 def files_with_images(root: Path) -> Iterator[Path]:
-    """NIfTI files at any depth, sorted, links that lead nowhere among them; without shadow files of
-    macOS (``._name``), hidden folders and those in :data:`OTHER_FOLDERS`.
+    """Volume files (NIfTI, NRRD, MetaImage, MGH) at any depth, sorted, links that lead nowhere
+    among them; without shadow files of macOS (``._name``), hidden folders and those in
+    :data:`OTHER_FOLDERS`.
     """
     for folder, folders, names in os.walk(root):
         folders[:] = sorted(
@@ -221,5 +222,5 @@ def files_with_images(root: Path) -> Iterator[Path]:
             if not name.startswith(".") and name.lower() not in OTHER_FOLDERS
         )
         for name in sorted(names):
-            if not name.startswith("._") and is_nifti_name(Path(name)):
+            if not name.startswith("._") and is_volume_name(Path(name)):
                 yield Path(folder) / name

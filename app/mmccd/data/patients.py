@@ -67,6 +67,24 @@ _LIKELY_SAID = tuple(
 """The same where a number stands in the patient's part: ``control_scan_001`` is no visit."""
 _NUMBERS = re.compile(rf"(.*?(\d+)){_SEPARATOR}[se]?(\d{{1,3}})", re.IGNORECASE)
 _LETTER = re.compile(rf"(.*\d){_SEPARATOR}?[a-f]", re.IGNORECASE)
+_MONTH_NAME = r"(?:jan|feb|m[aä]r|apr|ma[iy]|jun|jul|aug|sep|o[ck]t|nov|de[cz])[a-zä]*"
+_AGAIN = (
+    r"(?:re[-_]?(?:scan|test|peat|p)\d*|rpt\d*|test|copy|acq[-_]?\d+|\d{1,2}(?:st|nd|rd|th)|first|second"
+    r"|third|fourth|last|i{1,3}|iv|v"
+    r"|\d{1,3}[-_ ]?(?:days?|d|weeks?|wks?|w|months?|mon|mo|m|years?|yrs?|yr|y)"
+    rf"|(?:\d{{1,2}})?{_MONTH_NAME}{_YEAR})"
+)
+"""What people write behind a patient's number for another visit of it, or for the time since the
+first one.
+"""
+_ONCE_MORE = (
+    re.compile(rf"(.*\d[a-z]?){_SEPARATOR}{_AGAIN}", re.IGNORECASE),
+    re.compile(r"(.*\d) ?\(\d{1,2}\)"),
+    re.compile(r"(.*\d\d)(?:[mtvy]|tp)\d{1,2}", re.IGNORECASE),
+    re.compile(rf"(.*\d){_SEPARATOR}(?:flair|t2f)", re.IGNORECASE),
+    re.compile(rf"(.*\d{_SEPARATOR}(?:flair|t2f)){_SEPARATOR}\d", re.IGNORECASE),
+)
+_UID = re.compile(r"\d+(?:\.\d+){3,}")
 _MOST_PARTS = 5
 
 
@@ -80,7 +98,7 @@ def patient_of(name: str) -> str:
     ``BraTS2021_00003`` are one visit each. Phantoms of one label map are one patient; each of the
     built-in anatomy is its own.
     """
-    if _OWN.fullmatch(name):
+    if _OWN.fullmatch(name) or _UID.fullmatch(name):
         return name
     for pattern in _ARCHIVES:
         found = pattern.fullmatch(name)
@@ -122,8 +140,11 @@ def _without_visit(name: str) -> str:
     found = _NUMBERS.fullmatch(name)
     if found and len(found[3]) <= len(found[2]) and not re.fullmatch(_YEAR, found[2]):
         return found[1]
-    found = _LETTER.fullmatch(name)
-    return found[1] if found else name
+    for pattern in (*_ONCE_MORE, _LETTER):
+        found = pattern.fullmatch(name)
+        if found:
+            return found[1]
+    return name
 
 
 def _has_number(text: str) -> bool:

@@ -29,6 +29,7 @@ from .dicom.starts import (
     looks_like_dicom as looks_like_dicom,
 )
 from .dicom.visits import Visit as Visit, one_visit as one_visit, visits as visits
+from .itk_formats import is_volume_name as is_volume_name
 from .nifti import (
     is_nifti_name as is_nifti_name,
     read_nifti as read_nifti,

@@ -31,7 +31,10 @@ _OPENED: dict[str, Callable[[Path], Any]] = {
     XZ: lzma.open,
 }
 _ARCHIVES = (ZIP, TAR, "7z", "rar")
+_NIFTI_HEADER = 348
 _TAR_MARK, _TAR_PLACE = b"ustar", 257
+POINTERS = (b"/annex/objects/", b"version https://git-lfs.github.com/")
+"""How the texts begin that git-annex and Git LFS leave in the place of files."""
 UNPACK_ERRORS = (OSError, EOFError, ValueError, zlib.error, lzma.LZMAError)
 """What reading damaged compressed data raises."""
 
@@ -50,6 +53,21 @@ def container_of(path: Path) -> str:
     if kind in _OPENED:
         start = _first_bytes(path, kind, _TAR_PLACE + len(_TAR_MARK))
     return TAR if start[_TAR_PLACE:] == _TAR_MARK else kind
+
+
+def starts_like_nifti(path: Path) -> bool:
+    """Whether a file, or what is compressed in it, has the header of a NIfTI image.
+
+    Raises:
+        OSError: the file cannot be read.
+    """
+    kind = container_of(path)
+    if kind in _OPENED:
+        start = _first_bytes(path, kind, _NIFTI_HEADER)
+    else:
+        with path.open("rb") as file:
+            start = file.read(_NIFTI_HEADER)
+    return start[344:347] in (b"n+1", b"ni1") or start[4:7] in (b"n+2", b"ni2")
 
 
 def open_content(path: Path) -> BinaryIO:

@@ -18,11 +18,11 @@ import numpy as np
 from nibabel.freesurfer.mghformat import MGHError
 from numpy.typing import NDArray
 
-from mmccd.core import Finding, InputError, UnsuitableInputError, Volume, first_line
-from mmccd.io.containers import open_content
+from mmccd.core import Finding, InputError, UnsuitableInputError, Volume, first_line, shown_name
+from mmccd.io.containers import open_content, starts_like_nifti
 from mmccd.io.data_files import check_data_files
 from mmccd.io.geometry import check_shear, checked_affine, three_dimensional_shape
-from mmccd.io.nifti import READ_ERRORS
+from mmccd.io.nifti import READ_ERRORS, is_nifti_name
 from mmccd.io.units import meta_units, mm_per_unit, nrrd_units
 
 Format = Literal["NRRD", "MetaImage", "MGH"]
@@ -45,6 +45,11 @@ _NO_SPACE = "the header names no patient space; left, posterior, superior (LPS) 
 _LPS_TO_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
 
 
+def is_volume_name(path: Path) -> bool:
+    """Whether the file's name ends like a volume that can be read: NIfTI, NRRD, MetaImage, MGH."""
+    return is_nifti_name(path) or path.suffix.lower() in ENDINGS
+
+
 def volume_format(path: Path) -> Format | None:
     """Which of these formats a file has: by its first bytes, or its ending where these say nothing
     (MGH has no mark of its own).
@@ -58,7 +63,8 @@ def volume_format(path: Path) -> Format | None:
         return "NRRD"
     if start.startswith(_META_KEYS) and b"=" in start:
         return "MetaImage"
-    return ENDINGS.get(path.suffix.lower())
+    named = ENDINGS.get(path.suffix.lower())
+    return None if named is None or starts_like_nifti(path) else named
 
 
 def read_other(path: Path, kind: Format, modality: str = "") -> Volume:
@@ -97,7 +103,7 @@ def _read_mgh(path: Path, modality: str) -> Volume:
         data = np.asarray(image.get_fdata(dtype=np.float32, caching="unchanged"))
     except (*READ_ERRORS, MGHError, LookupError) as error:
         raise _damaged(path, "MGH", first_line(error)) from error
-    notes = {"file": path.name, "format": "MGH", "data_type": str(image.get_data_dtype())}
+    notes = {"file": shown_name(path), "format": "MGH", "data_type": str(image.get_data_dtype())}
     without = content[_RAS_FLAG] == b"\0\0"  # nibabel sets it when it takes the default
     said = [Finding("mgh.no_orientation", _NO_RAS_FLAG)] if without else []
     findings = (*said, *check_shear(affine))
@@ -113,14 +119,15 @@ def _read_itk(path: Path, kind: Format, modality: str) -> Volume:
     if header.GetNumberOfComponents() != 1:
         raise UnsuitableInputError(
             f"{path}: holds {header.GetNumberOfComponents()} numbers per voxel ({pixel}); expected"
-            " one grey value per voxel in one volume; split it first"
+            " one grey value per voxel in one volume; split it first",
+            code="image.several_volumes",
         )
     shape = three_dimensional_shape(path, stored)
     to_mm, said = mm_per_unit(nrrd_units(path) if kind == "NRRD" else meta_units(path))
     hint = f" ({said[0].text})" if said else ""
     affine = checked_affine(path, _LPS_TO_RAS @ np.diag([*to_mm, 1.0]) @ _to_lps(header), hint)
     notes = {
-        "file": path.name,
+        "file": shown_name(path),
         "format": kind,
         "data_type": header.GetComponentTypeAsString(header.GetComponentType()),
     }
@@ -200,7 +207,8 @@ def _damaged(path: Path, kind: Format, reason: str) -> InputError:
     beside = "; a header of its own needs its data file beside it" if kind != "MGH" else ""
     return InputError(
         f"{path}: is damaged or cut off, it cannot be read as {kind} ({reason}); expected a whole"
-        f" file{beside}; copy it again"
+        f" file{beside}; copy it again",
+        code="input.damaged",
     )
 
 

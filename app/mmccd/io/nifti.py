@@ -16,8 +16,8 @@ from nibabel.spatialimages import HeaderDataError
 from nibabel.wrapstruct import WrapStructError
 from numpy.typing import DTypeLike, NDArray
 
-from mmccd.core import InputError, OutputError, UnsuitableInputError, Volume, first_line
-from mmccd.io.containers import open_content
+from mmccd.core import InputError, OutputError, UnsuitableInputError, Volume, first_line, shown_name
+from mmccd.io.containers import POINTERS, open_content
 from mmccd.io.geometry import check_shear, three_dimensional_shape
 from mmccd.io.nifti_header import place
 
@@ -26,6 +26,10 @@ _CHUNK = 1 << 24
 _LONGEST_HEADER, _EXTENSION_FLAG = 540, 4
 _MOST_OFFSET, _MOST_BEHIND = 1 << 28, 1 << 26
 """Bytes before and behind the voxels: extensions of the header, padding."""
+_MOST_AT_ONCE, _PIECE = 1 << 25, 1 << 22
+"""Voxels that are converted at once, at most, and in pieces."""
+_SMALLEST = 1e-36
+"""Of the largest intensity; below it there are hardly any digits left."""
 # nibabel reports what it repairs in a header on stderr; what cannot be repaired is our error.
 logging.getLogger("nibabel.global").setLevel(logging.CRITICAL)
 READ_ERRORS = (
@@ -73,6 +77,12 @@ def read_nifti(path: str | Path, modality: str = "") -> Volume:
         raise InputError(
             f"{path}: is a folder; expected a NIfTI file (.nii or .nii.gz)", code="nifti.folder"
         )
+    if path.is_fifo():
+        raise InputError(
+            f"{path}: is a pipe, which cannot be read twice; expected a file; write it to a file"
+            " first",
+            code="nifti.not_nifti",
+        )
     with _stream(path) as stream:
         image, spacing = _header(path, stream)
         _check_data_type(path, image)
@@ -80,7 +90,7 @@ def read_nifti(path: str | Path, modality: str = "") -> Volume:
         affine, findings = place(path, image.header, shape, spacing)
         _check_length(path, image, stream)
         data = _voxels(path, image).reshape(shape)
-    notes = {"file": path.name, "format": "NIfTI", "data_type": str(image.get_data_dtype())}
+    notes = {"file": shown_name(path), "format": "NIfTI", "data_type": str(image.get_data_dtype())}
     return Volume(data, affine, modality, notes, findings=findings)
 
 
@@ -154,10 +164,22 @@ def _image_class(path: Path, start: bytes) -> type[nib.Nifti1Image]:
     if start[344:347] == b"n+1" or start[4:7] == b"n+2":
         found = nib.Nifti2Image if start[4:7] == b"n+2" else nib.Nifti1Image
         return found
+    if start.startswith(POINTERS):
+        raise InputError(
+            f"{path}: is a placeholder of git-annex or Git LFS, whose file is not there; expected"
+            " a NIfTI file; fetch it (such as by 'datalad get' or 'git lfs pull')",
+            code="input.absent",
+        )
+    if start.lstrip()[:5].lower() in (b"<html", b"<!doc"):
+        raise InputError(
+            f"{path}: is a web page, expected a NIfTI file; download the file itself",
+            code="nifti.other_format",
+        )
     others = {
         "the header of a pair of files (.hdr, .img)": start[344:347] == b"ni1"
         or start[4:7] == b"ni2",
         "ANALYZE": start[:4] in (b"\x5c\x01\0\0", b"\0\0\x01\x5c"),
+        "one of a pair of files (.hdr, .img)": _is_half_of_a_pair(path),
         "HDF5 (MINC 2)": start.startswith(b"\x89HDF"),
         "NetCDF (MINC 1)": start.startswith(b"CDF"),
     }
@@ -167,6 +189,13 @@ def _image_class(path: Path, start: bytes) -> type[nib.Nifti1Image]:
     raise InputError(
         f"{path}: is {name}, expected a single-file NIfTI image; convert it to .nii.gz first",
         code="nifti.other_format",
+    )
+
+
+def _is_half_of_a_pair(path: Path) -> bool:
+    """Whether the voxels of NIfTI pairs and ANALYZE, beside their header."""
+    return path.suffix.lower() == ".img" and any(
+        path.with_suffix(ending).is_file() for ending in (".hdr", ".HDR")
     )
 
 
@@ -232,11 +261,53 @@ def _check_length(path: Path, image: nib.Nifti1Image, stream: BinaryIO) -> None:
 
 
 def _voxels(path: Path, image: nib.Nifti1Image) -> NDArray[np.float32]:
+    stored = image.dataobj
+    is_plain = (stored.slope, stored.inter) == (1.0, 0.0)
     try:
-        return np.asarray(image.get_fdata(dtype=np.float32, caching="unchanged"))
+        # Of what is large, or is stored with more digits than are kept, a few slices at a time.
+        if is_plain and (
+            math.prod(image.shape) > _MOST_AT_ONCE
+            or stored.dtype.itemsize > np.dtype(np.float32).itemsize
+        ):
+            return _piece_by_piece(path, image)
+        with np.errstate(over="ignore"):
+            found = np.asarray(image.get_fdata(dtype=np.float32, caching="unchanged"))
+        if stored.dtype.kind in "iu" and not is_plain and not np.isfinite(found).all():
+            raise _out_of_range(path, "larger than 3.4e38 by the scale of the header")
+        return found
     except READ_ERRORS as error:
         raise InputError(
             f"{path}: the voxels cannot be read, the file is cut off or damaged"
             f" ({first_line(error)}); copy it again",
             code="input.damaged",
         ) from error
+
+
+def _piece_by_piece(path: Path, image: nib.Nifti1Image) -> NDArray[np.float32]:
+    """Unscaled voxels as float32, in the order in which they are stored, from a copy of a few
+    slices at a time.
+    """
+    found = np.empty(image.shape, np.float32, order="F")
+    slices = found.shape[2]
+    step = max(1, _PIECE * slices // max(1, found.size))
+    largest = 0.0
+    for start in range(0, slices, step):
+        piece = np.asarray(image.dataobj[:, :, start : start + step])
+        finite = piece[np.isfinite(piece)]
+        if finite.size:
+            largest = max(largest, float(finite.max()), -float(finite.min()))
+        with np.errstate(over="ignore"):
+            found[:, :, start : start + step] = piece
+    if largest > float(np.finfo(np.float32).max):
+        raise _out_of_range(path, f"of up to {largest:.2g}")
+    if 0 < largest < _SMALLEST:
+        raise _out_of_range(path, f"of at most {largest:.2g}")
+    return found
+
+
+def _out_of_range(path: Path, found: str) -> UnsuitableInputError:
+    return UnsuitableInputError(
+        f"{path}: holds values {found}; expected the intensities of an image, which single"
+        " precision can hold (1e-36 to 3.4e38); scale them",
+        code="image.range",
+    )

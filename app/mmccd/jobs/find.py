@@ -14,6 +14,7 @@ from mmccd.jobs.flairs import (
     flairs_of,
     refuse_broken_links,
     refuse_channels,
+    told_apart,
     without_masks,
 )
 from mmccd.jobs.inputs import DICOM, NIFTI, Input, each_once, stem
@@ -61,7 +62,7 @@ def find_inputs(words: Sequence[str], modality: str) -> tuple[list[Input], bool]
     named = [one.path for one in found if one.kind == NIFTI]
     refuse_channels(Path(place), named, are_named=True)
     refuse_broken_links(place, found)
-    return each_once(found, RESERVED), is_cohort
+    return each_once(told_apart(found), RESERVED), is_cohort
 
 
 def one_input(path: Path, modality: str) -> Input:
@@ -87,8 +88,8 @@ def cohort_members(root: Path, modality: str) -> list[Input]:
     """The images of a data folder or a datalist, sorted by name.
 
     Of a folder: its cases (BraTS layout or BIDS), and the studies in subfolders that hold DICOM;
-    where it has neither, its NIfTI files without masks (where some are named as FLAIR, only
-    those), or those further below that are named as FLAIR.
+    where it has neither, its volume files without masks (where some are named as FLAIR, only
+    those), or those further below that are named as FLAIR, or its archives.
 
     Raises:
         InputError: nothing of the kind, no case with that modality.
@@ -153,6 +154,8 @@ def _loose_files(root: Path) -> list[Input]:
     below = [file for file in files_with_images(root) if not file.name.startswith(".")]
     if below:
         return flairs_below(root, below)
+    if packed := _packed(root):
+        return [Input(file, stem(file), DICOM) for file in packed]
     find_cases(root)  # says what was expected
     return []
 
@@ -176,7 +179,8 @@ def find_studies(path: Path) -> list[Input]:
     if not path.exists():
         raise InputError(
             f"{path}: no such file or folder; expected NIfTI files or DICOM studies; mount the"
-            " input or give it with -i"
+            " input or give it with -i",
+            code="input.missing",
         )
     dicom, nifti, others = _sort_files(path)
     packed = _archives(others, by_ending=bool(dicom or nifti))
@@ -199,13 +203,14 @@ def _mounted_images(path: Path, files: list[Path], beside_dicom: bool) -> list[P
 
     if not path.is_dir():
         return files
-    lost = [file for file in files_with_images(path) if is_broken_link(file)]
-    everything = sorted({*files, *lost})
+    there = set(files)
+    found = (file for file in files_with_images(path) if file in there or is_broken_link(file))
+    everything = sorted(found) or files
     if beside_dicom and not without_masks(everything):
         return []
-    found = flairs_of(path, everything)
-    refuse_broken_links(str(path), [Input(file, "") for file in found])
-    return found
+    flairs = flairs_of(path, everything)
+    refuse_broken_links(str(path), [Input(file, "") for file in flairs])
+    return flairs
 
 
 def _archives(files: list[Path], by_ending: bool) -> list[Path]:
@@ -228,7 +233,7 @@ def _sort_files(path: Path) -> tuple[list[Path], list[Path], list[Path]]:
         broken_links,
         files_below,
         is_absent,
-        is_nifti_name,
+        is_volume_name,
         looks_like_dicom,
     )
 
@@ -252,7 +257,7 @@ def _sort_files(path: Path) -> tuple[list[Path], list[Path], list[Path]]:
             f"{path}: a file in it cannot be read ({error.strerror}); check permissions"
         ) from error
     there = set(dicom)
-    nifti = [file for file in files if is_nifti_name(file) and file not in there]
+    nifti = [file for file in files if is_volume_name(file) and file not in there]
     there.update(nifti)
     return dicom, nifti, [file for file in files if file not in there]
 
@@ -306,7 +311,7 @@ def _is_one(path: Path, modality: str) -> bool:
         from mmccd.io import by_visit
 
         return len(by_visit(one for folder in studies for one in visits_below(folder)[:1])) <= 1
-    return not cases and next(files_with_images(path), None) is None
+    return not cases and next(files_with_images(path), None) is None and not _packed(path)
 
 
 def _studies_below(root: Path) -> list[Input]:
@@ -358,14 +363,23 @@ def _study_folders(root: Path) -> list[Path]:
 
 
 def _nifti_files(root: Path) -> list[Path]:
-    """NIfTI files right in a folder, links that lead nowhere among them."""
-    from mmccd.io import is_nifti_name
+    """Volume files right in a folder, links that lead nowhere among them."""
+    from mmccd.io import is_volume_name
 
     return [
         file
         for file in entries_of(root)
-        if is_nifti_name(file) and not file.name.startswith(".") and not file.is_dir()
+        if is_volume_name(file) and not file.name.startswith(".") and not file.is_dir()
     ]
+
+
+def _packed(root: Path) -> list[Path]:
+    """The archives right in a folder that is not one archive alone."""
+    from mmccd.io import archive_of
+
+    if archive_of(root) is not None:
+        return []
+    return _archives([file for file in _files(root) if not file.name.startswith(".")], True)
 
 
 def _files(root: Path) -> list[Path]:

@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from mmccd.core import InputError, UnsuitableInputError, is_broken_link
-from mmccd.jobs.inputs import Input, stem
+from mmccd.jobs.inputs import NIFTI, Input, stem
 
 logger = logging.getLogger(__name__)
 
 _FLAIR = re.compile(r"(^|[-_. ])((t2[-_]?)?flair|t2f)$", re.IGNORECASE)
 _CONTAINS_FLAIR = re.compile(r"flair|(^|[-_. ])t2f([-_. ]|$)", re.IGNORECASE)
+_T1_FLAIR = re.compile(r"(^|[-_. ])t1w?[-_. ]?flair([-_. ]|$)", re.IGNORECASE)
+_OURS = frozenset({"anomaly_map", "segmentation", "brain_mask", "percentile_map"})
+_REPORT = "report.json"
 _CHANNEL = re.compile(r"(.+)_(\d{4})")
 _MOST_CHANNELS = 9
 _MOST_OF_ONE_CASE = 6
@@ -39,29 +44,31 @@ def flairs_of(place: Path, files: Sequence[Path]) -> list[Path]:
     found = named_as_flair(files) or without_masks(files)
     if files and not found:
         raise InputError(
-            f"{place}: holds {_count(len(files), 'NIfTI file')}, named as masks or labels; expected"
-            " FLAIRs; give another folder, or the files themselves"
+            f"{place}: holds {_volumes(files)}, named as masks, labels or"
+            " results of ours; expected FLAIRs; give another folder, or the files themselves"
         )
     if len(found) < len(files):
         logger.info(
             "%s: %d of %s are taken for FLAIRs, by their names",
             place,
             len(found),
-            _count(len(files), "NIfTI file"),
+            _volumes(files),
         )
     return found
 
 
 def named_as_flair(files: Sequence[Path]) -> list[Path]:
     """The files whose names say FLAIR, and no mask."""
-    plain = without_masks(files)
+    plain = [file for file in without_masks(files) if not _T1_FLAIR.search(stem(file))]
     return [file for file in plain if _FLAIR.search(stem(file))] or [
         file for file in plain if _CONTAINS_FLAIR.search(stem(file))
     ]
 
 
 def without_masks(files: Sequence[Path]) -> list[Path]:
-    """Files that are not called as masks and labels; ``a_brain`` is a mask beside ``a``."""
+    """Files that are not called as masks and labels; ``a_brain`` is a mask beside ``a``. Results of
+    ours, beside their report, are no images either.
+    """
     from mmccd.data import is_mask_name
 
     there = {(file.parent, stem(file)) for file in files}
@@ -71,7 +78,12 @@ def without_masks(files: Sequence[Path]) -> list[Path]:
         whole = re.sub(r"[-_](brain|bet)$", "", name, flags=re.IGNORECASE)
         return is_mask_name(file) or (whole != name and (file.parent, whole) in there)
 
-    return [file for file in files if not is_mask(file)]
+    return [file for file in files if not is_mask(file) and not is_result(file)]
+
+
+def is_result(file: Path) -> bool:
+    """Whether a file is one of a folder of our results."""
+    return stem(file) in _OURS and (file.parent / _REPORT).is_file()
 
 
 def refuse_channels(place: Path, files: Sequence[Path], are_named: bool = False) -> None:
@@ -117,6 +129,16 @@ def _shown(folder: Path, place: Path) -> str:
     return f"{place}/**/"
 
 
+def _shown_pattern(place: Path, files: Sequence[Path]) -> str:
+    """A pattern for files in folders of folders: of one folder of images, not of labels beside
+    it.
+    """
+    folders = {file.parent for file in files}
+    return (
+        f"{_shown(folders.pop(), place)}*.nii.gz" if len(folders) == 1 else f"{place}/**/*.nii.gz"
+    )
+
+
 def _flair_channel(folder: Path) -> int | None:
     """The channel that a ``dataset.json`` above a folder calls FLAIR."""
     try:
@@ -146,15 +168,15 @@ def flairs_below(place: Path, files: Sequence[Path]) -> list[Input]:
     found = named_as_flair(files)
     if not found:
         raise InputError(
-            f"{place}: holds {_count(len(files), 'NIfTI file')} in its folders, none of them named"
+            f"{place}: holds {_volumes(files)} in its folders, none of them named"
             " as FLAIR (such as *_FLAIR.nii.gz or *-t2f.nii.gz); expected FLAIRs; give them by a"
-            f" pattern, such as '{place}/**/*.nii.gz'"
+            f" pattern, such as '{_shown_pattern(place, files)}'"
         )
     logger.info(
         "%s: %d of %s in its folders are taken for FLAIRs, by their names",
         place,
         len(found),
-        _count(len(files), "NIfTI file"),
+        _volumes(files),
     )
     names = [stem(file) for file in found]
     return [
@@ -165,6 +187,29 @@ def flairs_below(place: Path, files: Sequence[Path]) -> list[Input]:
 
 def _is_enough(name: str, names: list[str]) -> bool:
     return names.count(name) == 1 and _FLAIR.sub("", name) != ""
+
+
+def told_apart(inputs: Iterable[Input]) -> list[Input]:
+    """The same, but files of one name in several folders are called after these folders, too:
+    ``p1_flair`` and ``p2_flair``.
+    """
+    found = list(inputs)
+    places: dict[str, set[Path]] = {}
+    for one in found:
+        if one.kind == NIFTI and one.name == stem(one.path):
+            places.setdefault(one.name.lower(), set()).add(one.path.parent.resolve())
+    folders = {
+        name: Path(os.path.commonpath(above)) for name, above in places.items() if len(above) > 1
+    }
+    return [
+        replace(
+            one,
+            name=_path_name(folders[one.name.lower()], one.path.parent.resolve() / one.path.name),
+        )
+        if one.kind == NIFTI and one.name == stem(one.path) and one.name.lower() in folders
+        else one
+        for one in found
+    ]
 
 
 def _path_name(place: Path, file: Path) -> str:
@@ -186,6 +231,12 @@ def refuse_broken_links(place: str, inputs: Sequence[Input]) -> None:
             " files themselves; fetch them (such as by 'datalad get'), or copy what they point to",
             code="input.missing",
         )
+
+
+def _volumes(files: Sequence[Path]) -> str:
+    from mmccd.io import is_nifti_name
+
+    return _count(len(files), f"{'NIfTI' if all(map(is_nifti_name, files)) else 'volume'} file")
 
 
 def _count(count: int, word: str) -> str:

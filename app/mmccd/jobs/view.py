@@ -62,13 +62,13 @@ def _link_name(file: Path) -> str:
 
 def _unpacked(archive: Path, folder: Path, shown: Path) -> Path:
     """The folder of a DICOM study, or the one volume file that an archive holds."""
-    from mmccd.io import files_below, holds_dicom, is_nifti_name, unpack
+    from mmccd.io import files_below, holds_dicom, is_volume_name, unpack
 
     unpack(archive, folder, shown)
     if holds_dicom(folder):
         return folder
     files = list(files_below(folder))
-    images = [file for file in files if is_nifti_name(file)]
+    images = [file for file in files if is_volume_name(file)]
     volumes = named_as_flair(images) or without_masks(images)
     if len(volumes) == 1:
         return volumes[0]

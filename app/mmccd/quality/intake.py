@@ -5,7 +5,7 @@ wanted, check whether it can be judged.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
@@ -30,8 +30,9 @@ from mmccd.brain import (
 )
 from mmccd.core import Finding, UnsuitableInputError, Volume
 from mmccd.imaging import GridTransform
+from mmccd.quality.content import LARGE, check_slices, check_values, coarse_copy
 from mmccd.quality.features import BrainSlices
-from mmccd.quality.rules import InputStatistics, check_plane, check_tilt, review
+from mmccd.quality.rules import InputStatistics, Review, check_plane, check_tilt, review
 
 
 @dataclass(frozen=True)
@@ -94,9 +95,20 @@ class Intake:
             UnsuitableInputError: no brain, or a check refuses the volume.
             ModelError: weights or statistics are missing or damaged.
         """
+        if volume.data.size > LARGE:
+            self._look_coarsely(volume, brain_mask)
+        return self._prepare(volume, brain_mask, stage)
+
+    def _prepare(
+        self,
+        volume: Volume,
+        brain_mask: Volume | None = None,
+        stage: Callable[[str], None] | None = None,
+    ) -> Prepared:
         name = str(volume.provenance.get("file", "the volume"))
+        findings = [*_settled(check_slices(volume), name, self.unchecked)]
         brain = find_brain(volume, brain_mask, self.extract)
-        findings = []
+        findings += _settled(check_values(volume, brain.mask), name, self.unchecked)
         if brain.method == EXTRACTED:
             title = EXTRACTORS[self.extractor].title
             text = (
@@ -117,6 +129,17 @@ class Intake:
         found = review(slices, self.statistics, self._lower(volume, brain), brain.method == GIVEN)
         findings += [*found.settle(name, self.unchecked), *check_tilt(volume), *check_plane(volume)]
         return Prepared(volume, brain, tuple(findings), found.figures)
+
+    def _look_coarsely(self, volume: Volume, brain_mask: Volume | None) -> None:
+        """Refuse a large volume for what a coarse copy of it shows: the checks take several times
+        the memory of what they look at.
+        """
+        if brain_mask is not None and not brain_mask.same_grid(volume):
+            return  # whoever takes the mask says so
+        copy = coarse_copy(volume)
+        if copy.data.size < volume.data.size:
+            mask = None if brain_mask is None else coarse_copy(brain_mask)
+            replace(self, bias_correction=False)._prepare(copy, mask)
 
     def extract(self, volume: Volume) -> Extraction:
         """Brain extraction with the chosen extractor."""
@@ -146,6 +169,10 @@ class Intake:
         if not lower.any():
             return None
         return np.asarray(GridTransform.fit(volume, brain.mask).to_model(lower, 0.0) >= 0.5)
+
+
+def _settled(findings: list[Finding], name: str, unchecked: bool) -> tuple[Finding, ...]:
+    return Review(tuple(findings), {}).settle(name, unchecked)
 
 
 def _stripped(volume: Volume, brain: Brain) -> Volume:

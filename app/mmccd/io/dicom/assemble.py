@@ -190,5 +190,6 @@ def _stack(datasets: list[Dataset], series: Series, path: Path) -> highdicom.Vol
 def _damaged(series: Series, path: Path, found: str) -> InputError:
     return InputError(
         f"{path}: {series.label}: {found}; expected whole, readable files; copy or export the"
-        " series again"
+        " series again",
+        code="input.damaged",
     )

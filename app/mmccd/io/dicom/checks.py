@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from mmccd.io.dicom.classes import other_modality
 from mmccd.io.dicom.header import MAX_FRAMES, NEEDED, Frame
 from mmccd.io.dicom.origin import patients, studies
 from mmccd.io.dicom.scan import Series
@@ -105,6 +106,10 @@ def _kind(series: Series) -> Refusal | None:
         return missing
     if modalities != ["MR"]:
         return Refusal("dicom.not_mr", f"modality {', '.join(modalities)}, expected MR")
+    if others := sorted({other_modality(one.sop_class) for one in instances} - {""}):
+        return Refusal(
+            "dicom.not_mr", f"images of {', '.join(others)} by their SOP class, expected MR"
+        )
     empty = sum(not (instance.rows and instance.columns) for instance in instances)
     if empty:
         return Refusal(

@@ -16,6 +16,17 @@ MR_CLASSES = (MRImageStorage, EnhancedMRImageStorage, LegacyConvertedEnhancedMRI
 """MR images."""
 MANUFACTURER = "MMCCD"
 """Of the objects that this software makes of a result."""
+_MODALITIES = {
+    "CT": "CT Image",
+    "PT": "Positron Emission",
+    "PET": "PET Image",
+    "NM": "Nuclear Medicine",
+    "US": "Ultrasound",
+    "XA": "X-Ray",
+    "MG": "Mammography",
+    "RTDOSE": "RT Dose",
+}
+"""By how their SOP classes are named."""
 _CSA_NON_IMAGE = "1.3.12.2.1107.5.9.1"
 
 
@@ -31,6 +42,15 @@ def is_image_class(uid: str, has_matrix: bool) -> bool:
     if name != uid:
         return "Image Storage" in name
     return not uid or (has_matrix and uid != _CSA_NON_IMAGE)
+
+
+def other_modality(uid: str) -> str:
+    """Of which modality the images of a SOP class are, where the class is not of MR: a header that
+    says MR may have been written by a program that knew no other word. "" for MR, for pictures
+    (Secondary Capture) and for classes that are not known.
+    """
+    name = UID(uid).name
+    return next((word for word, start in _MODALITIES.items() if start in name), "")
 
 
 def is_report_class(uid: str) -> bool:

@@ -19,7 +19,7 @@ MIN_REPETITION_MS, MIN_ECHO_MS = 4000.0, 60.0
 FLAIR, UNKNOWN, OTHER = "flair", "unknown", "other"
 _FLAIR_WORDS = re.compile(r"flair|dark[ _-]?fluid|da-fl|fluid[ _]attenuated")
 _NEVER_WORDS = re.compile(
-    r"(?<![a-z])(dir|dwi|dti|adc|diff\w*|trace\w*|asl|pcasl|perf\w*|pwi|dsc|bold|fmri|mra|mrv|tof|swi|swan|stir|spectro\w*)(?![a-z])"
+    r"(?<![a-z])(dir|dwi|dti|adc|diff\w*|trace\w*|asl|pcasl|perf\w*|pwi|dsc|bold|fmri|mra|mrv|tof|swi|swan|stir|spectro\w*|mip|minip|subtr\w*)(?![a-z])"
 )
 _OTHER_WORDS = re.compile(
     r"t1|t2|(?<![a-z])(pd|mp-?rage|mp2rage|spgr|bravo|vibe|ciss|fiesta|gre|ffe|medic|hemo|epi)(?![a-z])|proton_density"

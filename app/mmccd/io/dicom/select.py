@@ -27,7 +27,8 @@ _UID = re.compile(r"[0-9.]{1,64}")
 _LOCALISER_WORDS = re.compile(r"locali[sz]er|scout|survey|aahead|3[ -]?pl\b|plan_loc")
 _NOT_CORRECTED = re.compile(r"_nd(?![a-z])")
 _DERIVED = {"DERIVED", "MPR", "REFORMATTED", "RESAMPLED"}
-_NEVER_DERIVED = {"MIP", "MINIP", "MNIP", "PROJECTION IMAGE", "SUBTRACTION"}
+_NEVER_DERIVED = {"MIP", "MINIP", "MNIP", "PROJECTION IMAGE", "SUBTRACTION", "SUB"}
+_REFORMATTED = re.compile(r"(?<![a-z])(mpr|mpvr|reform\w*|refmt\w*|resampl\w*|rekonst\w*)(?![a-z])")
 _EXPORT_AGAIN = {"dicom.scattered_series", "dicom.split_series", "dicom.missing_attribute"}
 _INCOMPLETE = ("dicom.gaps", "slices.few")
 _NOT_MAGNITUDE = {"P", "PHASE", "PHASE MAP", "I", "IMAGINARY"}
@@ -46,9 +47,9 @@ def choose(study: Study, path: Path, uid: str | None = None, visit: str = AUTO) 
 
     A series counts where it is one MR volume (:mod:`~mmccd.io.dicom.checks`), is not derived, and
     its name or its parameters say FLAIR. Of several the one without contrast agent, with more
-    evidence, axial or thin slices, corrected brightness, and more slices is taken. Where all are
-    derived, the best of them is taken with a warning, and so is a single series whose header says
-    neither yes nor no.
+    evidence, not called a reformat, axial or thin slices, corrected brightness, and more slices is
+    taken. Where all are derived, the best of them is taken with a warning, and so is a single
+    series whose header says neither yes nor no.
 
     Args:
         study: what the folder holds.
@@ -236,8 +237,8 @@ def _other_contrast(series: Series) -> Refusal | None:
 
 
 def _rank(series: Series) -> tuple[int, ...]:
-    """Larger is better: no contrast agent, evidence, axial or thin slices, axial, corrected
-    distortion and brightness, number of slices; then the earlier number.
+    """Larger is better: no contrast agent, evidence, not called a reformat, axial or thin slices,
+    axial, corrected distortion and brightness, number of slices; then the earlier number.
     """
     axial = series.plane == AXIAL
     positions = np.array([frame.position for frame in series.frames])
@@ -245,6 +246,7 @@ def _rank(series: Series) -> tuple[int, ...]:
     return (
         -agent(series),
         contrast(series).evidence,
+        not _REFORMATTED.search(series.first.wording),
         axial or step <= MAX_ISOTROPIC_MM,
         axial,
         not _NOT_CORRECTED.search(series.first.wording),

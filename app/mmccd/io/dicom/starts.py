@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from mmccd.core import InputError, is_broken_link
+from mmccd.io.containers import POINTERS
 
 _PREAMBLE = 128
 _GROUPS = (b"\x02\x00", b"\x00\x02", b"\x08\x00", b"\x00\x08")
@@ -30,7 +31,6 @@ _NEVER_DICOM = tuple(
         "jpeg",
     ]
 )
-_POINTERS = (b"/annex/objects/", b"version https://git-lfs.github.com/")
 
 
 def looks_like_dicom(path: Path) -> bool:
@@ -57,7 +57,7 @@ def is_absent(path: Path) -> bool:
     if is_broken_link(path):
         return True
     with path.open("rb") as file:
-        return file.read(_PREAMBLE).startswith(_POINTERS)
+        return file.read(_PREAMBLE).startswith(POINTERS)
 
 
 def holds_dicom(path: Path) -> bool:
