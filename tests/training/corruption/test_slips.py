@@ -58,13 +58,25 @@ def test_rims_lie_around_the_brain_in_parts(only: Callable[[str], None]) -> None
     seen, mask = slip(image, brain, Draws(1))
     assert torch.equal(mask & brain, brain)
     added = mask & ~brain
-    allowed = border(brain, slips.RIM_PIXELS, outside=True)
+    allowed = border(brain, max(slips.RIM_PIXELS), outside=True)
     assert not added[:, 0, ~allowed].any()
     shares = added.sum((1, 2, 3)) / allowed.sum()
     assert 0.1 < float(shares.mean()) < 0.6
     means = torch.stack([one[part].mean() for one, part in zip(seen, added, strict=True)])
     # Air to fat: 0 to about 2.2 of the tissue's signal.
     assert float(means.nan_to_num().min()) < 0.4 and 1.5 < float(means.nan_to_num().max()) < 2.6
+
+
+def test_rims_are_narrow_or_wide(only: Callable[[str], None]) -> None:
+    only("RIM")
+    image, brain = signal_slices(8)
+    draws, widths = Draws(5), set()
+    for _ in range(40):
+        added = slip(image, brain, draws)[1] & ~brain
+        widths |= {
+            next(n for n in range(1, 6) if not added[:, 0, ~border(brain, n, outside=True)].any())
+        }
+    assert widths == set(slips.RIM_PIXELS)
 
 
 def test_cuts_are_the_outermost_pixel_in_parts(only: Callable[[str], None]) -> None:

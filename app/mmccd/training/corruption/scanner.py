@@ -10,6 +10,8 @@ from mmccd.imaging import Draws, blur
 
 FULL_PIXELS = 3000
 """Brain pixels of a slice that is not near an end of the brain: about 105 cm^2."""
+POOR_COIL_SHARE = 0.25
+"""Share of slices whose bias field is strong: up to 1.9 times the signal, and finer."""
 AIR = -4.0
 """Normalised intensity that counts as no signal."""
 
@@ -17,9 +19,9 @@ AIR = -4.0
 def scan(image: Tensor, draws: Draws) -> Tensor:
     """Bias field, gamma, lower resolution, blur, noise, gain and offset, each for some slices.
 
-    Fields are multiplicative on the signal, smooth, up to about 40 % (uneven coils); gamma changes
-    the contrast between tissues; noise is white or, as in interpolated images, correlated. The
-    result is in arbitrary units and has to be normalised
+    Fields are multiplicative on the signal, smooth, up to about 40 %, of poor coils more; gamma
+    changes the contrast between tissues; noise is white or, as in interpolated images, correlated.
+    The result is in arbitrary units and has to be normalised
     (:func:`~mmccd.training.corruption.normalise_slices`). (Effects and ranges after Billot et al.,
     SynthSeg, MedIA 2023, with the bias field wider.)
 
@@ -29,13 +31,23 @@ def scan(image: Tensor, draws: Draws) -> Tensor:
     """
     count, size = len(image), image.shape[-1]
     signal = (image - AIR).clamp_min(0) / -AIR
-    uneven = (draws.field(count, 3, size) + draws.field(count, 2, size)).clamp(-2.2, 2.2)
-    signal = signal * torch.exp(draws.uniform(count, 0, 0.2) * uneven)
+    signal = signal * torch.exp(_uneven(count, size, draws))
     signal = signal.clamp_min(1e-3) ** torch.exp(0.2 * draws.normal(count).clamp(-2, 2))
     signal = _lower_resolution(signal, draws)
     some = draws.some(count, 0.35)
     signal[some] = blur(signal[some], draws.uniform(len(some), 0.3, 1.0))
     return _with_noise(signal, draws) * draws.uniform(count, 0.8, 1.25)
+
+
+def _uneven(count: int, size: int, draws: Draws) -> Tensor:
+    """Logarithms of bias fields: a good coil's, or in a quarter of the slices a poor one's, which
+    has finer parts, too.
+    """
+    poor = draws.chance(count, POOR_COIL_SHARE)
+    coarse = draws.field(count, 3, size) + draws.field(count, 2, size)
+    finer = torch.where(poor, draws.field(count, 4, size), 0)
+    strength = torch.where(poor, draws.uniform(count, 0.1, 0.3), draws.uniform(count, 0, 0.2))
+    return strength * (coarse + finer).clamp(-2.2, 2.2)
 
 
 def _lower_resolution(signal: Tensor, draws: Draws) -> Tensor:

@@ -8,7 +8,8 @@ from torch.nn import functional
 
 from mmccd.imaging import Draws
 
-RIM_PIXELS = 2
+RIM_PIXELS = (1, 2, 2, 4)
+"""Widths of the rims; at the crown the skull lies flat in a slice, and its marrow is wide."""
 RIM_SHARE, CUT_SHARE, HOLE_SHARE = 0.12, 0.15, 0.03
 
 
@@ -30,7 +31,8 @@ def slip(image: Tensor, brain: Tensor, draws: Draws) -> tuple[Tensor, Tensor]:
     some = draws.some(len(image), RIM_SHARE)
     if len(some):
         here = draws.field(len(some), 5, size) > 0.4
-        rim = _grow(mask[some], RIM_PIXELS) & ~mask[some] & here
+        width = RIM_PIXELS[int(draws.host.integers(len(RIM_PIXELS)))]
+        rim = _grow(mask[some], width) & ~mask[some] & here
         filling = draws.uniform(len(some), 0, 2.2) * (1 + 0.2 * draws.field(len(some), 24, size))
         image[some] = torch.where(rim, filling, image[some])
         mask[some] = mask[some] | rim
