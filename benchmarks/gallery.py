@@ -109,7 +109,7 @@ class Seen:
         extent = wrong.sum((1, 2))
         distance = np.abs(np.arange(extent.size) - first) * self.view.spacing[2]
         second = np.where(distance >= APART_MM, extent, -1)
-        return [first, int(second.argmax())]
+        return [first, int(second.argmax())] if second.max() > 0 else [first]
 
 
 def apart_from(marked: NDArray[np.bool_], truth: NDArray[np.bool_]) -> NDArray[np.bool_]:
@@ -138,14 +138,16 @@ def measure(result: Result, truth: Volume | None, trusted: Path) -> dict[str, fl
 
 
 def draw(seen: Seen, path: Path) -> None:
-    """Two slices: input (with the truth in green), map, and what is marked in blue."""
-    figure, axes = plt.subplots(2, 3, figsize=(8.4, 6.6), facecolor="black")
+    """Two slices (or one): input (with the truth in green), map, and what is marked in blue."""
+    slices = seen.slices()
+    size = (8.4, 3.3 * len(slices))
+    figure, axes = plt.subplots(len(slices), 3, figsize=size, facecolor="black", squeeze=False)
     first = "FLAIR" if seen.truth is None else "FLAIR, lesions in green"
     for axis, title in zip(axes[0], (first, "anomaly map", "marked, in blue"), strict=True):
         axis.set_title(title, color="white", fontsize=10)
-    for row, index in zip(axes, seen.slices(), strict=True):
+    for row, index in zip(axes, slices, strict=True):
         draw_slice(seen, row, index)
-    figure.subplots_adjust(0.01, 0.01, 0.99, 0.95, 0.02, 0.03)
+    figure.subplots_adjust(0.01, 0.01, 0.99, 1 - 0.1 / len(slices), 0.02, 0.03)
     buffer = BytesIO()
     figure.savefig(buffer, dpi=DPI, facecolor=figure.get_facecolor())
     plt.close(figure)
