@@ -120,7 +120,7 @@ class TestStore:
         path = store_calibration("fast", CALIBRATION, tiny_bundles)
         before = path.read_bytes()
 
-        def full(self: Path, text: str, encoding: str) -> int:
+        def full(self: Path, text: str, **how: str) -> int:
             raise OSError(28, "No space left on device")
 
         monkeypatch.setattr(Path, "write_text", full)
