@@ -70,8 +70,8 @@ class Parcel:
 
     @property
     def size(self) -> int:
-        """Of the objects, in bytes."""
-        return sum(path.stat().st_size for path in self.files)
+        """Of the objects, in bytes; another thread may be about to remove them."""
+        return sum(_bytes(path) for path in self.files)
 
     def write(self) -> None:
         """Note how it stands.
@@ -155,6 +155,12 @@ class Outbox:
         shutil.rmtree(staged, ignore_errors=True)
 
 
+def _bytes(path: Path) -> int:
+    with contextlib.suppress(FileNotFoundError):
+        return path.stat().st_size
+    return 0
+
+
 def _age(path: Path) -> float:
     with contextlib.suppress(OSError):
         return path.stat().st_mtime
@@ -167,6 +173,8 @@ def _read(folder: Path) -> Parcel | None:
         errands = {name: Errand(**values) for name, values in content.pop("errands").items()}
         return Parcel(folder, errands=errands, **content)
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        if not folder.exists():
+            return None
         logger.warning(
             "results that were kept cannot be used (%s); look into the folder %s of the state"
             " folder",
