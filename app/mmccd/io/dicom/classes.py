@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pydicom import config
 from pydicom.dataset import Dataset
 from pydicom.uid import (
     UID,
@@ -38,7 +39,7 @@ def is_image_class(uid: str, has_matrix: bool) -> bool:
         uid: of the class; "" where the header has none.
         has_matrix: rows, columns and pixels are there, which decides on a maker's own class.
     """
-    name = UID(uid).name
+    name = UID(uid, config.IGNORE).name
     if name != uid:
         return "Image Storage" in name
     return not uid or (has_matrix and uid != _CSA_NON_IMAGE)
@@ -49,13 +50,13 @@ def other_modality(uid: str) -> str:
     says MR may have been written by a program that knew no other word. "" for MR, for pictures
     (Secondary Capture) and for classes that are not known.
     """
-    name = UID(uid).name
+    name = UID(uid, config.IGNORE).name
     return next((word for word, start in _MODALITIES.items() if start in name), "")
 
 
 def is_report_class(uid: str) -> bool:
     """Whether objects of a SOP class are structured reports."""
-    return UID(uid).name.endswith("SR Storage")
+    return UID(uid, config.IGNORE).name.endswith("SR Storage")
 
 
 def is_ours(dataset: Dataset) -> bool:
