@@ -16,6 +16,8 @@ import numpy as np
 import pydicom
 import pytest
 from numpy.typing import NDArray
+from pydicom.config import IGNORE
+from pydicom.dataelem import DataElement
 from pydicom.dataset import Dataset
 from pydicom.uid import RLELossless, SecondaryCaptureImageStorage
 from scipy.spatial.transform import Rotation
@@ -474,8 +476,8 @@ class TestHeadersInTheWild:
         def spoil(datasets: list[Dataset]) -> None:
             for dataset in datasets:
                 dataset.PatientSex = "W"
-                with pytest.warns(UserWarning, match="exceeds the maximum length of 16"):
-                    dataset.StudyID = "much longer than sixteen characters"
+                long = "much longer than sixteen characters"
+                dataset["StudyID"] = DataElement("StudyID", "SH", long, validation_mode=IGNORE)
                 dataset.PatientName = "Mustermann"
                 dataset.add_new("SeriesNumber", "LO", "five")
                 dataset.add_new("PatientBirthDate", "LO", "about 1960")
