@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import importlib.util
 from pathlib import Path
 from types import ModuleType
 from typing import Annotated
 
 import pytest
+from tests.scripts import load_script
 
 from mmccd import core
 from mmccd.apps.cli import cli
@@ -107,8 +107,4 @@ def test_app_yaml_that_ships_holds_every_default(project: Path) -> None:
 
 
 def _script(path: Path) -> ModuleType:
-    spec = importlib.util.spec_from_file_location(path.stem, path)
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return load_script(path, f"script_{path.stem}")

@@ -1,29 +1,18 @@
-"""Scripts of docker/ as modules: they are no package."""
+"""Scripts of docker/ as modules."""
 
 from __future__ import annotations
 
-import importlib.util
-import sys
 from types import ModuleType
 
 from tests.conftest import PROJECT
+from tests.scripts import load_script
 
 
 def load(name: str) -> ModuleType:
-    """A script.
+    """A script; its name as a module does not clash with one of the same name elsewhere.
 
     Args:
-        name: below docker/, without ``.py``; scripts beside it can be imported by it.
+        name: below docker/, without ``.py``.
     """
     path = PROJECT / "docker" / f"{name}.py"
-    short = f"docker_{path.stem}"
-    spec = importlib.util.spec_from_file_location(short, path)
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[short] = module
-    sys.path.insert(0, str(path.parent))
-    try:
-        spec.loader.exec_module(module)
-    finally:
-        sys.path.remove(str(path.parent))
-    return module
+    return load_script(path, f"docker_{path.stem}")

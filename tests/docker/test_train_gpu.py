@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import os
 import subprocess
@@ -16,6 +15,7 @@ import nibabel as nib
 import numpy as np
 import pytest
 from tests.conftest import PROJECT
+from tests.scripts import load_script
 
 MINE = "bundles/forward_masked_diffusion/models/research/flair_t1.pt"
 OTHER = "docs/images/demo.png"
@@ -25,13 +25,7 @@ STAYS = "bundles/forward_masked_diffusion/models/model.pt"
 @pytest.fixture(scope="module")
 def script() -> ModuleType:
     """The script."""
-    path = PROJECT / "docker" / "train_gpu.py"
-    spec = importlib.util.spec_from_file_location("train_gpu", path)
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules["train_gpu"] = module
-    spec.loader.exec_module(module)
-    return module
+    return load_script(PROJECT / "docker" / "train_gpu.py")
 
 
 @pytest.fixture

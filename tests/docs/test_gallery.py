@@ -4,9 +4,7 @@ that a licence allows, and each stands with its source.
 
 from __future__ import annotations
 
-import importlib.util
 import json
-import sys
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -14,6 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 from tests.docs.markdown import ROOT, anchors
+from tests.scripts import load_script
 
 PAGE = ROOT / "docs" / "gallery.md"
 ALLOWED = {
@@ -31,14 +30,7 @@ LARGEST_PICTURES = 700_000
 @pytest.fixture(scope="module")
 def gallery() -> ModuleType:
     """The script."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.syspath_prepend(str(ROOT / "benchmarks"))
-        spec = importlib.util.spec_from_file_location("gallery", ROOT / "benchmarks" / "gallery.py")
-        assert spec is not None and spec.loader is not None
-        module = importlib.util.module_from_spec(spec)
-        sys.modules["gallery"] = module
-        spec.loader.exec_module(module)
-    return module
+    return load_script(ROOT / "benchmarks" / "gallery.py")
 
 
 @pytest.fixture(scope="module")

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import importlib.util
 from pathlib import Path
 from types import ModuleType
 
 import pytest
 from tests.docs.markdown import ROOT, pages
+from tests.scripts import load_script
 
 AS_THEY_ARE = {
     "CHANGELOG.md",
@@ -25,12 +25,7 @@ BROKEN = [
 @pytest.fixture(scope="module")
 def script() -> ModuleType:
     """The script."""
-    place = ROOT / "docs" / "sentences.py"
-    spec = importlib.util.spec_from_file_location("sentences", place)
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return load_script(ROOT / "docs" / "sentences.py")
 
 
 @pytest.mark.parametrize("page", BROKEN, ids=lambda page: page.name)

@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-import importlib.util
 from types import ModuleType
 
 import pytest
 from tests.docs.markdown import ROOT
+from tests.scripts import load_script
 
 
 @pytest.fixture(scope="session")
 def tables() -> ModuleType:
     """The script."""
-    spec = importlib.util.spec_from_file_location("tables", ROOT / "docs" / "tables.py")
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return load_script(ROOT / "docs" / "tables.py")
 
 
 def test_the_pages_are_current(tables: ModuleType) -> None:

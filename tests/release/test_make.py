@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import configparser
-import importlib.util
 import json
 import re
 import shutil
@@ -19,17 +18,13 @@ import pytest
 import yaml
 from tests.bundle.shipped import BUNDLES
 from tests.conftest import PROJECT
+from tests.scripts import load_script
 
 DECISION = PROJECT / "bundles" / "decision"
 
 
 def load(name: str) -> ModuleType:
-    spec = importlib.util.spec_from_file_location(name, PROJECT / "release" / f"{name}.py")
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module
-    spec.loader.exec_module(module)
-    return module
+    return load_script(PROJECT / "release" / f"{name}.py")
 
 
 @pytest.fixture(scope="module")
