@@ -6,7 +6,7 @@ from .dicom.classes import (
     is_ours as is_ours,
 )
 from .dicom.contrast import never_flair as never_flair
-from .dicom.elements import READ_ERRORS as READ_ERRORS, quiet as quiet
+from .dicom.elements import READ_ERRORS as READ_ERRORS, Unvalidated as Unvalidated, quiet as quiet
 from .dicom.origin import (
     ORIGIN_KEYWORDS as ORIGIN_KEYWORDS,
     Origin as Origin,

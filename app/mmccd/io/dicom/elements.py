@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import struct
+import threading
 import warnings
 import zlib
 from collections.abc import Iterator
@@ -41,18 +42,47 @@ on: they can quote the header.
 """
 
 
+class Unvalidated:
+    """Switches a validation of pydicom off while anybody wants it so. It is one setting for all
+    threads: the last one that leaves puts back what the first one found.
+
+    Args:
+        setting: ``reading_validation_mode`` or ``writing_validation_mode``.
+    """
+
+    def __init__(self, setting: str) -> None:
+        self._setting = setting
+        self._lock = threading.Lock()
+        self._inside = 0
+        self._found = 0
+
+    @contextmanager
+    def __call__(self) -> Iterator[None]:
+        """For the time of the block."""
+        settings = pydicom.config.settings
+        with self._lock:
+            if not self._inside:
+                self._found = getattr(settings, self._setting)
+                setattr(settings, self._setting, pydicom.config.IGNORE)
+            self._inside += 1
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._inside -= 1
+                if not self._inside:
+                    setattr(settings, self._setting, self._found)
+
+
+_unvalidated_reading = Unvalidated("reading_validation_mode")
+
+
 @contextmanager
 def quiet() -> Iterator[None]:
     """Read without validation and without warnings: both quote the header."""
-    settings = pydicom.config.settings
-    mode = settings.reading_validation_mode
-    settings.reading_validation_mode = pydicom.config.IGNORE
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        settings.reading_validation_mode = mode
+    with _unvalidated_reading(), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
 
 
 def values_of(dataset: Dataset, key: str) -> list[Any]:

@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import pydicom
 from numpy.typing import NDArray
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import (
@@ -24,7 +23,7 @@ from pydicom.uid import (
 )
 
 from mmccd.core import Volume
-from mmccd.io import quiet
+from mmccd.io import Unvalidated, quiet
 from mmccd.outputs.dicom.conform import is_valid
 
 SOP_CLASSES = (MRImageStorage, EnhancedMRImageStorage, LegacyConvertedEnhancedMRImageStorage)
@@ -138,19 +137,16 @@ def refusal(volume: Volume) -> str | None:
     return None
 
 
+_unvalidated_writing = Unvalidated("writing_validation_mode")
+
+
 @contextmanager
 def tolerant() -> Iterator[None]:
     """Values of the source are passed on as they are, valid or not: neither reading nor writing
     complains, because complaints quote the patient.
     """
-    settings = pydicom.config.settings
-    mode = settings.writing_validation_mode
-    settings.writing_validation_mode = pydicom.config.IGNORE
-    try:
-        with quiet():
-            yield
-    finally:
-        settings.writing_validation_mode = mode
+    with _unvalidated_writing(), quiet():
+        yield
 
 
 def _completed(header: Dataset, volume: Volume) -> Dataset:
